@@ -1,0 +1,57 @@
+# make demo | test | check | bench | install | clean.  Python 3.11+ and pip are all it needs.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# Extra words for pytest: make test ARGS="tests/core -k tokenizer".
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench clean
+
+help:
+	@echo "make demo      install, paint a sample collection, index it, search it, open the app"
+	@echo "make test      install with the test extra and run the whole test suite"
+	@echo "make check     lint, formatting and types"
+	@echo "make bench     timed comparisons; results in benchmarks/results/"
+	@echo "make install   only create $(VENV) and install; the command is then $(BIN)/clipdex"
+	@echo "make clean     remove $(VENV) and the caches of the tools"
+
+# A stamp per set of packages: nothing is installed twice until pyproject.toml or constraints.txt change.
+install: $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "clipdex needs Python 3.11 or newer, and %s is %d.%d: run make PYTHON=/path/to/python3.11" % (sys.executable, v[0], v[1]))'
+	$(PYTHON) -m venv $(VENV)
+
+# torch alone and by its exact version first: pip then takes the build that the machine or its index offers for that
+# version (a CPU build where one is configured), and nothing that comes later asks for another.
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu]"
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@
+
+demo: install
+	$(BIN)/clipdex demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""How do a picture and a sentence become comparable vectors?"""

@@ -1,0 +1,1 @@
+"""Where can images come from?  One file per kind of source."""

@@ -1,0 +1,40 @@
+"""What do all tests share?  Options, a quiet environment, one thread per process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# Set before torch, numpy or streamlit are imported by any test, and inherited by the programs that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"  # workers share the cores; more threads make the suite slower
+os.environ["HF_HUB_OFFLINE"] = "1"  # the suite asks no network; an attempt fails at once instead of hanging
+os.environ["STREAMLIT_BROWSER_GATHER_USAGE_STATS"] = "false"
+os.environ["NO_COLOR"] = "1"  # what commands print is compared as plain text
+os.environ["COLUMNS"] = "120"
+os.environ["PYTHONUTF8"] = "1"
+os.environ.pop("FORCE_COLOR", None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run the tests marked `long`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # `serial` tests run in one worker, one after the other (with `pytest -n 2 --dist loadgroup`).
+    for item in items:
+        if item.get_closest_marker("serial") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("serial"))
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: run with --long"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, and no program that a test starts, touches the caches and settings of the person who runs it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+            patch.setenv(name, str(home))
+        yield

@@ -1,0 +1,1 @@
+"""How does a model get better, and how do we know?"""
