@@ -18,7 +18,7 @@ from core.text import TextBagOfWords, TextTransformer
 from core.vit import VisionTransformer
 
 INITIAL_TEMPERATURE = 0.07  # section 2.5; the scale of the logits is its inverse
-MAX_LOGIT_SCALE = 100.0  # section 2.5: "clipped to prevent scaling the logits by more than 100"
+MAX_LOGIT_SCALE = 100.0  # section 2.5: "clipped to prevent scaling the logits by more than 100"; the trainer does
 
 
 class CLIP(nn.Module):
@@ -48,7 +48,7 @@ class CLIP(nn.Module):
         return self.text(ids)
 
     def forward(self, pixels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Unit image features (n, d), unit text features (n, d) and the logit scale, at most 100."""
+        """Unit image features (n, d), unit text features (n, d) and the logit scale."""
         images = F.normalize(self.encode_image(pixels), dim=-1)
         texts = F.normalize(self.encode_text(ids), dim=-1)
-        return images, texts, self.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+        return images, texts, self.logit_scale.exp()

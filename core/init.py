@@ -22,7 +22,7 @@ def initialise(model: CLIP, seed: int) -> CLIP:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for module in model.modules():
-            if module is not model and hasattr(module, "reset_parameters"):
+            if isinstance(module, (nn.Conv2d, nn.Linear, nn.Embedding, nn.LayerNorm, nn.BatchNorm2d)):
                 module.reset_parameters()  # torch's own defaults for what is not named below
         if isinstance(model.visual, VisionTransformer):
             _vision_transformer(model.visual)

@@ -1,0 +1,158 @@
+"""What is a training run made of?
+
+A recipe is a TOML file that says everything: model, tokenizer, data, schedule, augmentation, evaluation, seed. Two runs
+of one recipe on one machine print the same numbers. Paths of data are relative to the data folder given at the start.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from core.config import CLIPConfig, Frozen, PreprocessConfig, VisionConfig, parse
+from core.errors import ConfigError
+
+RESERVED_TEXT_FIELDS = ("vocab_size", "context_length", "eot_id")
+
+
+class TokenizerRecipe(Frozen):
+    """A new byte-level BPE vocabulary, learnt from the captions of the recipe's own data."""
+
+    vocab_size: PositiveInt = 49152
+    context_length: PositiveInt = 77
+
+
+class ModelRecipe(Frozen):
+    """The towers; the tokenizer fills in the text tower's vocabulary."""
+
+    embed_dim: PositiveInt
+    vision: VisionConfig
+    text: dict[str, str | int | float]
+
+    def clip(self, vocab_size: int, context_length: int, eot_id: int) -> CLIPConfig:
+        text = {**self.text, "vocab_size": vocab_size, "context_length": context_length, "eot_id": eot_id}
+        return parse(CLIPConfig, {"embed_dim": self.embed_dim, "vision": self.vision, "text": text}, "recipe, model")
+
+    @model_validator(mode="after")
+    def _text_is_complete(self) -> ModelRecipe:
+        given = sorted(set(self.text) & set(RESERVED_TEXT_FIELDS))
+        if given:
+            raise ValueError(f"text.{given[0]} comes from the tokenizer; remove it")
+        self.clip(vocab_size=1024, context_length=8, eot_id=1)
+        return self
+
+
+class Source(Frozen):
+    """One part of every batch. `share` of the batch's pictures come from it; its loss is taken among them alone, so
+    that telling sources apart brings no gain. Pictures are kept decoded at `side` × `side` pixels."""
+
+    share: PositiveInt
+    side: PositiveInt
+    flip: bool = True
+    min_area: float = Field(default=0.4, gt=0, le=1)
+    weight: PositiveFloat = 1.0
+
+
+class ClassSource(Source):
+    """Labelled pictures; captions are composed from the names of the labels."""
+
+    kind: Literal["classes"]
+    path: str
+
+
+class CaptionSource(Source):
+    """Pictures with captions written by people."""
+
+    kind: Literal["captions"]
+    path: str
+
+
+class SceneSource(Source):
+    """Painted scenes, seeds `first_seed` to `first_seed + count - 1`."""
+
+    kind: Literal["scenes"]
+    count: PositiveInt
+    first_seed: NonNegativeInt
+
+
+AnySource = Annotated[ClassSource | CaptionSource | SceneSource, Field(discriminator="kind")]
+
+
+class Schedule(Frozen):
+    """How long and how fast. Defaults are the paper's (table 18) where a small run can use them."""
+
+    steps: PositiveInt
+    warmup_steps: NonNegativeInt = 500
+    learning_rate: PositiveFloat = 5e-4
+    weight_decay: NonNegativeFloat = 0.2
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.98, ge=0, lt=1)
+    epsilon: PositiveFloat = 1e-6
+    clip_norm: PositiveFloat = 1.0
+    micro_batch: PositiveInt | None = None
+    recompute: bool = False
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    log_every: PositiveInt = 20
+    checkpoint_every: PositiveInt = 500
+
+
+class Augment(Frozen):
+    """How pictures vary from one visit to the next; crops are per source."""
+
+    brightness: NonNegativeFloat = 0.0
+    contrast: NonNegativeFloat = 0.0
+    saturation: NonNegativeFloat = 0.0
+    grey: float = Field(default=0.0, ge=0, le=1)
+    erase: float = Field(default=0.0, ge=0, le=1)
+
+
+class Evaluation(Frozen):
+    """A measurement taken during training, on data that is not trained on."""
+
+    kind: Literal["zeroshot", "retrieval"]
+    path: str
+    every: PositiveInt
+
+
+class Recipe(Frozen):
+    """A whole run."""
+
+    name: str = Field(min_length=1)
+    seed: NonNegativeInt = 0
+    model: ModelRecipe
+    tokenizer: TokenizerRecipe = TokenizerRecipe()
+    preprocess: PreprocessConfig
+    data: tuple[AnySource, ...] = Field(min_length=1)
+    schedule: Schedule
+    augment: Augment = Augment()
+    evaluate: tuple[Evaluation, ...] = ()
+
+    @property
+    def batch_size(self) -> int:
+        return sum(source.share for source in self.data)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Recipe:
+        if self.preprocess.image_size != self.model.vision.image_size:
+            raise ValueError(
+                f"preprocess.image_size {self.preprocess.image_size} is not model.vision.image_size "
+                f"{self.model.vision.image_size}"
+            )
+        if self.schedule.warmup_steps >= self.schedule.steps:
+            raise ValueError(f"warmup_steps {self.schedule.warmup_steps} leaves nothing of {self.schedule.steps} steps")
+        return self
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and check a recipe. Raises `ConfigError` that names the file and the field."""
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such recipe") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from None
+    return parse(Recipe, data, str(path))
