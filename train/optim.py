@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.clip import CLIP, MAX_LOGIT_SCALE
 from train.recipe import Schedule
@@ -35,13 +35,13 @@ def learning_rate(step: int, schedule: Schedule) -> float:
     return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def take_step(model: CLIP, optimizer: torch.optim.Optimizer, rate: float, clip_norm: float) -> float:
-    """Clip the gradients already there, step, forget them; returns the norm before clipping."""
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+def take_step(model: CLIP, optimizer: torch.optim.Optimizer, rate: float, clip_norm: float) -> Tensor:
+    """Clip the gradients already there, step, forget them; returns the norm before clipping, a scalar."""
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     with torch.no_grad():
         model.logit_scale.clamp_(max=math.log(MAX_LOGIT_SCALE))
-    return norm.item()
+    return norm

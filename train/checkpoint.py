@@ -1,0 +1,75 @@
+"""How does a run survive being stopped?
+
+A checkpoint holds weights, optimizer moments and the number of the next step. That is all: order of data, choice of
+captions and augmentation are functions of the recipe's seed and the step, so there is no random state to keep. Tensors
+are stored as safetensors, nothing is pickled; a checkpoint appears under its name whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from core.clip import CLIP
+from core.errors import DataError
+
+KEEP = 2  # the newest, and one more in case the newest sits on a dying disk
+
+
+def save_checkpoint(folder: Path, step: int, model: CLIP, optimizer: torch.optim.Optimizer, recipe: str) -> Path:
+    """Write `folder/step-NNNNNNN` for a run whose next step is `step`; older ones but one are removed."""
+    final = folder / f"step-{step:07d}"
+    temporary = folder / f".{final.name}.{os.getpid()}"
+    temporary.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / "model.safetensors")
+    save_file(_moments(optimizer), temporary / "optimizer.safetensors")
+    (temporary / "state.json").write_text(json.dumps({"step": step, "recipe": recipe}), "utf-8")
+    if final.exists():
+        shutil.rmtree(final)
+    temporary.replace(final)
+    for old in _checkpoints(folder)[:-KEEP]:
+        shutil.rmtree(old)
+    return final
+
+
+def restore_checkpoint(folder: Path, model: CLIP, optimizer: torch.optim.Optimizer, recipe: str) -> int:
+    """Load the newest checkpoint of `folder` in place; returns the number of the next step, 0 if there is none.
+
+    Raises `DataError` when the checkpoint belongs to another recipe or is damaged.
+    """
+    found = _checkpoints(folder)
+    if not found:
+        return 0
+    newest = found[-1]
+    try:
+        state = json.loads((newest / "state.json").read_text("utf-8"))
+        if state["recipe"] != recipe:
+            raise DataError(f"{newest} was written by another recipe; give the run another folder, or start it anew")
+        model.load_state_dict(load_file(newest / "model.safetensors"))
+        _restore_moments(optimizer, load_file(newest / "optimizer.safetensors"))
+        return int(state["step"])
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise DataError(f"{newest} is damaged ({error}); remove it to go on from the one before") from None
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    states = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": tensor.contiguous() for index, state in states.items() for name, tensor in state.items()}
+
+
+def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        states.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,287 @@
+"""What happens in a training run?  Read from top to bottom.
+
+    run         a recipe in, a model directory out
+    prepare     data, tokenizer, model, optimizer: everything a step needs
+    batches     what each step sees, made ready one step ahead
+    backward    loss and gradients of one batch, at once or in micro-batches
+    measure     the evaluations that the recipe asks for
+    finish      the model directory, its card and the plot
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recompute
+
+from core.clip import CLIP
+from core.clip_encoder import CLIPEncoder
+from core.config import ModelConfig, ResNetConfig
+from core.device import autocast_dtype, choose_device
+from core.errors import DataError
+from core.init import initialise
+from core.model_dir import save_model
+from core.preprocess import normalise
+from core.resnet import Bottleneck
+from core.tokenizer import Tokenizer, train_tokenizer
+from core.transformer import Block
+from train import evaluate, log
+from train.augment import random_crop, vary
+from train.checkpoint import restore_checkpoint, save_checkpoint
+from train.dataset import Corpus, load_corpus
+from train.loss import contrastive_loss
+from train.optim import learning_rate, make_optimizer, take_step
+from train.recipe import Recipe, read_recipe
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that stays the same from step to step."""
+
+    recipe: Recipe
+    data: Path
+    out: Path
+    device: torch.device
+    corpus: Corpus
+    tokenizer: Tokenizer
+    config: ModelConfig
+    ids: np.ndarray  # (texts, t) token ids of every caption
+    lengths: np.ndarray  # (texts,) tokens up to and with end-of-text
+    model: CLIP
+    optimizer: torch.optim.Optimizer
+    autocast: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
+
+    @property
+    def log(self) -> Path:
+        return self.out / "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's pictures, part by part, with one caption each."""
+
+    pixels: list[Tensor]  # a part each: (share, side, side, 3) uint8
+    labels: list[Tensor]  # a part each: (share,)
+    ids: Tensor  # (n, t), all parts together
+
+
+def run(
+    recipe_path: str | Path,
+    *,
+    data: str | Path = ".",
+    out: str | Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    report: Callable[[Record], None] = lambda record: None,
+) -> Path:
+    """Train as the recipe says and return the directory of the finished model, `out/model`.
+
+    `data` is the folder that the recipe's paths start from; `out` defaults to `runs/NAME`. Every record of the log
+    also goes to `report`. A run that was stopped, even by `kill -9`, goes on with `resume` and prints the losses that
+    an undisturbed run would have printed. Ctrl-C leaves a checkpoint behind. Raises `ConfigError` for the recipe,
+    `DataError` for data and checkpoints.
+    """
+    recipe = read_recipe(recipe_path)
+    out = Path(out) if out is not None else Path("runs") / recipe.name
+    if not resume and (out / "log.jsonl").exists():
+        raise DataError(f"{out} holds a run already; go on with it (--resume), choose another folder or remove it")
+    it = prepare(recipe, Path(data), out, choose_device(device))
+    identity = recipe.model_dump_json()
+    step = restore_checkpoint(out, it.model, it.optimizer, identity) if resume else 0
+    log.cut(it.log, step)
+    try:
+        for step, batch in batches(it, step):
+            started = time.perf_counter()
+            it.model.train()
+            loss = backward(it, batch, step)
+            rate = learning_rate(step, recipe.schedule)
+            norm = take_step(it.model, it.optimizer, rate, recipe.schedule.clip_norm)
+            last = step + 1 == recipe.schedule.steps
+            record: Record = {"step": step}
+            if step % recipe.schedule.log_every == 0 or last:
+                record |= {
+                    "loss": round(loss.item(), 6),
+                    "learning_rate": rate,
+                    "gradient_norm": round(norm.item(), 4),
+                    "logit_scale": round(it.model.logit_scale.exp().item(), 3),
+                    "images_per_second": round(recipe.batch_size / (time.perf_counter() - started), 1),
+                }
+            measured = measure(it, step + 1, last)
+            if measured:
+                record["measured"] = measured
+            if len(record) > 1:
+                log.append(it.log, record)
+                report({**record, "of": recipe.schedule.steps})
+            if (step + 1) % recipe.schedule.checkpoint_every == 0 or last:
+                save_checkpoint(out, step + 1, it.model, it.optimizer, identity)
+    except KeyboardInterrupt:
+        save_checkpoint(out, step + 1, it.model, it.optimizer, identity)
+        raise
+    return finish(it)
+
+
+def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
+    """Decode the data, learn or re-read the vocabulary, draw the weights."""
+    out.mkdir(parents=True, exist_ok=True)
+    corpus = load_corpus(recipe, data, out / "cache")
+    tokenizer = train_tokenizer(corpus.texts, recipe.tokenizer.vocab_size, recipe.tokenizer.context_length)
+    rules = tokenizer.config
+    config = ModelConfig(
+        name=recipe.name,
+        clip=recipe.model.clip(tokenizer.vocab_size, rules.context_length, rules.eot_id),
+        preprocess=recipe.preprocess,
+        tokenizer=rules,
+    )
+    model = initialise(CLIP(config.clip), recipe.seed).to(device)
+    if isinstance(config.clip.vision, ResNetConfig):
+        model = model.to(memory_format=torch.channels_last)
+    if recipe.schedule.recompute:
+        recompute_blocks(model)
+    ids = tokenizer.encode(corpus.texts).astype(np.int32)
+    lengths = (ids == rules.eot_id).argmax(axis=1) + 1
+    optimizer = make_optimizer(model, recipe.schedule)
+    dtype = {"auto": autocast_dtype(device), "bf16": torch.bfloat16, "fp32": None}[recipe.schedule.precision]
+    autocast = partial(torch.autocast, device.type, dtype=dtype) if dtype is not None else nullcontext
+    return Run(recipe, data, out, device, corpus, tokenizer, config, ids, lengths, model, optimizer, autocast)
+
+
+def recompute_blocks(model: CLIP) -> None:
+    """Gradient checkpointing: keep only each block's input and compute the rest again on the way back."""
+    for module in model.modules():
+        if isinstance(module, Block | Bottleneck):
+            module.forward = partial(recompute, module.forward, use_reentrant=False)  # type: ignore[method-assign]
+
+
+def batches(it: Run, first_step: int) -> Iterator[tuple[int, Batch]]:
+    """Steps `first_step`, … with their batches; the next one is gathered while the model works on this one."""
+    steps = it.recipe.schedule.steps
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:
+        coming = ahead.submit(gather, it, first_step) if first_step < steps else None
+        for step in range(first_step, steps):
+            assert coming is not None
+            batch = coming.result()
+            coming = ahead.submit(gather, it, step + 1) if step + 1 < steps else None
+            yield step, batch
+
+
+def gather(it: Run, step: int) -> Batch:
+    """The batch of one step, a function of the seed and the step alone."""
+    pixels, labels, texts = [], [], []
+    for number, part in enumerate(it.corpus.parts):
+        rows = part.rows(it.recipe.seed, step)
+        texts.append(part.texts(rows, np.random.default_rng([it.recipe.seed, number, step])))
+        pixels.append(torch.from_numpy(part.pixels[rows]))
+        labels.append(torch.from_numpy(part.labels[rows]))
+    chosen = np.concatenate(texts)
+    ids = torch.from_numpy(it.ids[chosen, : it.lengths[chosen].max()]).long()
+    if it.device.type == "cuda":
+        return Batch([p.pin_memory() for p in pixels], [n.pin_memory() for n in labels], ids.pin_memory())
+    return Batch(pixels, labels, ids)
+
+
+def augment(it: Run, batch: Batch, step: int) -> Tensor:
+    """(n, 3, s, s) normalised input for the image tower, all parts together."""
+    generator = torch.Generator(it.device).manual_seed(it.recipe.seed * 1_000_003 + step)
+    size = it.recipe.preprocess.image_size
+    images = torch.cat(
+        [
+            random_crop(
+                pixels.to(it.device, non_blocking=True), size, part.source.min_area, part.source.flip, generator
+            )
+            for part, pixels in zip(it.corpus.parts, batch.pixels, strict=True)
+        ]
+    )
+    images = vary(images, it.recipe.augment, generator)
+    return normalise(images.round().to(torch.uint8).permute(0, 2, 3, 1), it.recipe.preprocess)
+
+
+def backward(it: Run, batch: Batch, step: int) -> Tensor:
+    """Leave the gradients of one batch in the parameters; returns the loss, a scalar."""
+    pixels, ids = augment(it, batch, step), batch.ids.to(it.device, non_blocking=True)
+    labels = [part.to(it.device, non_blocking=True) for part in batch.labels]
+    if isinstance(it.config.clip.vision, ResNetConfig):
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+    if it.recipe.schedule.micro_batch is None:
+        with it.autocast():
+            images, texts, scale = it.model(pixels, ids)
+        loss = loss_of_parts(it, images.float(), texts.float(), scale, labels)
+        loss.backward()
+        return loss.detach()
+    return backward_in_micro_batches(it, pixels, ids, labels, it.recipe.schedule.micro_batch)
+
+
+def loss_of_parts(it: Run, images: Tensor, texts: Tensor, scale: Tensor, labels: list[Tensor]) -> Tensor:
+    """Each source's contrastive loss among its own pairs, averaged by share and weight."""
+    shares = [part.source.share for part in it.corpus.parts]
+    weights = [part.source.share * part.source.weight for part in it.corpus.parts]
+    losses = [
+        weight * contrastive_loss(image, text, scale, label)
+        for weight, image, text, label in zip(weights, images.split(shares), texts.split(shares), labels, strict=True)
+    ]
+    return torch.stack(losses).sum() / sum(weights)
+
+
+def backward_in_micro_batches(it: Run, pixels: Tensor, ids: Tensor, labels: list[Tensor], size: int) -> Tensor:
+    """The whole batch's gradients in the memory of a part of it (GradCache, Gao et al. 2021).
+
+    The contrastive loss couples all pairs, so plain accumulation would be another loss. Features of all micro-batches
+    are computed first without a graph; the loss's gradients with respect to them are then carried through one
+    micro-batch at a time. Batch normalisation sees micro-batches, all else is exact.
+    """
+    chunks = list(zip(pixels.split(size), ids.split(size), strict=True))
+    with torch.no_grad(), it.autocast():
+        features = [it.model(chunk, text)[:2] for chunk, text in chunks]
+    images = torch.cat([image for image, _ in features]).float().requires_grad_()
+    texts = torch.cat([text for _, text in features]).float().requires_grad_()
+    loss = loss_of_parts(it, images, texts, it.model.logit_scale.exp(), labels)
+    loss.backward()  # leaves gradients in the features and the temperature
+    assert images.grad is not None and texts.grad is not None
+    gradients = zip(images.grad.split(size), texts.grad.split(size), strict=True)
+    for (chunk, text), (image_grad, text_grad) in zip(chunks, gradients, strict=True):
+        with it.autocast():
+            image, words, _ = it.model(chunk, text)
+        torch.autograd.backward([image.float(), words.float()], [image_grad, text_grad])
+    return loss.detach()
+
+
+def measure(it: Run, done: int, last: bool) -> dict[str, float]:
+    """The recipe's evaluations that are due after `done` steps; all of them after the last."""
+    due = [item for item in it.recipe.evaluate if last or done % item.every == 0]
+    if not due:
+        return {}
+    encoder = CLIPEncoder(it.model, it.config, it.tokenizer, device=it.device)
+    measured: dict[str, float] = {}
+    for item in due:
+        name = item.path.removesuffix(".parquet")
+        if item.kind == "zeroshot":
+            measured[f"{name} top1"] = evaluate.zeroshot(encoder, it.data / item.path).top1
+        else:
+            result = evaluate.retrieval(encoder, it.data / item.path)
+            measured[f"{name} text-to-image recall_at_10"] = result.text_to_image.recall_at_10
+    return measured
+
+
+def finish(it: Run) -> Path:
+    """Write the model directory and the plot."""
+    log.plot(it.log, it.out / "plot.png")
+    records = log.read(it.log)
+    measured = next((record["measured"] for record in reversed(records) if "measured" in record), {})
+    lines = [f"| {name} | {value:.3f} |" for name, value in measured.items()]
+    card = "\n".join([f"# {it.recipe.name}", "", "| measured after the last step | |", "| --- | --- |", *lines, ""])
+    origin = {"trained_by": "clipdex train", "recipe": json.loads(it.recipe.model_dump_json())}
+    target = it.out / "model"
+    save_model(target, it.model.float(), it.config, it.tokenizer, card=card, origin=origin, dtype="float16")
+    return target
