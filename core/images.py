@@ -1,0 +1,229 @@
+"""How do bytes become a safe RGB picture?
+
+Files are untrusted: only regular files are opened, the declared size is believed only as a reason to refuse, and a
+picture that is cut short is an error, never half a picture in grey. What leaves here is upright and fully decoded.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from core.errors import ImageError
+from core.pillow import pillow_guard
+
+MAX_PIXELS = 200_000_000  # the largest phone sensors have 200 megapixels; decoded that is 0.6 GB
+THUMBNAIL_SIDE = 320
+
+# Pictures as people keep them. Left out on purpose: EPS and WMF (run other programs), scientific containers.
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "MPO", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "ICNS", "PCX"),
+    *("PSD", "DIB", "DDS", "SGI", "QOI", "HEIF"),  # HEIF is known to Pillow only where a plugin was registered
+)
+# How files begin that are pictures, but not to us: offset, bytes, name.
+_UNSUPPORTED = (
+    *((4, b"ftyp" + brand, "HEIC") for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")),
+    *((0, b"\xff\x0a", "JPEG XL"), (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (0, b"<svg", "SVG"), (0, b"%!PS", "EPS")),
+    *((0, b"FUJIFILM", "camera raw"), (0, b"8BPS", "Photoshop"), (0, b"\xc5\xd0\xd3\xc6", "EPS"), (0, b"%PDF", "PDF")),
+)
+_SUPPORTED = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"RIFF")
+
+
+def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """A picture decoded in full, its first frame, turned upright by EXIF, in its own mode.
+
+    Raises ImageError whose reason is one of: not an image, truncated, empty file, too large, no permission,
+    vanished, unsupported.
+    """
+    with pillow_guard(max_pixels):
+        if isinstance(source, Image.Image):
+            return _finish(source, "the picture", max_pixels)
+        if isinstance(source, bytes | bytearray | memoryview):
+            return _decode(io.BytesIO(source), "the picture", max_pixels)
+        name = os.fsencode(source).decode("utf-8", "backslashreplace")
+        with _open_file(Path(source), name) as file:
+            return _decode(file, name, max_pixels)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The picture in RGB as people see it: alpha on white, 16-bit greys scaled by 65535, others by their own range."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _scale_grey(image).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
+    """A small WebP of the picture, at most `side` pixels on its longer side, never enlarged."""
+    scale = min(1.0, side / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    # `reducing_gap` first shrinks by whole factors: much faster for photos, and nothing anyone can see.
+    small = to_rgb(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    # A wide-gamut profile keeps colours true; a profile for CMYK or grey would be wrong for RGB pixels.
+    profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
+    small.info.clear()
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=80, icc_profile=profile if profile and len(profile) <= 4096 else None)
+    return out.getvalue()
+
+
+def _open_file(path: Path, name: str) -> BinaryIO:
+    """The file, if it is a regular one; opening without blocking keeps a FIFO from hanging us."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except PermissionError:
+        raise ImageError("no permission", f"{name}: may not be read; check the permissions of the file") from None
+    except (OSError, ValueError) as error:
+        _unreadable(error, path, name)
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        file.close()
+        raise ImageError("not an image", f"{name}: is {_kind(status.st_mode)}, not a picture file")
+    return file
+
+
+def _unreadable(error: OSError | ValueError, path: Path, name: str) -> NoReturn:
+    """A file that cannot be opened for another reason than permissions."""
+    number = getattr(error, "errno", None)
+    if number in (errno.ENXIO, errno.ENODEV, errno.EISDIR):  # a socket, a device without driver
+        raise ImageError("not an image", f"{name}: is not a regular file, so it is no picture file") from None
+    if number == errno.ELOOP:
+        raise ImageError("vanished", f"{name}: is a link that leads in a circle") from None
+    if os.path.lexists(path) and number == errno.ENOENT:
+        raise ImageError("vanished", f"{name}: is a link to a file that does not exist") from None
+    detail = getattr(error, "strerror", None) or str(error)
+    raise ImageError("vanished", f"{name}: cannot be opened ({detail}); was it moved, or its disk removed?") from None
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+    start = _read_start(file, name)
+    try:
+        image = Image.open(file, formats=_known_formats())
+    except UnidentifiedImageError:
+        _unknown(start, name)
+    except Exception as error:
+        _raise_decoding(error, name, max_pixels)
+    _check_size(image, name, max_pixels)
+    if image.format in ("JPEG", "MPO"):
+        _check_jpeg_end(file, name)
+    return _finish(image, name, max_pixels)
+
+
+def _read_start(file: BinaryIO, name: str) -> bytes:
+    try:
+        start = file.read(64)
+        file.seek(0)
+    except OSError as error:  # a failing disk or a network share that went away
+        raise ImageError("vanished", f"{name}: cannot be read ({error.strerror})") from None
+    if not start:
+        raise ImageError("empty file", f"{name}: the file is empty (0 bytes)")
+    return start
+
+
+def _known_formats() -> list[str]:
+    Image.init()
+    return [kind for kind in FORMATS if kind in Image.OPEN]
+
+
+def _unknown(start: bytes, name: str) -> NoReturn:
+    """Why Pillow did not recognise a file: another kind of picture, the stump of a known one, or none at all."""
+    for offset, signature, kind in _UNSUPPORTED:
+        if start[offset:].startswith(signature):
+            raise ImageError(
+                "unsupported", f"{name}: is a {kind} file, which cannot be read; convert it to JPEG or PNG"
+            )
+    if start.startswith(_SUPPORTED):
+        raise ImageError("truncated", f"{name}: begins like a picture but is cut short or damaged")
+    raise ImageError("not an image", f"{name}: is not a picture")
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(
+            "too large",
+            f"{name}: declares {width} x {height} pixels; at most {max_pixels // 10**6} megapixels are read",
+        )
+    if width * height == 0:
+        raise ImageError("unsupported", f"{name}: has no pixels ({width} x {height})")
+
+
+def _check_jpeg_end(file: BinaryIO, name: str) -> None:
+    """A JPEG without an end marker after its first scan was cut; zeros in its place would decode to grey, unnoticed.
+
+    Inside the compressed data 0xFF is always followed by 0x00, so the marker cannot be there by chance.
+    """
+    position = file.tell()
+    last = b""
+    while chunk := file.read(1 << 20):
+        if b"\xff\xd9" in last + chunk:
+            break
+        last = chunk[-1:]
+    file.seek(position)
+    if not chunk:
+        raise ImageError("truncated", f"{name}: is cut short: the end of the JPEG is missing")
+
+
+def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    """Decode the first frame and turn it upright."""
+    _check_size(image, name, max_pixels)
+    try:
+        if getattr(image, "tell", int)() != 0:
+            image.seek(0)
+        image.load()
+        # Pillow converts L*a*b* to nothing else, so it is the one mode that does not survive.
+        image = _lab_to_rgb(image) if image.mode == "LAB" else image
+    except Exception as error:
+        _raise_decoding(error, name, max_pixels)
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF says nothing; parsers of hostile data raise anything
+        image.info.pop("exif", None)
+        return image
+
+
+def _raise_decoding(error: Exception, name: str, max_pixels: int) -> NoReturn:
+    """Pillow's decoders raise almost anything on damaged data; each kind becomes one of our reasons."""
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning | MemoryError):
+        limit = f"{max_pixels // 10**6} megapixels"
+        raise ImageError("too large", f"{name}: would unpack to more than {limit}, the largest that is read") from None
+    if isinstance(error, NotImplementedError) or "unsupported" in str(error).lower():
+        raise ImageError("unsupported", f"{name}: uses a variant of its format that cannot be read ({error})") from None
+    raise ImageError("truncated", f"{name}: is cut short or damaged ({error or type(error).__name__})") from None
+
+
+def _scale_grey(image: Image.Image) -> Image.Image:
+    """Greys of more than 8 bits in 8: 16-bit ones by 65535, 32-bit and float ones from their darkest to brightest."""
+    values = np.asarray(image).astype(np.float64)
+    finite = np.isfinite(values)
+    low, high = 0.0, 65535.0
+    # Pillow opens 16-bit PPM as mode I, already scaled to 65535.
+    if not image.mode.startswith("I;16") and image.format != "PPM" and finite.any():
+        low, high = float(values[finite].min()), float(values[finite].max())
+    values = np.nan_to_num((np.clip(values, low, high) - low) / ((high - low) or 1.0), nan=0.0)
+    return Image.fromarray(np.rint(values * 255).astype(np.uint8))
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert converted is not None  # None only when it works in place
+    return converted

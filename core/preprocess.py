@@ -1,0 +1,139 @@
+"""How does a picture become the model's input?
+
+The only resize, crop and normalise in the project. Every rule is a field of `PreprocessConfig`, because the origins
+disagree: OpenAI and OpenCLIP resize a picture in its own mode and convert it to RGB afterwards, transformers converts
+first; one rounds the crop's half pixel to even, the other down (`tests/core/test_preprocess.py` holds each origin's
+pixels). Models of ours convert first, as people see the picture.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.config import PreprocessConfig
+from core.errors import ImageError
+from core.images import to_rgb
+
+if TYPE_CHECKING:
+    import torch
+
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+def resize_crop(image: Image.Image, config: PreprocessConfig) -> NDArray[np.uint8]:
+    """A picture as the square the model looks at: (s, s, 3) uint8, s = config.image_size.
+
+    `image` is upright (as `open_image` returns it) and in any mode. Works for sides of any ratio, 1x1 included.
+    Raises ImageError for a picture without pixels.
+    """
+    if 0 in image.size:
+        raise ImageError("unsupported", f"a picture of {image.width} x {image.height} pixels has nothing to see")
+    image = _convert_before(image, config)
+    match config.resize:
+        case "shortest":
+            image = _trim(image)
+            square = _crop(_resize(image, _shortest_to(image.size, config.image_size), config), config)
+        case "longest":
+            square = _pad(_resize(image, _longest_to(image.size, config.image_size), config), config.image_size)
+        case "squash":
+            square = _resize(image, (config.image_size, config.image_size), config)
+    return np.array(square.convert("RGB"), dtype=np.uint8)
+
+
+def normalise(pixels: torch.Tensor, config: PreprocessConfig) -> torch.Tensor:
+    """Pixels (n, s, s, 3) uint8 to the network's input (n, 3, s, s) float32, (x / 255 - mean) / std, on their device."""
+    import torch
+
+    mean = torch.tensor(config.mean, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(config.std, device=pixels.device).view(1, 3, 1, 1)
+    return (pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255 - mean) / std
+
+
+def _convert_before(image: Image.Image, config: PreprocessConfig) -> Image.Image:
+    """The conversion that comes before resizing; `after_resize` leaves the mode for later."""
+    match config.convert:
+        case "after_resize":
+            return image
+        case "before_resize":
+            return image.convert("RGB")
+        case "on_white":
+            return _on_white(image)
+        case "display":
+            return to_rgb(image)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Alpha on white and nothing else: 16-bit greys clip, unlike `to_rgb` (transformers 5, convert_to_rgb)."""
+    if image.mode == "RGB":
+        return image
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255))
+    return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _trim(image: Image.Image) -> Image.Image:
+    """The middle of a picture more than 100 times longer than wide; the crop drops the ends anyway.
+
+    Without it a strip of 1 x 100,000 would be enlarged to 224 x 22,400,000 before the crop.
+    """
+    width, height = image.size
+    limit = 100 * min(width, height)
+    left, top = max(0, (width - limit) // 2), max(0, (height - limit) // 2)
+    return image.crop((left, top, width - left, height - top)) if left or top else image
+
+
+def _shortest_to(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The short side becomes `side`, the long one is cut down to a whole pixel (torchvision, Resize)."""
+    width, height = size
+    if width <= height:
+        return side, int(side * height / width)
+    return int(side * width / height), side
+
+
+def _longest_to(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The long side becomes `side`, both are rounded (OpenCLIP, ResizeKeepRatio); never less than a pixel."""
+    longest = max(size)
+    width, height = (max(1, round(length * (side / longest))) for length in size)
+    return width, height
+
+
+def _resize(image: Image.Image, size: tuple[int, int], config: PreprocessConfig) -> Image.Image:
+    if image.size == size:
+        return image
+    if config.backend == "torch":
+        return _resize_torch(image, size, config)
+    # Pillow takes the nearest pixel for palettes and bits whatever it is asked for, as the origins do.
+    return image.resize(size, _FILTERS[config.interpolation])
+
+
+def _resize_torch(image: Image.Image, size: tuple[int, int], config: PreprocessConfig) -> Image.Image:
+    """Antialiased resampling of an RGB picture on uint8, as torchvision does it for tensors."""
+    import torch
+
+    width, height = size
+    pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
+    resized = torch.nn.functional.interpolate(
+        pixels, size=(height, width), mode=config.interpolation, align_corners=False, antialias=True
+    )
+    return Image.fromarray(resized[0].permute(1, 2, 0).numpy())
+
+
+def _crop(image: Image.Image, config: PreprocessConfig) -> Image.Image:
+    """The middle square; where a half pixel is left over the origins put it on different sides."""
+    side = config.image_size
+    spare = (image.width - side, image.height - side)
+    left, top = (length // 2 if config.crop_rounding == "floor" else round(length / 2) for length in spare)
+    return image.crop((left, top, left + side, top + side))
+
+
+def _pad(image: Image.Image, side: int) -> Image.Image:
+    """The picture in the middle of a square of zeros in its own mode: black, but white in CMYK (OpenCLIP)."""
+    square = Image.new(image.mode, (side, side), 0)
+    if image.palette is not None:
+        square.putpalette(image.palette)
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
