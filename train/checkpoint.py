@@ -10,7 +10,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import torch
 from safetensors import SafetensorError
@@ -56,6 +61,27 @@ def restore_checkpoint(folder: Path, model: CLIP, optimizer: torch.optim.Optimiz
         return int(state["step"])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{newest} is damaged ({error}); remove it to go on from the one before") from None
+
+
+@contextmanager
+def stop_between_steps() -> Iterator[Callable[[], bool]]:
+    """Inside, Ctrl-C is only remembered, and the function given says so; a second one takes effect at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # only the main thread gets signals
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

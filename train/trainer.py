@@ -38,7 +38,7 @@ from core.tokenizer import Tokenizer, train_tokenizer
 from core.transformer import Block
 from train import evaluate, log
 from train.augment import random_crop, vary
-from train.checkpoint import restore_checkpoint, save_checkpoint
+from train.checkpoint import restore_checkpoint, save_checkpoint, stop_between_steps
 from train.dataset import Corpus, load_corpus
 from train.loss import contrastive_loss
 from train.optim import learning_rate, make_optimizer, take_step
@@ -91,7 +91,7 @@ def run(
 
     `data` is the folder that the recipe's paths start from; `out` defaults to `runs/NAME`. Every record of the log
     also goes to `report`. A run that was stopped, even by `kill -9`, goes on with `resume` and prints the losses that
-    an undisturbed run would have printed. Ctrl-C leaves a checkpoint behind. Raises `ConfigError` for the recipe,
+    an undisturbed run would have printed. Ctrl-C writes a checkpoint before it takes effect. Raises `ConfigError` for the recipe,
     `DataError` for data and checkpoints.
     """
     recipe = read_recipe(recipe_path)
@@ -102,7 +102,7 @@ def run(
     identity = recipe.model_dump_json()
     step = restore_checkpoint(out, it.model, it.optimizer, identity) if resume else 0
     log.cut(it.log, step)
-    try:
+    with stop_between_steps() as asked_to_stop:
         for step, batch in batches(it, step):
             started = time.perf_counter()
             it.model.train()
@@ -125,11 +125,10 @@ def run(
             if len(record) > 1:
                 log.append(it.log, record)
                 report({**record, "of": recipe.schedule.steps})
-            if (step + 1) % recipe.schedule.checkpoint_every == 0 or last:
+            if (step + 1) % recipe.schedule.checkpoint_every == 0 or last or asked_to_stop():
                 save_checkpoint(out, step + 1, it.model, it.optimizer, identity)
-    except KeyboardInterrupt:
-        save_checkpoint(out, step + 1, it.model, it.optimizer, identity)
-        raise
+            if asked_to_stop() and not last:
+                raise KeyboardInterrupt
     return finish(it)
 
 
