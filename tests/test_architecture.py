@@ -1,0 +1,290 @@
+"""Does the code still stand as ARCHITECTURE.md says?  Read from the files themselves."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PACKAGES = ("core", "train", "indexer", "app")
+FACES = ("clipdex", "streamlit_app")
+
+# core <- train, core <- indexer, all three <- app.  The Python face stands beside the app and knows no training.
+MAY_IMPORT = {
+    "core": {"core"},
+    "train": {"core", "train"},
+    "indexer": {"core", "indexer"},
+    "clipdex": {"core", "indexer"},
+    "app": {"app", "clipdex", "core", "indexer", "train"},
+    "streamlit_app": {"app", "clipdex"},
+}
+# Where a library may be used at all.
+HOME_OF = {
+    "faiss": {"indexer"},
+    "lancedb": {"indexer"},
+    "matplotlib": {"train"},
+    "sklearn": {"train"},
+    "streamlit": {"app", "streamlit_app"},
+    "torch": {"core", "train"},
+    "typer": {"app"},
+}
+# What `clipdex --help` and `import clipdex` do not wait for.
+SLOW = {"torch", "lancedb", "streamlit", "faiss", "sklearn", "matplotlib", "scipy", "pandas", "pyarrow", "tokenizers"}
+NETWORK = {"aiohttp", "ftplib", "http.client", "httpx", "huggingface_hub", "requests", "urllib.request", "urllib3"}
+PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+LONGEST_FILE = 350
+LONGEST_FUNCTION = 75
+
+
+def modules() -> list[Path]:
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return sorted(found) + [ROOT / f"{face}.py" for face in FACES]
+
+
+def short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def house(path: Path) -> str:
+    """The package, or the face, that a module belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), filename=str(path))
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """(place, dotted name) of everything that a module imports, at its top or inside a function."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from ((f"{short(path)}:{node.lineno}", alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{short(path)}:{node.lineno}", "." * node.level + (node.module or "")
+
+
+def calls(path: Path) -> Iterator[tuple[str, str, ast.Call]]:
+    """(place, dotted name, call) of every call in a module."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Call):
+            yield f"{short(path)}:{node.lineno}", ast.unparse(node.func), node
+
+
+# --- who imports whom ------------------------------------------------------------------------------------------------
+
+
+def test_imports_go_one_way() -> None:
+    ours = set(PACKAGES) | set(FACES)
+    found = [(place, name, house(path)) for path in modules() for place, name in imports(path)]
+    wrong = [
+        f"{place} imports {name}; {owner} may import only {', '.join(sorted(MAY_IMPORT[owner]))}"
+        for place, name, owner in found
+        if name.split(".")[0] in ours - MAY_IMPORT[owner] or name.startswith(".")
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert any(owner == "app" and name.startswith("indexer") for _, name, owner in found), "the test sees imports"
+
+
+def test_each_library_stays_in_its_house() -> None:
+    wrong = [
+        f"{place} imports {name}; {name} belongs in {' and '.join(sorted(HOME_OF[name.split('.')[0]]))}"
+        for path in modules()
+        for place, name in imports(path)
+        if house(path) not in HOME_OF.get(name.split(".")[0], {house(path)})
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_reaches_for_the_network_or_unpickles() -> None:
+    wrong = [
+        f"{place} imports {name}"
+        for path in modules()
+        for place, name in imports(path)
+        if any(name == banned or name.startswith(f"{banned}.") for banned in NETWORK | PICKLES)
+    ]
+    for path in modules():
+        for place, name, call in calls(path):
+            given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+            if name == "torch.load" and given.get("weights_only") != "True":
+                wrong.append(f"{place} calls torch.load without weights_only=True")
+            if name in {"np.load", "numpy.load"} and given.get("allow_pickle", "False") != "False":
+                wrong.append(f"{place} allows pickles in np.load")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_library_raises_and_only_the_edge_prints_or_exits() -> None:
+    edge = {"app", "streamlit_app"}
+    banned = {"print", "sys.exit", "exit", "quit", "os._exit"}
+    wrong = [
+        f"{place} calls {name}" for path in modules() if house(path) not in edge for place, name, _ in calls(path)
+        if name in banned
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import clipdex",
+        "import app.cli; app.cli.build()",
+        "from app.cli import main; main(['--help'])",
+        "from app.cli import main; main(['search', '--help'])",
+        "from app.cli import main; main(['evaluate', 'zeroshot', '--help'])",
+    ],
+)
+def test_help_and_import_wait_for_no_slow_library(code: str) -> None:
+    script = (
+        "import sys\n"
+        f"try:\n    {code}\n"
+        "except SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        f"slow = sorted({SLOW!r} & set(sys.modules))\n"
+        "sys.stderr.write(' '.join(slow))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", f"{code!r} imported {done.stderr}"
+
+
+# --- the shape of the files ------------------------------------------------------------------------------------------
+
+
+def first_line(path: Path) -> str:
+    """The first line of a module's docstring: the question that the file answers."""
+    return (ast.get_docstring(parsed(path)) or "").split("\n")[0].strip()
+
+
+def test_every_module_says_first_which_question_it_answers() -> None:
+    assert [short(path) for path in modules() if not first_line(path)] == []
+
+
+def test_files_and_functions_stay_short() -> None:
+    wrong = []
+    for path in modules():
+        lines = path.read_text("utf-8").count("\n")
+        if lines > LONGEST_FILE:
+            wrong.append(f"{short(path)} has {lines} lines, more than {LONGEST_FILE}")
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > LONGEST_FUNCTION:
+                    wrong.append(f"{short(path)}:{node.lineno} {node.name} has {length} lines: > {LONGEST_FUNCTION}")
+    assert not wrong, "\n".join(wrong)
+
+
+def expected_tree() -> str:
+    """The file tree as ARCHITECTURE.md shows it: every module with the question that it answers."""
+    lines = [f"{face + '.py':<24}{first_line(ROOT / f'{face}.py')}" for face in FACES]
+    for package in PACKAGES:
+        lines += _tree(ROOT / package, 0)
+    return "\n".join(lines)
+
+
+def _tree(folder: Path, depth: int) -> list[str]:
+    lines = [f"{'  ' * depth + folder.name + '/':<24}{first_line(folder / '__init__.py')}"]
+    inside = sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.name))
+    for path in inside:
+        if path.is_dir() and any(path.glob("*.py")):
+            lines += _tree(path, depth + 1)
+        elif path.suffix == ".py" and path.name != "__init__.py":
+            lines.append(f"{'  ' * (depth + 1) + path.name:<24}{first_line(path)}")
+    return lines
+
+
+def test_the_file_tree_in_architecture_md_is_the_one_on_disk() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    shown = re.search(r"```text\n(.*?)\n```", page, flags=re.DOTALL)
+    assert shown is not None, "ARCHITECTURE.md holds no ```text block"
+    assert shown[1] == expected_tree(), f"the tree in ARCHITECTURE.md should be:\n\n{expected_tree()}\n"
+
+
+def texts() -> list[Path]:
+    """Everything a person may read here."""
+    names = ["*.md", "*.toml", "Makefile", "constraints.txt", ".ci/run", "docs/*.md", ".gitignore"]
+    inside = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    recipes = list((ROOT / "train").rglob("*.toml"))
+    return sorted({*modules(), *inside, *recipes, *(path for name in names for path in ROOT.glob(name))})
+
+
+def test_no_text_names_a_place_on_one_persons_machine() -> None:
+    place = re.compile(r"(?<![\w.~*])/(?:home|root|work|Users)/\w")
+    wrong = [
+        f"{short(path)}:{number} {line.strip()}"
+        for path in texts()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if place.search(line)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+# --- what is installed -----------------------------------------------------------------------------------------------
+
+
+def test_pyproject_lists_every_package_module_and_data_file() -> None:
+    listed = PYPROJECT["tool"]["setuptools"]
+    folders = {short(path.parent).replace("/", ".") for path in modules() if path.parent != ROOT}
+    assert sorted(listed["packages"]) == sorted(folders)
+    assert sorted(listed["py-modules"]) == sorted(FACES)
+    missing = [
+        short(path)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"} and not _covered(path, listed["package-data"])
+    ]
+    assert missing == [], "no pattern of tool.setuptools.package-data covers these files"
+
+
+def _covered(path: Path, patterns: dict[str, list[str]]) -> bool:
+    package, *inside = path.relative_to(ROOT).parts
+    return any(
+        len(Path(pattern).parts) == len(inside) and fnmatch("/".join(inside), pattern)
+        for pattern in patterns.get(package, [])
+    )
+
+
+def requirements() -> list[Requirement]:
+    project = PYPROJECT["project"]
+    every = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    return [requirement for line in every if (requirement := Requirement(line)).name != "clipdex"]
+
+
+def test_constraints_pin_every_requirement_to_a_version_that_it_allows() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line[:1] not in {"#", ""}]
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == [], "plain name==version, no hosts"
+    pins = {_normal(name): version for name, _, version in (line.partition("==") for line in lines)}
+    assert pins["torch"] == "2.13.0"
+    only_with_a_gpu = {"faiss-gpu"}
+    for requirement in requirements():
+        assert requirement.specifier, f"{requirement.name} has no lower bound"
+        if requirement.name not in only_with_a_gpu:
+            assert requirement.specifier.contains(pins[_normal(requirement.name)]), requirement
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_everything_imported_is_required_by_the_project() -> None:
+    known_as = {"PIL": "pillow", "faiss": "faiss-cpu", "sklearn": "scikit-learn"}
+    required = {_normal(requirement.name) for requirement in requirements()}
+    brought = {"starlette"}  # streamlit's own server, whose types its routes are made of
+    wrong = [
+        f"{place} imports {name}"
+        for path in modules()
+        for place, name in imports(path)
+        if (top := name.split(".")[0]) not in sys.stdlib_module_names
+        and top not in {*PACKAGES, *FACES}
+        and _normal(known_as.get(top, top)) not in required | brought
+    ]
+    assert not wrong, "\n".join(wrong)
