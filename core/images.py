@@ -16,10 +16,10 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from core.embedded import description as description  # part of what this module offers
 from core.errors import ImageError
-from core.pillow import pillow_guard
+from core.pillow import MAX_PIXELS, pillow_guard
 
-MAX_PIXELS = 200_000_000  # the largest phone sensors have 200 megapixels; decoded that is 0.6 GB
 THUMBNAIL_SIDE = 320
 
 # Pictures as people keep them. Left out on purpose: EPS and WMF (run other programs), scientific containers.
@@ -33,7 +33,10 @@ _UNSUPPORTED = (
     *((0, b"\xff\x0a", "JPEG XL"), (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (0, b"<svg", "SVG"), (0, b"%!PS", "EPS")),
     *((0, b"FUJIFILM", "camera raw"), (0, b"8BPS", "Photoshop"), (0, b"\xc5\xd0\xd3\xc6", "EPS"), (0, b"%PDF", "PDF")),
 )
-_SUPPORTED = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"RIFF")
+_SUPPORTED = (
+    *((0, b"\xff\xd8\xff"), (0, b"\x89PNG\r\n\x1a\n"), (0, b"GIF8"), (0, b"II*\x00"), (0, b"MM\x00*")),
+    *((8, b"WEBPVP8"), (4, b"ftypavif"), (4, b"ftypavis")),
+)
 
 
 def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -44,7 +47,7 @@ def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MA
     """
     with pillow_guard(max_pixels):
         if isinstance(source, Image.Image):
-            return _finish(source, "the picture", max_pixels)
+            return _finish(source, "the picture", max_pixels, in_place=False)
         if isinstance(source, bytes | bytearray | memoryview):
             return _decode(io.BytesIO(source), "the picture", max_pixels)
         name = os.fsencode(source).decode("utf-8", "backslashreplace")
@@ -120,9 +123,9 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     except Exception as error:
         _raise_decoding(error, name, max_pixels)
     _check_size(image, name, max_pixels)
-    if image.format in ("JPEG", "MPO"):
-        _check_jpeg_end(file, name)
-    return _finish(image, name, max_pixels)
+    if image.format in ("JPEG", "MPO", "WEBP"):
+        _check_end(file, image.format, name)
+    return _finish(image, name, max_pixels, in_place=True)
 
 
 def _read_start(file: BinaryIO, name: str) -> bytes:
@@ -148,7 +151,8 @@ def _unknown(start: bytes, name: str) -> NoReturn:
             raise ImageError(
                 "unsupported", f"{name}: is a {kind} file, which cannot be read; convert it to JPEG or PNG"
             )
-    if start.startswith(_SUPPORTED):
+    # A stump shorter than its signature counts too, from two bytes on.
+    if any(len(start[at:]) > 1 and start[at : at + len(mark)] == mark[: len(start) - at] for at, mark in _SUPPORTED):
         raise ImageError("truncated", f"{name}: begins like a picture but is cut short or damaged")
     raise ImageError("not an image", f"{name}: is not a picture")
 
@@ -164,38 +168,64 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         raise ImageError("unsupported", f"{name}: has no pixels ({width} x {height})")
 
 
-def _check_jpeg_end(file: BinaryIO, name: str) -> None:
-    """A JPEG without an end marker after its first scan was cut; zeros in its place would decode to grey, unnoticed.
+def _check_end(file: BinaryIO, kind: str, name: str) -> None:
+    """Refuse a file whose end is zeros, as interrupted copies leave it: it would decode to half a picture, unnoticed.
 
-    Inside the compressed data 0xFF is always followed by 0x00, so the marker cannot be there by chance.
+    (Pillow itself refuses a file that simply stops.)
     """
     position = file.tell()
+    whole = _webp_is_whole(file) if kind == "WEBP" else _jpeg_is_whole(file)
+    file.seek(position)
+    if not whole:
+        raise ImageError("truncated", f"{name}: is cut short: the end of its {kind} data is missing")
+
+
+def _jpeg_is_whole(file: BinaryIO) -> bool:
+    """Does an end marker follow the beginning of the first scan? It cannot be compressed data: there 0x00 follows 0xFF."""
+    file.seek(2)
+    while (head := file.read(4))[:1] == b"\xff" and len(head) == 4:
+        if head[1] == 0xFF:  # padding before a marker
+            file.seek(-3, os.SEEK_CUR)
+            continue
+        file.seek(int.from_bytes(head[2:]) - 2, os.SEEK_CUR)
+        if head[1] == 0xDA:
+            break
     last = b""
     while chunk := file.read(1 << 20):
         if b"\xff\xd9" in last + chunk:
-            break
+            return True
         last = chunk[-1:]
-    file.seek(position)
-    if not chunk:
-        raise ImageError("truncated", f"{name}: is cut short: the end of the JPEG is missing")
+    return False
 
 
-def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
-    """Decode the first frame and turn it upright."""
+def _webp_is_whole(file: BinaryIO) -> bool:
+    """Does the declared length end in something else than zeros? Compressed data holds no thousand of them."""
+    file.seek(4)
+    end = 8 + int.from_bytes(file.read(4), "little")
+    file.seek(max(0, end - 1024))
+    return end < 2048 or any(file.read(1024))
+
+
+def _finish(image: Image.Image, name: str, max_pixels: int, *, in_place: bool) -> Image.Image:
+    """Decode the first frame and turn it upright; in place it keeps its format and all its metadata."""
     _check_size(image, name, max_pixels)
     try:
         if getattr(image, "tell", int)() != 0:
             image.seek(0)
         image.load()
-        # Pillow converts L*a*b* to nothing else, so it is the one mode that does not survive.
-        image = _lab_to_rgb(image) if image.mode == "LAB" else image
     except Exception as error:
         _raise_decoding(error, name, max_pixels)
     try:
-        return ImageOps.exif_transpose(image)
+        return _upright(image, in_place)
     except Exception:  # damaged EXIF says nothing; parsers of hostile data raise anything
-        image.info.pop("exif", None)
         return image
+
+
+def _upright(image: Image.Image, in_place: bool) -> Image.Image:
+    if in_place:
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def _raise_decoding(error: Exception, name: str, max_pixels: int) -> NoReturn:
@@ -218,12 +248,3 @@ def _scale_grey(image: Image.Image) -> Image.Image:
         low, high = float(values[finite].min()), float(values[finite].max())
     values = np.nan_to_num((np.clip(values, low, high) - low) / ((high - low) or 1.0), nan=0.0)
     return Image.fromarray(np.rint(values * 255).astype(np.uint8))
-
-
-def _lab_to_rgb(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert converted is not None  # None only when it works in place
-    return converted

@@ -14,13 +14,15 @@ from contextlib import ExitStack, contextmanager
 
 from PIL import Image
 
+MAX_PIXELS = 200_000_000  # the largest phone sensors have 200 megapixels; decoded that is 0.6 GB
+
 _lock = threading.Lock()
 _limits: list[int] = []  # of the calls that are inside now
 _restore = ExitStack()
 
 
 @contextmanager
-def pillow_guard(max_pixels: int) -> Iterator[None]:
+def pillow_guard(max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     """Inside, Pillow gives no warnings, and more than `max_pixels` pixels raise, also for pictures within pictures.
 
     With several calls inside the largest of their limits counts; each checks the declared size against its own.

@@ -45,7 +45,7 @@ def resize_crop(image: Image.Image, config: PreprocessConfig) -> NDArray[np.uint
 
 
 def normalise(pixels: torch.Tensor, config: PreprocessConfig) -> torch.Tensor:
-    """Pixels (n, s, s, 3) uint8 to the network's input (n, 3, s, s) float32, (x / 255 - mean) / std, on their device."""
+    """Pixels (n, s, s, 3) uint8 to the network's input (n, 3, s, s) float32, (x / 255 - mean) / std, same device."""
     import torch
 
     mean = torch.tensor(config.mean, device=pixels.device).view(1, 3, 1, 1)

@@ -9,9 +9,7 @@ pathological pattern.
 
 from __future__ import annotations
 
-import functools
 import gzip
-import html
 import json
 import re
 import zlib
@@ -22,8 +20,9 @@ from typing import Any, Literal
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
-from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, models, pre_tokenizers, trainers
 
+from core.cleaning import clean_openai, clean_transformers
 from core.config import TokenizerConfig, parse
 from core.errors import ConfigError, ModelError
 
@@ -213,30 +212,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 49152, context_lengt
     library.train_from_iterator((clean_openai(text) for text in texts), trainer)
     merges = [(left, right) for left, right in json.loads(library.to_str())["model"]["merges"]]
     return _build(merges, context_length, "openai", (SOT, EOT))
-
-
-def clean_openai(text: str) -> str:
-    """Repair broken encodings and entities, single spaces, lower case (openai/CLIP, simple_tokenizer.py)."""
-    import ftfy  # takes 0.1 s to import
-
-    text = html.unescape(html.unescape(ftfy.fix_text(_without_surrogates(text)))).strip()
-    # An entity can bring a surrogate back, even after ftfy.
-    return re.sub(r"\s+", " ", _without_surrogates(text)).strip().lower()
-
-
-def clean_transformers(text: str) -> str:
-    """Compose accents (NFC), single spaces, lower case: the fast tokenizer of transformers, by the same library."""
-    return _transformers_normalizer().normalize_str(_without_surrogates(text))
-
-
-@functools.cache
-def _transformers_normalizer() -> normalizers.Sequence:
-    return normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
-
-
-def _without_surrogates(text: str) -> str:
-    """Half a UTF-16 pair is no character and cannot be encoded; pairs are joined, halves become U+FFFD (as ftfy)."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _between(text: str, pattern: pre_tokenizers.Split, specials: dict[str, int]) -> Iterator[str]:

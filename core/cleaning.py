@@ -1,0 +1,36 @@
+"""How is a text cleaned before it is cut into tokens?
+
+Each origin has its own way, and a model understands only the one it was trained with. Both lower the case.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import re
+
+from tokenizers import Regex, normalizers
+
+
+def clean_openai(text: str) -> str:
+    """Repair broken encodings and entities, single spaces, lower case (openai/CLIP, simple_tokenizer.py)."""
+    import ftfy  # takes 0.1 s to import
+
+    text = html.unescape(html.unescape(ftfy.fix_text(_without_surrogates(text)))).strip()
+    # An entity can bring a surrogate back, even after ftfy.
+    return re.sub(r"\s+", " ", _without_surrogates(text)).strip().lower()
+
+
+def clean_transformers(text: str) -> str:
+    """Compose accents (NFC), single spaces, lower case: the fast tokenizer of transformers, by the same library."""
+    return _transformers_normalizer().normalize_str(_without_surrogates(text))
+
+
+@functools.cache
+def _transformers_normalizer() -> normalizers.Sequence:
+    return normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+
+
+def _without_surrogates(text: str) -> str:
+    """Half a UTF-16 pair is no character and cannot be encoded; pairs are joined, halves become U+FFFD (as ftfy)."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
