@@ -1,4 +1,4 @@
-"""How are animals drawn?  They all look to the right; the pen mirrors some."""
+"""How are animals on four legs drawn?  They all look to the right; the pen mirrors some."""
 
 from __future__ import annotations
 
@@ -194,96 +194,29 @@ def bear(p: Pen, t: Tones) -> None:
     p.eye(0.82, 0.26, 0.026, t)
 
 
-def bird(p: Pen, t: Tones) -> None:
-    p.poly([(0.3, 0.54), (0.0, 0.44), (0.04, 0.66)], t.dark)
-    p.poly([(0.52, 0.5), (0.22, 0.04), (0.5, 0.1), (0.7, 0.46)], t.dark)
-    p.oval(0.5, 0.56, 0.28, 0.19, t.main)
-    p.disc(0.78, 0.42, 0.16, t.main)
-    p.poly([(0.88, 0.36), (1.0, 0.45), (0.87, 0.5)], BEAK)
-    p.poly([(0.32, 0.5), (0.66, 0.5), (0.44, 0.98), (0.24, 0.9)], t.light)
-    p.eye(0.81, 0.38, 0.035, t)
+def lion(p: Pen, t: Tones) -> None:
+    p.line([(0.08, 0.5), (0.01, 0.3), (0.05, 0.24)], 0.04, t.main)
+    p.disc(0.05, 0.22, 0.06, t.dark)
+    legs(p, (0.12, 0.22, 0.5, 0.6), 0.6, 0.09, t.main, t.dark)
+    p.rect(0.06, 0.4, 0.7, 0.74, t.main, 0.15)
+    p.disc(0.76, 0.36, 0.31, (150, 84, 36))
+    p.disc(0.78, 0.36, 0.2, t.main)
+    p.oval(0.85, 0.44, 0.08, 0.09, t.light)
+    p.oval(0.88, 0.4, 0.03, 0.035, DARK)
+    p.eye(0.74, 0.32, 0.024, t)
+    p.eye(0.84, 0.31, 0.024, t)
 
 
-def duck(p: Pen, t: Tones) -> None:
-    p.poly([(0.02, 0.44), (0.2, 0.56), (0.76, 0.54), (0.8, 0.74), (0.68, 0.96), (0.24, 0.98), (0.08, 0.78)], t.main)
-    p.poly([(0.58, 0.62), (0.62, 0.28), (0.82, 0.3), (0.8, 0.7)], t.main)
-    p.disc(0.72, 0.24, 0.2, t.main)
-    p.poly([(0.85, 0.2), (1.0, 0.28), (0.85, 0.34)], BEAK)
-    p.oval(0.4, 0.72, 0.22, 0.14, t.dark)
-    p.eye(0.77, 0.2, 0.035, t)
-
-
-def penguin(p: Pen, t: Tones) -> None:
-    p.oval(0.36, 0.97, 0.16, 0.03, BEAK)
-    p.oval(0.66, 0.97, 0.16, 0.03, BEAK)
-    p.oval(0.5, 0.6, 0.38, 0.37, (40, 42, 54))
-    p.oval(0.5, 0.2, 0.28, 0.19, (40, 42, 54))
-    p.poly([(0.14, 0.46), (0.0, 0.74), (0.2, 0.66)], (40, 42, 54))
-    p.poly([(0.86, 0.46), (1.0, 0.74), (0.8, 0.66)], (40, 42, 54))
-    p.oval(0.52, 0.64, 0.26, 0.31, (250, 250, 246))
-    p.oval(0.4, 0.19, 0.1, 0.08, (250, 250, 246))
-    p.oval(0.62, 0.19, 0.1, 0.08, (250, 250, 246))
-    p.disc(0.42, 0.19, 0.025, DARK)
-    p.disc(0.6, 0.19, 0.025, DARK)
-    p.poly([(0.42, 0.25), (0.62, 0.25), (0.52, 0.32)], BEAK)
-
-
-def fish(p: Pen, t: Tones) -> None:
-    p.poly([(0.3, 0.5), (0.0, 0.16), (0.06, 0.5), (0.0, 0.84)], t.dark)
-    p.poly([(0.4, 0.26), (0.56, 0.0), (0.72, 0.24)], t.dark)
-    p.oval(0.6, 0.5, 0.38, 0.34, t.main)
-    for x in (0.44, 0.6):
-        p.oval(x, 0.5, 0.045, 0.27, t.light)
-    p.poly([(0.52, 0.56), (0.38, 0.82), (0.64, 0.64)], t.dark)
-    p.disc(0.82, 0.4, 0.085, (250, 250, 250))
-    p.disc(0.835, 0.4, 0.045, DARK)
-
-
-def whale(p: Pen, t: Tones) -> None:
-    p.poly([(0.16, 0.62), (0.02, 0.3), (0.12, 0.34), (0.18, 0.24), (0.28, 0.5)], t.main)
-    p.pie(0.58, 0.86, 0.42, 0.5, 180, 360, t.main)
-    p.poly([(0.16, 0.5), (0.4, 0.5), (0.4, 0.98), (0.24, 0.94), (0.1, 0.7)], t.main)
-    p.rect(0.24, 0.84, 1.0, 1.0, t.light, 0.08)
-    p.line([(0.66, 0.36), (0.64, 0.16), (0.54, 0.08)], 0.03, (210, 236, 250))
-    p.line([(0.66, 0.36), (0.68, 0.16), (0.78, 0.08)], 0.03, (210, 236, 250))
-    p.eye(0.84, 0.68, 0.035, t)
-
-
-def turtle(p: Pen, t: Tones) -> None:
-    skin = (126, 168, 92)
-    p.oval(0.87, 0.5, 0.12, 0.2, skin)
-    p.oval(0.26, 0.88, 0.1, 0.12, skin)
-    p.oval(0.64, 0.88, 0.1, 0.12, skin)
-    p.poly([(0.1, 0.78), (0.0, 0.9), (0.14, 0.88)], skin)
-    p.pie(0.45, 0.82, 0.38, 0.74, 180, 360, t.main)
-    p.rect(0.06, 0.76, 0.84, 0.86, t.light, 0.05)
-    for x, y in ((0.45, 0.34), (0.28, 0.56), (0.62, 0.56)):
-        p.oval(x, y, 0.085, 0.13, t.dark)
-    p.disc(0.91, 0.45, 0.045, DARK)
-
-
-def butterfly(p: Pen, t: Tones) -> None:
-    for s in (-1, 1):
-        p.oval(0.5 + s * 0.26, 0.32, 0.23, 0.29, t.main)
-        p.oval(0.5 + s * 0.2, 0.74, 0.17, 0.22, t.dark)
-        p.oval(0.5 + s * 0.28, 0.3, 0.1, 0.13, t.light)
-        p.disc(0.5 + s * 0.2, 0.76, 0.06, t.light)
-        p.line([(0.5, 0.22), (0.5 + s * 0.12, 0.02)], 0.02, DARK)
-    p.oval(0.5, 0.52, 0.045, 0.36, (50, 40, 44))
-
-
-def snail(p: Pen, t: Tones) -> None:
-    p.rect(0.04, 0.84, 0.92, 1.0, (214, 186, 140), 0.08)
-    p.line([(0.84, 0.92), (0.9, 0.5)], 0.14, (214, 186, 140))
-    p.line([(0.88, 0.5), (0.84, 0.24)], 0.035, (190, 160, 116))
-    p.line([(0.92, 0.5), (0.98, 0.26)], 0.035, (190, 160, 116))
-    p.disc(0.42, 0.5, 0.42, t.main)
-    p.ring(0.42, 0.5, 0.29, 0.06, t.dark)
-    p.ring(0.42, 0.5, 0.14, 0.06, t.dark)
+def zebra(p: Pen, t: Tones) -> None:
+    horse(p, t)
+    for x in (0.16, 0.25, 0.34, 0.43, 0.52):
+        p.poly([(x, 0.36), (x + 0.035, 0.36), (x + 0.02, 0.64), (x - 0.005, 0.64)], DARK)
+    for x, y in ((0.62, 0.34), (0.66, 0.26), (0.7, 0.19)):
+        p.line([(x, y), (x + 0.1, y + 0.05)], 0.028, DARK)
+    p.poly([(0.74, 0.06), (0.64, 0.14), (0.5, 0.42), (0.58, 0.36), (0.74, 0.14)], DARK)
 
 
 COAT = ("brown", "black", "white", "grey", "orange")
-FEATHER = ("red", "blue", "yellow", "white", "black", "green", "purple")
 KINDS = [
     Kind("cat", cat, "land", 0.85, COAT, also=("kitten",)),
     Kind("dog", dog, "land", 1.25, COAT, also=("puppy",)),
@@ -297,12 +230,6 @@ KINDS = [
     Kind("giraffe", giraffe, "land", 0.62, (), (240, 196, 96), crowd=3),
     Kind("camel", camel, "land", 1.15, (), (200, 148, 88), crowd=4),
     Kind("bear", bear, "land", 1.3, ("brown", "black", "white"), crowd=3),
-    Kind("bird", bird, "sky", 1.2, FEATHER),
-    Kind("duck", duck, "water", 1.15, ("yellow", "white", "brown", "green"), also=("duckling",)),
-    Kind("penguin", penguin, "land", 0.62, (), (40, 42, 54)),
-    Kind("fish", fish, "deep", 1.5),
-    Kind("whale", whale, "water", 1.6, ("blue", "grey", "teal"), crowd=2),
-    Kind("turtle", turtle, "land", 1.6, ("green", "brown", "purple"), also=("tortoise",)),
-    Kind("butterfly", butterfly, "sky", 1.15, ("orange", "blue", "yellow", "purple", "red", "pink", "white")),
-    Kind("snail", snail, "land", 1.25, ("brown", "orange", "pink", "purple"), still=True),
+    Kind("lion", lion, "land", 1.25, (), (226, 172, 92), crowd=3),
+    Kind("zebra", zebra, "land", 1.2, (), (246, 246, 242), crowd=4),
 ]

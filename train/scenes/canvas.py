@@ -79,6 +79,12 @@ class Pen:
         """A window pane: warm light at night, sky by day."""
         self.rect(x0, y0, x1, y1, (255, 216, 110, 255) if self.night else (176, 216, 240), r)
 
+    def halo(self, cx: float, cy: float, r: float, colour: RGB) -> None:
+        """A soft shine around a flame; r in fractions of the height."""
+        x, y = self._at(cx, cy)
+        side = self.canvas.side
+        self.canvas.glow(x / side, y / side, r * self.height / side, colour, 0.45)
+
     def eye(self, cx: float, cy: float, r: float, t: Tones) -> None:
         """A dot that stands out from the coat."""
         if sum(t.main) < 300:
@@ -91,6 +97,7 @@ class Canvas:
 
     def __init__(self, side: int, rng: Random, ambient: tuple[float, float, float], night: bool) -> None:
         self.side, self.rng, self.ambient, self.night = side, rng, ambient, night
+        self.sun: tuple[float, RGB] | None = None  # x and colour of the sun or moon, for its path on water
         self.image = Image.new("RGB", (side, side))
         self.draw = ImageDraw.Draw(self.image, "RGBA")
 
@@ -117,7 +124,7 @@ class Canvas:
 
     def glow(self, x: float, y: float, radius: float, colour: RGB, strength: float = 0.5) -> None:
         """Light that fades outwards, as rings of thin paint."""
-        rings, cx, cy = 9, x * self.side, y * self.side
+        rings, cx, cy = 18, x * self.side, y * self.side
         fill = (*colour, round(255 * strength / rings))
         for i in range(rings):
             r = radius * self.side * (1 - i / rings)

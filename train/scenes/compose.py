@@ -57,8 +57,8 @@ def _close_up(rng: Random, style: str) -> Plan:
     backdrop = rng.choice([b for b in BACKDROPS if b not in near])
     count = rng.choice((1, 1, 1, 1, 2, 3)) if kind.crowd >= 3 else 1
     size = rng.choice(("medium", "large", "large", "large")) if count == 1 else "medium"
-    extent = rng.uniform(0.56, 0.68) if size == "large" else rng.uniform(0.32, 0.38)
-    boxes = _group(rng, kind, count, extent, (0.0, 0.0, 1.0, 0.93), (0.3, 0.9), [])
+    extent = rng.uniform(0.58, 0.72) if size == "large" else rng.uniform(0.32, 0.38)
+    boxes = _group(rng, kind, count, extent, (0.0, 0.0, 1.0, 0.95), (0.72, 0.92), [])
     assert boxes, "an empty backdrop always has room"
     return Plan(Content("plain background", None, None, style, backdrop, (_thing(kind, colour, boxes, ""),), ()), 1.0)
 
@@ -90,10 +90,15 @@ def _landscape(rng: Random, style: str) -> Plan:
     if style == "neon" and time:
         time = "night"
     weathers = [w for w in setting.weathers if w != "rainbow" or time == "day"]
+    if style == "neon":  # glowing rain would outshine everything
+        weathers = [w for w in weathers if w in ("clear", "cloudy")]
     weather = rng.choice(weathers) if weathers else None
     things: list[Thing] = []
     leading = rng.random() < 0.4
-    for index in range(rng.choice((1, 2, 2, 3, 3))):
+    wanted = rng.choice((1, 2, 2, 3, 3))
+    for index in range(wanted + 4):
+        if index >= wanted and things:
+            break
         choices = _fitting(setting, {t.kind for t in things})
         if not choices:
             break

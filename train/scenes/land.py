@@ -123,6 +123,12 @@ def water(canvas: Canvas, view: View, top: float, bottom: float, tone: RGB = (42
         w = rng.uniform(0.02, 0.07) * (0.5 + near)
         x = rng.random()
         pen.oval(x, y, w, 0.0025 + 0.003 * near, alpha(mix(view.haze, (255, 255, 255), 0.4), 0.35))
+    if canvas.sun:
+        x, tone = canvas.sun
+        for i in range(18):
+            t = (i + rng.random()) / 18
+            w = (0.05 - 0.03 * t) * rng.uniform(0.4, 1.1)
+            pen.oval(x + rng.uniform(-0.02, 0.02), top + (bottom - top) * t * 0.8, w, 0.003 + 0.002 * t, alpha(tone, 0.6 - 0.4 * t))
 
 
 def row_of_pines(canvas: Canvas, base: float, height: float, colour: RGB, count: int) -> None:
@@ -189,12 +195,12 @@ def river(canvas: Canvas, view: View, h: float) -> None:
     blue = mix((62, 138, 190), view.haze, 0.15)
     bank = view.ground((196, 184, 132))
     for grow, colour in ((0.02, bank), (0.0, blue)):
-        left = [(0.48, h), (0.42, h + 0.1), (0.4, h + 0.2), (0.22, 0.85), (0.1, 1.0)]
-        right = [(0.5, h), (0.49, h + 0.08), (0.56, h + 0.2), (0.7, 0.85), (0.82, 1.0)]
+        left = [(0.6, h), (0.58, h + 0.08), (0.68, h + 0.16), (0.62, h + 0.26), (0.56, 0.86), (0.52, 1.0)]
+        right = [(0.62, h), (0.66, h + 0.07), (0.82, h + 0.15), (0.9, h + 0.26), (0.97, 0.86), (1.02, 1.0)]
         pen.poly([(x - grow, y) for x, y in left] + [(x + grow, y) for x, y in reversed(right)], colour)
-    for _ in range(12):
-        y = rng.uniform(h + 0.2, 0.98)
-        pen.oval(rng.uniform(0.36, 0.56), y, rng.uniform(0.02, 0.06), 0.003, (255, 255, 255, 90))
+    for _ in range(16):
+        y = rng.uniform(h + 0.16, 0.98)
+        pen.oval(rng.uniform(0.7, 0.82), y, rng.uniform(0.02, 0.06), 0.003, (255, 255, 255, 90))
 
 
 def sea(canvas: Canvas, view: View, h: float) -> None:

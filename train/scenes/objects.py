@@ -8,7 +8,7 @@ from train.scenes.canvas import Pen
 from train.scenes.kinds import ANY, Kind
 from train.scenes.palette import Tones
 
-WOOD, LEAF, STEM = (146, 98, 58), (74, 154, 70), (96, 66, 40)
+LEAF, STEM = (74, 154, 70), (96, 66, 40)
 
 
 def kite(p: Pen, t: Tones) -> None:
@@ -46,7 +46,7 @@ def ball(p: Pen, t: Tones) -> None:
 
 
 def campfire(p: Pen, t: Tones) -> None:
-    p.disc(0.5, 0.6, 0.55, (255, 170, 60, 40))
+    p.halo(0.5, 0.6, 0.8, (255, 170, 60))
     p.poly(
         [(0.14, 0.8), (0.24, 0.42), (0.36, 0.58), (0.5, 0.02), (0.66, 0.5), (0.78, 0.36), (0.86, 0.8)],
         (240, 90, 30, 255),
@@ -55,42 +55,6 @@ def campfire(p: Pen, t: Tones) -> None:
     p.poly([(0.4, 0.84), (0.5, 0.54), (0.6, 0.84)], (255, 236, 140, 255))
     p.line([(0.1, 0.96), (0.9, 0.8)], 0.1, (110, 70, 42))
     p.line([(0.1, 0.8), (0.9, 0.96)], 0.1, (134, 88, 54))
-
-
-def apple(p: Pen, t: Tones) -> None:
-    p.line([(0.5, 0.24), (0.56, 0.02)], 0.05, STEM)
-    p.poly([(0.56, 0.16), (0.74, 0.0), (0.9, 0.08), (0.74, 0.2)], LEAF)
-    p.oval(0.34, 0.58, 0.32, 0.38, t.main)
-    p.oval(0.66, 0.58, 0.32, 0.38, t.main)
-    p.oval(0.5, 0.7, 0.36, 0.3, t.main)
-    p.oval(0.27, 0.46, 0.08, 0.12, t.light)
-
-
-def pear(p: Pen, t: Tones) -> None:
-    p.line([(0.5, 0.2), (0.56, 0.02)], 0.04, STEM)
-    p.oval(0.5, 0.3, 0.24, 0.2, t.main)
-    p.poly([(0.27, 0.3), (0.73, 0.3), (0.94, 0.64), (0.06, 0.64)], t.main)
-    p.oval(0.5, 0.7, 0.46, 0.3, t.main)
-    p.oval(0.28, 0.6, 0.08, 0.12, t.light)
-
-
-def banana(p: Pen, t: Tones) -> None:
-    p.poly(
-        [
-            (0.04, 0.34),
-            (0.2, 0.72),
-            (0.5, 0.96),
-            (0.82, 0.86),
-            (1.0, 0.52),
-            (0.8, 0.64),
-            (0.52, 0.64),
-            (0.28, 0.46),
-            (0.12, 0.18),
-        ],
-        t.main,
-    )
-    p.poly([(0.04, 0.34), (0.2, 0.72), (0.5, 0.96), (0.82, 0.86), (0.52, 0.82), (0.26, 0.6)], t.dark)
-    p.rect(0.03, 0.1, 0.13, 0.32, (110, 84, 40), 0.04)
 
 
 def cup(p: Pen, t: Tones) -> None:
@@ -130,7 +94,7 @@ def book(p: Pen, t: Tones) -> None:
 
 
 def candle(p: Pen, t: Tones) -> None:
-    p.disc(0.5, 0.2, 0.2, (255, 200, 90, 70))
+    p.halo(0.5, 0.2, 0.3, (255, 200, 90))
     p.rect(0.25, 0.34, 0.75, 1.0, t.main, 0.04)
     p.rect(0.25, 0.34, 0.4, 1.0, t.light, 0.04)
     p.line([(0.5, 0.36), (0.5, 0.26)], 0.03, (50, 40, 40))
@@ -203,15 +167,6 @@ def guitar(p: Pen, t: Tones) -> None:
     p.line([(0.5, 0.08), (0.5, 0.85)], 0.012, (236, 226, 200))
 
 
-def pumpkin(p: Pen, t: Tones) -> None:
-    p.line([(0.5, 0.26), (0.56, 0.04)], 0.1, (90, 120, 60))
-    for x in (0.2, 0.8):
-        p.oval(x, 0.6, 0.2, 0.36, t.dark)
-    for x in (0.35, 0.65):
-        p.oval(x, 0.6, 0.22, 0.39, t.main)
-    p.oval(0.5, 0.6, 0.16, 0.4, t.light)
-
-
 def snowman(p: Pen, t: Tones) -> None:
     p.line([(0.3, 0.5), (0.02, 0.34)], 0.025, STEM)
     p.line([(0.7, 0.5), (0.98, 0.34)], 0.025, STEM)
@@ -236,16 +191,52 @@ def balloons(p: Pen, t: Tones) -> None:
     p.oval(0.32, 0.22, 0.1, 0.09, t.light)
 
 
-FRUIT = ("red", "green", "yellow")
+def sofa(p: Pen, t: Tones) -> None:
+    p.rect(0.08, 0.06, 0.92, 0.7, t.main, 0.12)
+    p.rect(0.12, 0.46, 0.5, 0.68, t.light, 0.06)
+    p.rect(0.5, 0.46, 0.88, 0.68, t.light, 0.06)
+    p.rect(0.06, 0.64, 0.94, 0.88, t.dark, 0.04)
+    p.rect(0.0, 0.34, 0.16, 0.9, t.main, 0.1)
+    p.rect(0.84, 0.34, 1.0, 0.9, t.main, 0.1)
+    p.rect(0.06, 0.88, 0.12, 1.0, STEM)
+    p.rect(0.88, 0.88, 0.94, 1.0, STEM)
+
+
+def camera(p: Pen, t: Tones) -> None:
+    p.rect(0.3, 0.04, 0.62, 0.3, t.dark, 0.06)
+    p.rect(0.0, 0.18, 1.0, 1.0, t.main, 0.1)
+    p.rect(0.0, 0.34, 1.0, 0.42, t.light)
+    p.disc(0.5, 0.6, 0.33, (226, 228, 232))
+    p.disc(0.5, 0.6, 0.26, (44, 46, 56))
+    p.disc(0.5, 0.6, 0.14, (84, 120, 170))
+    p.disc(0.46, 0.53, 0.05, (240, 246, 252))
+    p.rect(0.78, 0.22, 0.93, 0.32, (255, 240, 190))
+
+
+def shirt(p: Pen, t: Tones) -> None:
+    p.poly([(0.3, 0.02), (0.0, 0.22), (0.12, 0.46), (0.26, 0.38)], t.dark)
+    p.poly([(0.7, 0.02), (1.0, 0.22), (0.88, 0.46), (0.74, 0.38)], t.dark)
+    p.poly([(0.3, 0.02), (0.7, 0.02), (0.78, 0.3), (0.76, 1.0), (0.24, 1.0), (0.22, 0.3)], t.main)
+    p.pie(0.5, 0.02, 0.14, 0.14, 0, 180, t.dark)
+
+
+def drum(p: Pen, t: Tones) -> None:
+    p.rect(0.04, 0.34, 0.96, 0.84, t.main)
+    p.oval(0.5, 0.84, 0.46, 0.15, t.main)
+    for i in range(5):
+        x = 0.08 + i * 0.21
+        p.line([(x, 0.38), (min(0.96, x + 0.1), 0.88)], 0.025, (244, 220, 120) if t.name != "yellow" else t.dark)
+    p.oval(0.5, 0.34, 0.46, 0.15, (248, 244, 232))
+    p.line([(0.3, 0.3), (0.72, 0.02)], 0.045, (150, 104, 62))
+    p.line([(0.66, 0.32), (0.28, 0.04)], 0.045, (170, 120, 72))
+
+
 KINDS = [
     Kind("kite", kite, "sky", 0.8),
     Kind("umbrella", umbrella, "land", 1.0, also=("parasol",), crowd=4),
     Kind("bench", bench, "land", 1.7, ("brown", "green", "white", "blue", "red"), crowd=2),
     Kind("ball", ball, "land", 1.0, still=True),
     Kind("campfire", campfire, "land", 1.0, (), (240, 120, 40), also=("bonfire",), crowd=1),
-    Kind("apple", apple, "table", 1.0, FRUIT, still=True),
-    Kind("pear", pear, "table", 0.75, ("green", "yellow"), still=True),
-    Kind("banana", banana, "table", 1.4, (), (252, 216, 60), still=True),
     Kind("cup", cup, "table", 1.1, also=("mug", "coffee cup"), still=True),
     Kind("teapot", teapot, "table", 1.35, also=("tea pot",), still=True, crowd=2),
     Kind("bottle", bottle, "table", 0.38, ("green", "blue", "brown", "red", "purple", "teal"), still=True),
@@ -260,7 +251,10 @@ KINDS = [
     Kind("gift", gift, "table", 1.0, also=("present",), still=True),
     Kind("clock", clock, "table", 1.0, still=True, crowd=2),
     Kind("guitar", guitar, "table", 0.42, ("brown", "red", "blue", "black", "yellow"), crowd=2),
-    Kind("pumpkin", pumpkin, "table", 1.15, ("orange",), still=True),
     Kind("snowman", snowman, "land", 0.72, (), (210, 50, 50), crowd=3),
     Kind("party balloon", balloons, "sky", 0.6, also=("toy balloon",)),
+    Kind("sofa", sofa, "table", 1.7, also=("couch",), crowd=1),
+    Kind("camera", camera, "table", 1.35, ("black", "red", "blue", "teal", "pink", "yellow"), still=True, crowd=2),
+    Kind("shirt", shirt, "table", 1.0, also=("t-shirt",), crowd=3),
+    Kind("drum", drum, "table", 1.1, still=True, crowd=2),
 ]

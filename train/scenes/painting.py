@@ -76,7 +76,7 @@ def _draw_thing(canvas: Canvas, content: Content, thing: Thing) -> None:
     """Every member of the group, with its shadow or its reflection."""
     kind, setting = KINDS[thing.kind], SETTINGS.get(content.setting)
     afloat = setting is not None and thing.kind in setting.water_kinds and content.setting != "underwater"
-    flying = setting is not None and (thing.kind in setting.sky_kinds or content.setting == "underwater")
+    flying = kind.on in ("sky", "deep") or content.setting in ("underwater", "high sky")
     flip = canvas.rng.random() < 0.5
     for left, top, right, bottom in sorted(thing.boxes, key=lambda b: b[3]):
         colour = jitter(COLOURS[thing.colour] if thing.colour else kind.natural, canvas.rng)

@@ -10,11 +10,13 @@ from train.scenes.animals import KINDS as ANIMALS
 from train.scenes.buildings import KINDS as BUILDINGS
 from train.scenes.canvas import Canvas
 from train.scenes.kinds import Kind
+from train.scenes.creatures import KINDS as CREATURES
+from train.scenes.food import KINDS as FOOD
 from train.scenes.objects import KINDS as OBJECTS
 from train.scenes.plants import KINDS as PLANTS
 from train.scenes.vehicles import KINDS as VEHICLES
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in [*ANIMALS, *BUILDINGS, *OBJECTS, *PLANTS, *VEHICLES]}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in [*ANIMALS, *BUILDINGS, *CREATURES, *FOOD, *OBJECTS, *PLANTS, *VEHICLES]}
 
 Band = tuple[float, float, float, float]  # left, far, right, near: x in the picture, y from horizon 0 to bottom 1
 
@@ -45,7 +47,7 @@ class Setting:
 
 
 WARM = ("clear", "clear", "cloudy", "rain", "fog", "rainbow")
-FARM = ("cow", "sheep", "horse", "pig", "dog", "cat", "rabbit", "barn", "windmill", "tractor")
+FARM = ("cow", "sheep", "horse", "pig", "dog", "cat", "rabbit", "hen", "barn", "windmill", "tractor")
 COUNTRY = (
     "house",
     "church",
@@ -61,7 +63,7 @@ COUNTRY = (
 )
 PARK = ("bench", "umbrella", "ball", "dog", "cat", "bicycle", "flower", "tulip", "chair", "oak tree", "cherry tree")
 BOATS = ("sailing boat", "ship", "rowing boat", "whale", "duck")
-WILD = ("deer", "bear", "rabbit", "mushroom", "snail", "campfire", "tent")
+WILD = ("deer", "bear", "rabbit", "mushroom", "snail", "owl", "frog", "ladybird", "campfire", "tent")
 
 SETTINGS: dict[str, Setting] = {
     "meadow": Setting(
@@ -132,7 +134,7 @@ SETTINGS: dict[str, Setting] = {
         ("in a forest", "at the edge of the woods", "in front of pine woods"),
         (0, 0.35, 1, 0.95),
         land_kinds=(*WILD, "house", "bicycle", "dog", "cat", "flower", "bench", "horse", "turtle"),
-        sky_kinds=("bird", "butterfly"),
+        sky_kinds=("bird", "butterfly", "bee"),
         scenery=("pine tree",),
         avoid=("green",),
     ),
@@ -262,7 +264,7 @@ SETTINGS: dict[str, Setting] = {
         ("under water", "under the sea", "in a coral sea below the surface"),
         None,
         (0, 0.2, 1, 0.85),
-        water_kinds=("fish", "fish", "turtle"),
+        water_kinds=("fish", "octopus", "turtle"),
         sky_kinds=(),
         avoid=("blue", "teal"),
         weathers=(),

@@ -94,6 +94,7 @@ def _stars(canvas: Canvas, horizon: float, count: int) -> None:
 
 def _moon(canvas: Canvas, x: float, y: float, sky: RGB) -> None:
     canvas.glow(x, y, 0.17, (210, 220, 255), 0.35)
+    canvas.sun = (x, (236, 236, 220))
     pen = canvas.pen()
     pen.disc(x, y, 0.062, (250, 246, 222, 255))
     if canvas.rng.random() < 0.5:
@@ -106,6 +107,7 @@ def _moon(canvas: Canvas, x: float, y: float, sky: RGB) -> None:
 def _sun(canvas: Canvas, x: float, y: float, time: str) -> None:
     tone: RGB = {"dawn": (255, 214, 160), "sunset": (255, 188, 92), "day": (255, 240, 170)}[time]
     canvas.glow(x, y, 0.3 if time == "sunset" else 0.22, tone, 0.55)
+    canvas.sun = (x, tone)
     core: RGB = {"dawn": (255, 232, 190), "sunset": (255, 226, 140), "day": (255, 244, 190)}[time]
     canvas.pen().disc(x, y, 0.07, alpha(core, 1.0))
 

@@ -32,16 +32,16 @@ def _noise(rng: np.random.Generator, cells: int, size: int, cells_y: int | None 
     return np.asarray(smooth, dtype=np.float32) / 127.5 - 1
 
 
-def _edges(image: Image.Image, width: float) -> Array:
-    """Strength of outlines, 0..1. (size, size)"""
-    radius = max(1, round(width * image.width))
-    grey = np.asarray(image.filter(ImageFilter.BoxBlur(radius * 0.5)), dtype=np.float32)
-    dx = np.abs(grey[:, 2:] - grey[:, :-2]).max(axis=2)
-    dy = np.abs(grey[2:] - grey[:-2]).max(axis=2)
-    out = np.zeros(grey.shape[:2], np.float32)
-    out[:, 1:-1] = dx
-    out[1:-1] = np.maximum(out[1:-1], dy)
-    return np.clip(out * (radius / 60), 0, 1)
+def _edges(image: Image.Image, gain: float) -> Array:
+    """Strength of outlines, 0..1, about 0.6 % of the picture wide. (size, size)"""
+    size, step = image.width, max(1, round(image.width * 0.003))
+    grey = np.asarray(image, dtype=np.float32)
+    if size > 400:
+        grey = np.asarray(image.filter(ImageFilter.BoxBlur(size * 0.0012)), dtype=np.float32)
+    out = np.zeros((size, size), np.float32)
+    out[:, step:-step] = np.abs(grey[:, 2 * step :] - grey[:, : -2 * step]).max(axis=2)
+    out[step:-step] = np.maximum(out[step:-step], np.abs(grey[2 * step :] - grey[: -2 * step]).max(axis=2))
+    return np.clip((out - 14) * (gain / 150), 0, 1)
 
 
 def _picture(pixels: Array) -> Image.Image:
@@ -66,7 +66,7 @@ def watercolour(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     size = image.width
     pixels = np.asarray(image)
     pixels = _warp(pixels, _noise(rng, 24, size) * 0.009, _noise(rng, 24, size) * 0.009).astype(np.float32)
-    edge = _edges(image, 0.008)
+    edge = _edges(image, 0.8)
     wash = 0.8 + 0.13 * _noise(rng, 9, size) + 0.07 * _noise(rng, 48, size) + 0.3 * edge
     paper = np.array((252, 249, 240), np.float32)
     out = paper + (pixels - paper) * np.clip(wash, 0.3, 1.12)[..., None]
@@ -78,7 +78,7 @@ def watercolour(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 def oil(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Short slanted strokes of thick paint, lit from above."""
-    size, n = image.width, 44
+    size, n = image.width, 52
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     u, v = (x * 0.86 + y * 0.5) * n * 0.55, (y * 0.86 - x * 0.5) * n * 1.5
     u += (np.floor(v) % 2) * 0.5
@@ -99,9 +99,9 @@ def pointillist(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Dots of unmixed paint, two layers on a light ground."""
     size = image.width
     pixels = np.asarray(image).astype(np.float32)
-    out = pixels * 0.5 + 118
+    out = pixels * 0.75 + 50
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
-    for n, shift in ((40, 0.0), (40, 0.5)):
+    for n, shift in ((44, 0.0), (56, 0.5)):
         gx, gy = x * n + shift, y * n + shift
         ix, iy = gx.astype(np.int32), gy.astype(np.int32)
         jx, jy = rng.uniform(0.3, 0.7, (2, n + 1, n + 1)).astype(np.float32)
@@ -123,7 +123,7 @@ def pencil(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     hatch = 0.74 + 0.2 * np.sin((x + y) * 2 * np.pi * 30 + _noise(rng, 10, size) * 1.4) + 0.1 * _noise(rng, 64, size)
     paper = np.array((253, 251, 246), np.float32)
     out = paper + (pixels - paper) * np.clip(hatch, 0.2, 1)[..., None]
-    return _picture(out * (1 - 0.75 * np.clip(_edges(image, 0.006) * 1.3, 0, 1))[..., None])
+    return _picture(out * (1 - 0.62 * _edges(image, 1.0))[..., None])
 
 
 def ink(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -132,7 +132,7 @@ def ink(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     grey = np.asarray(ImageOps.autocontrast(image.convert("L"))).astype(np.float32)
     wash = np.floor(grey / 52 + 0.3 * _noise(rng, 30, size)) * 52
     tone = 120 + 0.55 * np.clip(wash, 0, 250) + 6 * _noise(rng, 40, size)
-    tone = tone * (1 - 0.9 * np.clip(_edges(image, 0.008) * 1.8, 0, 1))
+    tone = tone * (1 - 0.9 * _edges(image, 1.6))
     return _picture(tone[..., None] * np.array((1.0, 0.985, 0.94), np.float32))
 
 
@@ -142,7 +142,7 @@ def neon(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     top = pixels.max(axis=2, keepdims=True) + 1
     low = pixels.min(axis=2, keepdims=True)
     vivid = (pixels - low * 0.75) / (top - low * 0.75) * 255
-    edge = np.clip(_edges(image, 0.008) * 2.4, 0, 1)[..., None]
+    edge = _edges(image, 2.0)[..., None]
     lines = _picture(vivid * edge)
     halo = lines.filter(ImageFilter.BoxBlur(image.width * 0.016))
     base = _picture(pixels * 0.2 + vivid * 0.16)
@@ -158,13 +158,13 @@ def pixel_art(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 def mosaic(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Square glass tiles with light joints."""
-    n = 40
+    n = 48
     tiles = np.asarray(image.resize((n, n), Image.Resampling.BOX)).astype(np.float32)
     tiles += rng.uniform(-12, 12, (n, n, 1)).astype(np.float32)
     big = np.asarray(_picture(tiles).resize(image.size, Image.Resampling.NEAREST)).astype(np.float32)
     at = (np.arange(image.width, dtype=np.float32) + 0.5) / image.width * n
     gap = np.abs(at - np.floor(at) - 0.5)
-    joint = np.clip((np.maximum(gap[:, None], gap[None]) - 0.38) * 9, 0, 0.55)[..., None]
+    joint = np.clip((np.maximum(gap[:, None], gap[None]) - 0.38) * 9, 0, 0.36)[..., None]
     return _picture(big + (np.array((238, 232, 220), np.float32) - big) * joint)
 
 
