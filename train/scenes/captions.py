@@ -22,7 +22,7 @@ DEPTHS = {"foreground": "in the foreground", "background": "in the background"}
 
 def article(words: str) -> str:
     """`words` with a or an."""
-    return f"{'an' if words[0] in 'aeio' or words.startswith('umb') else 'a'} {words}"
+    return f"{'an' if words[0] in 'aeio8' or words.startswith('umb') else 'a'} {words}"
 
 
 def joined(parts: list[str]) -> str:
@@ -42,12 +42,16 @@ PLURAL_OF_PHRASES = {"vase of flowers": "vases of flowers"}
 
 def phrase(rng: Random, thing: Thing, *, colour: bool = True, size: bool = True, varied: bool = True) -> str:
     """For example: a small red car; three white sheep."""
+    worn = KINDS[thing.kind].wears if colour and thing.colour else ""
     words = [
         (rng.choice(SIZES[thing.size]) if varied else SIZES[thing.size][0]) if size else "",
-        thing.colour or "" if colour else "",
+        thing.colour or "" if colour and not worn else "",
         noun(rng, thing, varied),
     ]
     text = " ".join(word for word in words if word)
+    if worn:
+        garment = f"{thing.colour} {worn}" if thing.count == 1 else f"{thing.colour} {plural(worn)}"
+        text += f" in {article(garment)}" if thing.count == 1 else f" in {garment}"
     return article(text) if thing.count == 1 else f"{NUMBERS[thing.count]} {text}"
 
 
@@ -104,7 +108,8 @@ def captions(rng: Random, content: Content) -> list[str]:
     every = joined([phrase(rng, t, size=False) for t in things])
     placed = joined([f"{phrase(rng, t)} {rng.choice(PLACES[t.place])}" for t in things])
     seen = "there is" if main.count == 1 else "there are"
-    short = [phrase(rng, one, size=False), _sentence(phrase(rng, one, colour=False, size=False), where)]
+    bare = phrase(rng, one, size=False).split(" ", 1)[1]  # as typed into a search box: red car
+    short = [bare, bare, phrase(rng, one, size=False), _sentence(phrase(rng, one, colour=False, size=False), where)]
     out = [
         rng.choice(short),
         _sentence(phrase(rng, main), surroundings(rng, content)),

@@ -42,9 +42,9 @@ class Plan:
 def compose(rng: Random, style: str) -> Plan:
     """The plan of one scene; the same numbers are drawn from `rng` whatever the size of the picture."""
     kind_of_scene = rng.random()
-    if kind_of_scene < 0.2:
+    if kind_of_scene < 0.23:
         return _close_up(rng, style)
-    if kind_of_scene < 0.33:
+    if kind_of_scene < 0.41:
         return _still_life(rng, style)
     return _landscape(rng, style)
 
@@ -125,7 +125,7 @@ def _fitting(setting: Setting, taken: set[str]) -> list[str]:
     """Kinds for this setting; the sky gets its turn about every third time."""
     grounded = [k for k in (*setting.land_kinds, *setting.water_kinds) if k not in taken]
     sky = [k for k in setting.sky_kinds if k not in taken]
-    return grounded * 3 + sky * max(1, round(len(grounded) / max(1, len(sky))))
+    return grounded * 4 + sky * max(1, round(len(grounded) / max(1, len(sky))))
 
 
 def _place(

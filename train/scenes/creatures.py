@@ -171,7 +171,11 @@ def ladybird(p: Pen, t: Tones) -> None:
 def crab(p: Pen, t: Tones) -> None:
     for s in (-1, 1):
         for k in range(3):
-            p.line([(0.5 + s * 0.2, 0.7), (0.5 + s * (0.34 + 0.04 * k), 0.62 + 0.1 * k), (0.5 + s * 0.4, 0.82 + 0.07 * k)], 0.045, t.dark)
+            p.line(
+                [(0.5 + s * 0.2, 0.7), (0.5 + s * (0.34 + 0.04 * k), 0.62 + 0.1 * k), (0.5 + s * 0.4, 0.82 + 0.07 * k)],
+                0.045,
+                t.dark,
+            )
         p.line([(0.5 + s * 0.2, 0.55), (0.5 + s * 0.36, 0.4)], 0.08, t.main)
         p.pie(0.5 + s * 0.37, 0.24, 0.13, 0.2, -60, 240, t.main)
         p.line([(0.5 + s * 0.08, 0.45), (0.5 + s * 0.09, 0.26)], 0.03, t.dark)
@@ -184,7 +188,11 @@ def crab(p: Pen, t: Tones) -> None:
 def octopus(p: Pen, t: Tones) -> None:
     for i, x in enumerate((0.14, 0.29, 0.43, 0.57, 0.71, 0.86)):
         out = (x - 0.5) * 0.35
-        p.line([(0.5 + (x - 0.5) * 0.7, 0.5), (x, 0.72), (x + out, 0.84), (x + out * 0.3, 0.96)], 0.09, t.dark if i % 2 else t.main)
+        p.line(
+            [(0.5 + (x - 0.5) * 0.7, 0.5), (x, 0.72), (x + out, 0.84), (x + out * 0.3, 0.96)],
+            0.09,
+            t.dark if i % 2 else t.main,
+        )
     p.oval(0.5, 0.34, 0.33, 0.34, t.main)
     p.oval(0.36, 0.2, 0.08, 0.08, t.light)
     for x in (0.39, 0.61):

@@ -75,7 +75,9 @@ def strawberry(p: Pen, t: Tones) -> None:
     p.poly([(0.04, 0.3), (0.2, 0.16), (0.8, 0.16), (0.96, 0.3), (0.9, 0.56), (0.5, 1.0), (0.1, 0.56)], t.main)
     for x, y in ((0.26, 0.36), (0.5, 0.4), (0.74, 0.36), (0.36, 0.56), (0.62, 0.57), (0.5, 0.76)):
         p.oval(x, y, 0.03, 0.035, (255, 226, 130))
-    p.poly([(0.1, 0.16), (0.34, 0.1), (0.5, 0.0), (0.66, 0.1), (0.9, 0.16), (0.68, 0.24), (0.5, 0.34), (0.32, 0.24)], LEAF)
+    p.poly(
+        [(0.1, 0.16), (0.34, 0.1), (0.5, 0.0), (0.66, 0.1), (0.9, 0.16), (0.68, 0.24), (0.5, 0.34), (0.32, 0.24)], LEAF
+    )
 
 
 def cherries(p: Pen, t: Tones) -> None:
@@ -101,7 +103,12 @@ def cake(p: Pen, t: Tones) -> None:
 
 def ice_cream(p: Pen, t: Tones) -> None:
     p.poly([(0.12, 0.46), (0.88, 0.46), (0.5, 1.0)], (222, 164, 92))
-    for a, b in (((0.3, 0.46), (0.62, 0.83)), ((0.54, 0.46), (0.74, 0.66)), ((0.7, 0.46), (0.38, 0.83)), ((0.46, 0.46), (0.26, 0.66))):
+    for a, b in (
+        ((0.3, 0.46), (0.62, 0.83)),
+        ((0.54, 0.46), (0.74, 0.66)),
+        ((0.7, 0.46), (0.38, 0.83)),
+        ((0.46, 0.46), (0.26, 0.66)),
+    ):
         p.line([a, b], 0.015, (178, 118, 60))
     p.oval(0.5, 0.28, 0.42, 0.26, t.main)
     for x in (0.18, 0.4, 0.62, 0.82):
@@ -128,7 +135,9 @@ KINDS = [
     Kind("orange", orange, "table", 1.0, (), (250, 146, 30), still=True),
     Kind("lemon", lemon, "table", 1.25, (), (252, 222, 64), still=True),
     Kind("strawberry", strawberry, "table", 0.85, (), (222, 40, 56), still=True),
-    Kind("pair of cherries", cherries, "table", 0.95, (), (190, 24, 48), also=("bunch of cherries",), still=True, crowd=1),
+    Kind(
+        "pair of cherries", cherries, "table", 0.95, (), (190, 24, 48), also=("bunch of cherries",), still=True, crowd=1
+    ),
     Kind("cake", cake, "table", 1.1, CREAM, also=("birthday cake",), still=True, crowd=1),
     Kind("ice cream cone", ice_cream, "table", 0.58, CREAM, also=("ice cream",), still=True),
     Kind("pizza", pizza, "table", 1.2, (), (250, 206, 96), still=True, crowd=2),

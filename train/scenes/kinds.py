@@ -31,11 +31,20 @@ class Kind:
     also: tuple[str, ...] = ()  # synonyms
     still: bool = False  # small enough for a table
     crowd: int = 5  # most in one picture
+    wears: str = ""  # the piece of clothing that has the colour: a girl in a red dress
 
 
 PLURALS = {"sheep": "sheep", "fish": "fish", "bus": "buses", "church": "churches", "bench": "benches", "deer": "deer"}
+PLURALS |= {"man": "men", "woman": "women", "gentleman": "gentlemen", "lady": "ladies", "dress": "dresses"}
 PLURALS |= {"aircraft": "aircraft", "butterfly": "butterflies", "cherry": "cherries", "pony": "ponies"}
-PLURALS |= {"goose": "geese", "box": "boxes", "cactus": "cacti", "puppy": "puppies", "strawberry": "strawberries"}
+PLURALS |= {
+    "goose": "geese",
+    "box": "boxes",
+    "cactus": "cacti",
+    "octopus": "octopuses",
+    "puppy": "puppies",
+    "strawberry": "strawberries",
+}
 
 
 def plural(noun: str) -> str:

@@ -128,7 +128,13 @@ def water(canvas: Canvas, view: View, top: float, bottom: float, tone: RGB = (42
         for i in range(18):
             t = (i + rng.random()) / 18
             w = (0.05 - 0.03 * t) * rng.uniform(0.4, 1.1)
-            pen.oval(x + rng.uniform(-0.02, 0.02), top + (bottom - top) * t * 0.8, w, 0.003 + 0.002 * t, alpha(tone, 0.6 - 0.4 * t))
+            pen.oval(
+                x + rng.uniform(-0.02, 0.02),
+                top + (bottom - top) * t * 0.8,
+                w,
+                0.003 + 0.002 * t,
+                alpha(tone, 0.6 - 0.4 * t),
+            )
 
 
 def row_of_pines(canvas: Canvas, base: float, height: float, colour: RGB, count: int) -> None:
@@ -194,13 +200,15 @@ def river(canvas: Canvas, view: View, h: float) -> None:
     pen, rng = canvas.pen(), canvas.rng
     blue = mix((62, 138, 190), view.haze, 0.15)
     bank = view.ground((196, 184, 132))
-    for grow, colour in ((0.02, bank), (0.0, blue)):
-        left = [(0.6, h), (0.58, h + 0.08), (0.68, h + 0.16), (0.62, h + 0.26), (0.56, 0.86), (0.52, 1.0)]
-        right = [(0.62, h), (0.66, h + 0.07), (0.82, h + 0.15), (0.9, h + 0.26), (0.97, 0.86), (1.02, 1.0)]
-        pen.poly([(x - grow, y) for x, y in left] + [(x + grow, y) for x, y in reversed(right)], colour)
+    bends = [(t, 0.6 + 0.17 * t + 0.03 * sin(t * 6), 0.01 + 0.18 * t**1.3) for t in (i / 15 for i in range(16))]
+    for grow, colour in ((0.006, bank), (0.0, blue)):
+        left = [(x - w - grow - 0.014 * t, h + (1 - h) * t) for t, x, w in bends]
+        right = [(x + w + grow + 0.014 * t, h + (1 - h) * t) for t, x, w in bends]
+        pen.poly([*left, *reversed(right)], colour)
     for _ in range(16):
-        y = rng.uniform(h + 0.16, 0.98)
-        pen.oval(rng.uniform(0.7, 0.82), y, rng.uniform(0.02, 0.06), 0.003, (255, 255, 255, 90))
+        t, x, w = bends[rng.randrange(5, 16)]
+        y = h + (1 - h) * t - 0.01
+        pen.oval(x + w * rng.uniform(-0.6, 0.6), y, w * rng.uniform(0.1, 0.3), 0.003, (255, 255, 255, 90))
 
 
 def sea(canvas: Canvas, view: View, h: float) -> None:

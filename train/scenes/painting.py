@@ -15,7 +15,7 @@ from train.scenes.compose import Plan, compose
 from train.scenes.content import Content, Scene, Thing
 from train.scenes.palette import COLOURS, Tones, jitter
 from train.scenes.settings import KINDS, SETTINGS
-from train.scenes.skies import TIMES, paint_sky, paint_weather, sky_colours
+from train.scenes.skies import TIMES, paint_fog, paint_sky, paint_weather, sky_colours
 from train.scenes.styles import STYLES
 
 SMALLEST, LARGEST = 16, 2048
@@ -65,10 +65,14 @@ def _draw(plan: Plan, side: int, rng: Random) -> Canvas:
             paint_sky(canvas, time, weather, plan.horizon)
         view = land.View(sky[-1], sky[0], weather == "snow", time or "day")
         SETTINGS[content.setting].draw(canvas, view, plan.horizon)
+    if time and weather == "fog":
+        paint_fog(canvas, time, weather, plan.horizon, front=False)
     for thing in sorted(content.things, key=lambda t: t.box[3]):
         _draw_thing(canvas, content, thing)
-    if time and weather:
-        paint_weather(canvas, time, weather, plan.horizon)
+    if time and weather == "fog":
+        paint_fog(canvas, time, weather, plan.horizon, front=True)
+    elif weather:
+        paint_weather(canvas, weather)
     return canvas
 
 

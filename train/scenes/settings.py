@@ -9,14 +9,17 @@ from train.scenes import land
 from train.scenes.animals import KINDS as ANIMALS
 from train.scenes.buildings import KINDS as BUILDINGS
 from train.scenes.canvas import Canvas
-from train.scenes.kinds import Kind
 from train.scenes.creatures import KINDS as CREATURES
 from train.scenes.food import KINDS as FOOD
+from train.scenes.kinds import Kind
 from train.scenes.objects import KINDS as OBJECTS
+from train.scenes.people import KINDS as PEOPLE
 from train.scenes.plants import KINDS as PLANTS
 from train.scenes.vehicles import KINDS as VEHICLES
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in [*ANIMALS, *BUILDINGS, *CREATURES, *FOOD, *OBJECTS, *PLANTS, *VEHICLES]}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in [*ANIMALS, *BUILDINGS, *CREATURES, *FOOD, *OBJECTS, *PEOPLE, *PLANTS, *VEHICLES]
+}
 
 Band = tuple[float, float, float, float]  # left, far, right, near: x in the picture, y from horizon 0 to bottom 1
 
@@ -61,7 +64,21 @@ COUNTRY = (
     "cow",
     "sheep",
 )
-PARK = ("bench", "umbrella", "ball", "dog", "cat", "bicycle", "flower", "tulip", "chair", "oak tree", "cherry tree")
+FOLK = ("girl", "boy", "woman", "man")
+PARK = (
+    *FOLK,
+    "bench",
+    "umbrella",
+    "ball",
+    "dog",
+    "cat",
+    "bicycle",
+    "flower",
+    "tulip",
+    "chair",
+    "oak tree",
+    "cherry tree",
+)
 BOATS = ("sailing boat", "ship", "rowing boat", "whale", "duck")
 WILD = ("deer", "bear", "rabbit", "mushroom", "snail", "owl", "frog", "ladybird", "campfire", "tent")
 
@@ -79,7 +96,7 @@ SETTINGS: dict[str, Setting] = {
         0.46,
         ("among rolling hills", "in a hilly landscape", "in green hills"),
         (0, 0.45, 1, 0.95),
-        land_kinds=tuple(dict.fromkeys((*FARM, *COUNTRY, "bench", "bicycle", "giraffe", "train"))),
+        land_kinds=tuple(dict.fromkeys((*FOLK, *FARM, *COUNTRY, "bench", "bicycle", "giraffe", "train"))),
         avoid=("green",),
     ),
     "mountains": Setting(
@@ -88,6 +105,7 @@ SETTINGS: dict[str, Setting] = {
         ("in the mountains", "below snowy mountains", "in front of high mountains"),
         (0, 0.3, 1, 0.95),
         land_kinds=(
+            *FOLK,
             "house",
             "church",
             "castle",
@@ -144,7 +162,7 @@ SETTINGS: dict[str, Setting] = {
         ("at a lake", "on a mountain lake", "by a quiet lake"),
         (0, 0.88, 1, 0.97),
         (0, 0.2, 1, 0.62),
-        land_kinds=("dog", "cat", "bench", "tent", "campfire", "deer", "flower", "umbrella", "chair", "rabbit"),
+        land_kinds=(*FOLK, "dog", "cat", "bench", "tent", "campfire", "deer", "flower", "umbrella", "chair", "rabbit"),
         water_kinds=("sailing boat", "rowing boat", "duck"),
         scenery=("mountain",),
         avoid=("green",),
@@ -153,8 +171,8 @@ SETTINGS: dict[str, Setting] = {
         land.river,
         0.46,
         ("by a river", "on the bank of a river", "along a winding river"),
-        (0, 0.3, 1, 0.95),
-        (0.3, 0.45, 0.66, 0.9),
+        (0, 0.3, 0.54, 0.95),
+        (0.57, 0.78, 0.89, 0.95),
         land_kinds=tuple(dict.fromkeys((*FARM, *WILD))),
         water_kinds=("rowing boat", "duck"),
         avoid=("green",),
@@ -176,6 +194,7 @@ SETTINGS: dict[str, Setting] = {
         (0, 0.72, 1, 0.95),
         (0, 0.12, 1, 0.48),
         land_kinds=(
+            *FOLK,
             "umbrella",
             "ball",
             "chair",
@@ -210,6 +229,7 @@ SETTINGS: dict[str, Setting] = {
         ("in the city", "on a city street", "in front of tall buildings"),
         (0, 0.3, 1, 0.95),
         land_kinds=(
+            *FOLK,
             "car",
             "bus",
             "truck",
@@ -239,6 +259,7 @@ SETTINGS: dict[str, Setting] = {
         ("in a snowy field", "in a white winter landscape", "on deep snow"),
         (0, 0.3, 1, 0.95),
         land_kinds=(
+            *FOLK,
             "snowman",
             "igloo",
             "penguin",
@@ -281,4 +302,5 @@ SETTINGS: dict[str, Setting] = {
     ),
 }
 TABLE_KINDS = tuple(kind.name for kind in KINDS.values() if kind.still)
-CLOSE_KINDS = tuple(KINDS)
+INDOORS = tuple(kind.name for kind in KINDS.values() if kind.on == "table")
+CLOSE_KINDS = (*KINDS, *INDOORS)  # what never stands in a landscape gets its turn here

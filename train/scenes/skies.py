@@ -131,8 +131,8 @@ def _cloud(canvas: Canvas, x: float, y: float, width: float, tone: RGB) -> None:
         pen.disc(cx, cy, r, alpha(tone, 0.95))
 
 
-def paint_weather(canvas: Canvas, time: str, weather: str, horizon: float) -> None:
-    """What falls or hangs in front of everything: rain, snow, fog."""
+def paint_weather(canvas: Canvas, weather: str) -> None:
+    """What falls in front of everything: rain, snow."""
     rng, pen = canvas.rng, canvas.pen()
     if weather == "rain":
         for _ in range(110):
@@ -141,8 +141,13 @@ def paint_weather(canvas: Canvas, time: str, weather: str, horizon: float) -> No
     elif weather == "snow":
         for _ in range(120):
             pen.disc(rng.random(), rng.random(), rng.uniform(0.004, 0.011), (255, 255, 255, 225))
-    elif weather == "fog":
-        tone: RGB = mix(sky_colours(time, weather)[-1], (235, 238, 242) if time != "night" else (90, 98, 130), 0.5)
-        for _ in range(9):
-            y, h = rng.uniform(horizon - 0.25, horizon + 0.3), rng.uniform(0.05, 0.11)
-            pen.oval(rng.uniform(-0.1, 1.1), y, rng.uniform(0.4, 0.8), h, alpha(tone, 0.2))
+
+
+def paint_fog(canvas: Canvas, time: str, weather: str, horizon: float, front: bool) -> None:
+    """Banks of fog: thick behind the things, a thin veil in front of them."""
+    rng, pen = canvas.rng, canvas.pen()
+    light: RGB = (90, 98, 130) if time == "night" else (235, 238, 242)
+    tone = mix(sky_colours(time, weather)[-1], light, 0.5)
+    for _ in range(3 if front else 9):
+        y, h = rng.uniform(horizon - 0.25, horizon + 0.3), rng.uniform(0.05, 0.11)
+        pen.oval(rng.uniform(-0.1, 1.1), y, rng.uniform(0.5, 0.9), h, alpha(tone, 0.1 if front else 0.24))

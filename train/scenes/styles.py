@@ -130,7 +130,7 @@ def ink(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Black ink and a grey wash on ivory paper; no hue."""
     size = image.width
     grey = np.asarray(ImageOps.autocontrast(image.convert("L"))).astype(np.float32)
-    wash = np.floor(grey / 52 + 0.3 * _noise(rng, 30, size)) * 52
+    wash = np.floor(grey / 52 + 0.12 * _noise(rng, 30, size)) * 52
     tone = 120 + 0.55 * np.clip(wash, 0, 250) + 6 * _noise(rng, 40, size)
     tone = tone * (1 - 0.9 * _edges(image, 1.6))
     return _picture(tone[..., None] * np.array((1.0, 0.985, 0.94), np.float32))
