@@ -181,7 +181,7 @@ def _check_end(file: BinaryIO, kind: str, name: str) -> None:
 
 
 def _jpeg_is_whole(file: BinaryIO) -> bool:
-    """Does an end marker follow the beginning of the first scan? It cannot be compressed data: there 0x00 follows 0xFF."""
+    """Does an end marker follow the first scan's start? In compressed data 0x00 follows every 0xFF, so it is one."""
     file.seek(2)
     while (head := file.read(4))[:1] == b"\xff" and len(head) == 4:
         if head[1] == 0xFF:  # padding before a marker

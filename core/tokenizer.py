@@ -2,20 +2,16 @@
 
 Clean the text, cut it into words, spell each word in bytes, merge the bytes into known pieces (byte-pair encoding,
 Sennrich et al. 2016; byte level and vocabulary layout as in openai/CLIP, simple_tokenizer.py), frame and pad. The
-`tokenizers` library does the heavy part. Of a `tokenizer.json` only the vocabulary and the merges are taken, and
-verified; the pipeline around them is always ours, so a strange file can neither change the rules nor carry a
-pathological pattern.
+`tokenizers` library does the heavy part. Files give vocabulary and merges (`core/tokenizer_file.py`), never rules.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import tokenizers
@@ -25,15 +21,11 @@ from tokenizers import Regex, models, pre_tokenizers, trainers
 from core.cleaning import clean_openai, clean_transformers
 from core.config import TokenizerConfig, parse
 from core.errors import ConfigError, ModelError
+from core.tokenizer_file import WORD_END, WORDS, pair, parse_vocabulary, read_text
 
 Clean = Literal["openai", "transformers"]
 SOT, EOT = "<|startoftext|>", "<|endoftext|>"
-WORD_END = "</w>"  # marks the last piece of a word, so that "cat" and "cat-" differ from "cat" in "catalogue"
 OPENAI_MERGES = 49152 - 256 - 2  # what openai/CLIP reads of the published file; the rest of the file is unused
-MAX_FILE_BYTES = 64 * 1024 * 1024  # the published vocabulary is 2 MB as tokenizer.json
-
-# Contractions, words, single digits, runs of anything else (openai/CLIP, simple_tokenizer.py).
-_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def byte_symbols() -> list[str]:
@@ -59,7 +51,7 @@ class Tokenizer:
         self.vocab_size = max(self._tokens) + 1
         self._specials = {self._tokens[config.sot_id]: config.sot_id, self._tokens[config.eot_id]: config.eot_id}
         # OpenAI matches with IGNORECASE on lowered text ("'ſ" counts as "'s"); transformers does not.
-        pattern = f"(?i:{_WORDS})" if config.clean == "openai" else _WORDS
+        pattern = f"(?i:{WORDS})" if config.clean == "openai" else WORDS
         words = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
         try:
             model = models.BPE(vocab=vocab, merges=list(merges), end_of_word_suffix=WORD_END)
@@ -119,7 +111,7 @@ class Tokenizer:
         """Read a `tokenizer.json`; ModelError when it is missing, damaged or not a CLIP byte-pair vocabulary."""
         path = Path(path)
         try:
-            vocab, merges = _parse_file(_read_limited(path))
+            vocab, merges = parse_vocabulary(read_text(path))
             return cls(vocab, merges, config)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
@@ -139,8 +131,8 @@ class Tokenizer:
         """
         path = Path(path)
         try:
-            lines = _read_limited(path).split("\n")[1 : OPENAI_MERGES + 1]
-            merges = [_pair(line) for line in lines]
+            lines = read_text(path).split("\n")[1 : OPENAI_MERGES + 1]
+            merges = [pair(line) for line in lines]
             if len(merges) != OPENAI_MERGES:
                 raise ModelError(f"holds {len(merges)} merges, not {OPENAI_MERGES}; take bpe_simple_vocab_16e6.txt.gz")
             return _build(merges, context_length, clean, specials)
@@ -195,7 +187,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 49152, context_lengt
     library = tokenizers.Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     library.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(f"(?i:{_WORDS})"), behavior="removed", invert=True),
+            pre_tokenizers.Split(Regex(f"(?i:{WORDS})"), behavior="removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -255,42 +247,3 @@ def _check_vocabulary(vocab: dict[str, int], config: TokenizerConfig) -> dict[in
         if number not in (config.sot_id, config.eot_id) and not symbols.keys() >= set(token.removesuffix(WORD_END)):
             raise ModelError(f"token {token!r} is not written in byte symbols; this is no byte-level vocabulary")
     return tokens
-
-
-def _parse_file(text: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Vocabulary and merges of a tokenizer.json, refusing what would need other rules than ours."""
-    try:
-        data: Any = json.loads(text)
-        model, added = data["model"], data.get("added_tokens") or []
-        vocab, merges = dict(model["vocab"]), [_pair(pair) for pair in model["merges"]]
-        vocab |= {item["content"]: item["id"] for item in added}
-        kind, suffix, prefix = model["type"], model.get("end_of_word_suffix"), model.get("continuing_subword_prefix")
-        other = [name for name in ("dropout", "byte_fallback", "ignore_merges") if model.get(name)]
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"is not a tokenizer.json with byte-pair merges ({type(error).__name__}: {error})") from None
-    if kind != "BPE" or suffix != WORD_END or prefix or other:
-        raise ModelError(f"is not a CLIP tokenizer (type {kind!r}, end_of_word_suffix {suffix!r}, {other or 'plain'})")
-    for token, number in vocab.items():
-        if not isinstance(token, str) or type(number) is not int or not 0 <= number < 2**31:
-            raise ModelError(f"holds the token {token!r} with the id {number!r}; ids are small whole numbers")
-    return vocab, merges
-
-
-def _pair(merge: Any) -> tuple[str, str]:
-    """One merge, written "left right" (older files) or as a list of two."""
-    parts = merge.split() if isinstance(merge, str) else merge
-    if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
-        raise ModelError(f"the merge {merge!r} is not a pair of tokens")
-    return parts[0], parts[1]
-
-
-def _read_limited(path: Path) -> str:
-    """The text of a small file, unpacked when it is gzip; a file that unpacks to something huge is refused."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise ModelError(f"is larger than {MAX_FILE_BYTES} bytes, too large for a tokenizer")
-        return data.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ModelError(f"the tokenizer cannot be read ({error})") from None
