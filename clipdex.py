@@ -1,0 +1,50 @@
+"""The Python face: what does a program import?
+
+    import clipdex
+    clipdex.index("holiday")
+    for hit in clipdex.open("holiday").search("a dog on the beach"):
+        print(f"{hit.score:.3f} {hit.path}")
+
+The command line and the app call the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from core.encoder import DEFAULT_MODEL, ENCODERS, load_encoder
+from core.errors import ClipdexError
+from indexer import sync
+from indexer.query import Hit, Status
+from indexer.report import Progress, Report
+from indexer.search import Searcher, open_searcher
+
+__all__ = ["ClipdexError", "Hit", "Progress", "Report", "Searcher", "Status", "index", "load_encoder", "open"]
+
+
+def index(
+    folder: str | Path,
+    *,
+    model: str | Path = DEFAULT_MODEL,
+    to: str | Path | None = None,
+    captions: str | Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Make the pictures of a folder searchable, or bring its collection up to date.
+
+    The collection lives in `folder/.clipdex`, or in `to`. `captions` is a CSV file with the columns image,caption.
+    Raises a `ClipdexError` whose message says what to do.
+    """
+    encoder = load_encoder(model)
+    named = isinstance(model, str) and model in ENCODERS
+    load = str(model) if named else str(Path(model).expanduser().resolve())
+    return sync.index(folder, encoder=encoder, to=to, captions=captions, progress=progress, load=load)
+
+
+def open(folder: str | Path = ".", *, model: str | Path | None = None) -> Searcher:  # noqa: A001
+    """The collection of a folder, or of the nearest one above it, ready to search.
+
+    It is searched with the model that made it; another `model` is a `WrongModelError`.
+    """
+    return open_searcher(folder, None if model is None else load_encoder(model))

@@ -1,0 +1,129 @@
+"""Which words belong to which picture?
+
+They come from a CSV file with the columns `image,caption` (several rows a picture) and from a text file beside the
+picture, one caption a line. A CSV row names its picture by the path below the folder or, where only one picture
+has it, by the file name alone; rows that name no picture are counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.errors import ImageError, SourceError
+from indexer.sources import Listing, Problem, Source
+from indexer.sources.names import escape
+
+AUTOMATIC = "captions.csv"  # found by itself in the folder
+MAX_SIDECAR = 1 << 20  # bytes; more than a megabyte is a document and no caption
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Item id -> its captions, from everywhere but the picture itself."""
+
+    by_item: dict[str, list[str]] = field(default_factory=dict)
+    unmatched: int = 0  # CSV rows that name no picture, or have no caption
+    problems: list[Problem] = field(default_factory=list)
+
+    def of(self, item_id: str) -> list[str]:
+        return self.by_item.get(item_id, [])
+
+
+def read_captions(source: Source, listing: Listing, table: Path | None) -> Captions:
+    """The captions of a listing; `table` is a CSV file. Raises `SourceError` if that cannot be read as one."""
+    by_item: dict[str, list[str]] = {}
+    problems: list[Problem] = []
+    rows = [] if table is None else _read_table(table)
+    find = _Finder([item.id for item in listing.items] + [problem.location for problem in listing.problems])
+    unmatched = 0
+    for name, caption in rows:
+        found = find(name)
+        if found is None or not caption.strip():
+            unmatched += 1
+        else:
+            by_item.setdefault(found, []).append(caption)
+    for item_id, sidecar in listing.sidecars.items():
+        try:
+            by_item.setdefault(item_id, []).extend(_read_sidecar(source, sidecar))
+        except ImageError as error:
+            problem = Problem(sidecar, error.reason, f"{sidecar}: {error}")
+            if problem not in problems:  # photo.txt may serve photo.jpg and photo.png
+                problems.append(problem)
+    return Captions({key: clean(texts) for key, texts in by_item.items()}, unmatched, problems)
+
+
+def clean(texts: Iterable[str]) -> list[str]:
+    """Captions with single spaces, without empty ones and repetitions, in their order."""
+    joined = (" ".join(text.replace("\0", " ").split()) for text in texts)
+    # A lone surrogate (from a damaged file) has no UTF-8 form and could not be stored.
+    return list(dict.fromkeys(text.encode("utf-8", "replace").decode() for text in joined if text))
+
+
+def key(item_id: str, texts: list[str]) -> str:
+    """One name for the captions of one picture, empty for none: it changes when any of them does."""
+    if not texts:
+        return ""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (item_id, *texts):
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+class _Finder:
+    """Which picture does a name in a CSV file mean?"""
+
+    def __init__(self, ids: list[str]) -> None:
+        self.ids = set(ids)
+        self.by_name: dict[str, str | None] = {}
+        for item_id in ids:
+            name = item_id.rpartition("/")[2]
+            self.by_name[name] = None if name in self.by_name else item_id
+
+    def __call__(self, name: str) -> str | None:
+        name = name.strip().removeprefix("./")
+        for candidate in (escape(name), name):  # as on disk, or already written as an id
+            if candidate in self.ids:
+                return candidate
+        return self.by_name.get(escape(name).rpartition("/")[2])
+
+
+def _read_table(path: Path) -> list[tuple[str, str]]:
+    """The rows (image, caption) of a CSV file."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SourceError(f"the captions in {path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not UTF-8 (byte {error.start:,}); save it as UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        if "image" not in header or "caption" not in header:
+            raise SourceError(
+                f"{path} must begin with a line that names the columns image,caption; it begins with "
+                f"{','.join(header)[:80]!r}"
+            )
+        image, caption = header.index("image"), header.index("caption")
+        return [
+            (row[image] if image < len(row) else "", row[caption] if caption < len(row) else "")
+            for row in reader
+            if row
+        ]
+    except csv.Error as error:
+        raise SourceError(f"{path}, line {reader.line_num}: {error}") from None
+
+
+def _read_sidecar(source: Source, sidecar: str) -> list[str]:
+    data = source.read(sidecar)
+    if len(data) > MAX_SIDECAR:
+        raise ImageError("caption too long", f"has more than {MAX_SIDECAR:,} bytes; no captions were taken from it")
+    try:
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ImageError("caption not UTF-8", "is not UTF-8; no captions were taken from it") from None

@@ -1,0 +1,234 @@
+"""What is stored, by which model, and how is it opened safely?
+
+A collection is a folder: `collection.json`, LanceDB tables (see `tables`) and a lock file. `collection.json` is
+written last when a collection is made and replaced in one step afterwards, so it is always whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, PositiveInt
+
+from core.config import Frozen, parse
+from core.errors import CollectionError, ConfigError, ModelError, WrongModelError
+from indexer import lock, tables
+from indexer.migrations import FORMAT_VERSION, migrate
+from indexer.sources import Source, make_source
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+
+FOLDER = ".clipdex"
+INFO = "collection.json"
+_OWN_NAMES = {INFO, INFO + ".new", lock.LOCK, *(f"{name}.lance" for name in tables.KEYS)}
+
+
+class ModelInfo(Frozen):
+    """Which model made the vectors, and where it can be loaded from."""
+
+    name: str
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
+    dim: PositiveInt
+    load: str  # a registered name or the path of a model directory
+
+
+class SourceInfo(Frozen):
+    """Where the pictures are. A relative location is meant from the collection, so that both can move together."""
+
+    kind: str
+    location: str
+    captions: str | None = None  # the CSV file given by name, relative to `location` if it lies inside
+
+
+class Info(Frozen):
+    """All of `collection.json`."""
+
+    format_version: int = FORMAT_VERSION
+    model: ModelInfo
+    sources: list[SourceInfo] = Field(min_length=1, max_length=1)
+    created: datetime
+    updated: datetime
+
+
+class Collection:
+    """A collection on disk. Cheap to open: tables are opened when they are first used."""
+
+    def __init__(self, path: Path, info: Info) -> None:
+        self.path = path
+        self.info = info
+
+    @classmethod
+    def open(cls, path: Path) -> Collection:
+        """The collection in the folder `path`. Raises `CollectionError` if there is none, or a damaged or newer one."""
+        file = path / INFO
+        try:
+            data = json.loads(file.read_bytes())
+            if not isinstance(data, dict):
+                raise ValueError("not an object")
+        except FileNotFoundError:
+            raise CollectionError(f"{path} is not a finished collection: run clipdex index on its pictures") from None
+        except OSError as error:
+            raise CollectionError(f"{file} cannot be read: {error.strerror or error}") from None
+        except ValueError as error:
+            raise CollectionError(f"{file} is damaged ({error}); delete {path} and index again") from None
+        try:
+            info = parse(Info, migrate(path, data), str(file))
+        except ConfigError as error:
+            raise CollectionError(f"{error}; delete {path} and index again") from None
+        missing = [name for name in tables.KEYS if not (path / f"{name}.lance").is_dir()]
+        if missing:
+            raise CollectionError(f"{path} is damaged: no table {', '.join(missing)}; delete {path} and index again")
+        return cls(path, info)
+
+    @classmethod
+    def find(cls, folder: Path) -> Collection:
+        """The collection of a folder or of the nearest one above it; `folder` may be a collection itself."""
+        folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links, and ".." means the link's place
+        for place in (folder, *folder.parents):
+            if _holds_collection(place):
+                return cls.open(place)
+            if (place / FOLDER).is_dir():
+                return cls.open(place / FOLDER)
+        if not folder.is_dir():
+            raise CollectionError(f"there is no folder {folder}")
+        raise CollectionError(f"no collection in {folder} or above; make one: clipdex index {folder}")
+
+    @classmethod
+    def create(cls, path: Path, encoder: Encoder, source: SourceInfo, *, load: str | None = None) -> Collection:
+        """An empty collection in `path`, a folder that `prepare` made ready and that the caller has locked."""
+        now = datetime.now(UTC)
+        model = ModelInfo(
+            name=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim, load=load or encoder.name
+        )
+        collection = cls(path, Info(model=model, sources=[source], created=now, updated=now))
+        with tables.storage_errors(path, "making"):
+            database = _connect(path)
+            for name, schema in tables.schemas(encoder.dim).items():
+                # A run that was killed right here may have left tables, but never a collection.json.
+                left = (path / f"{name}.lance").exists()
+                database.create_table(name, schema=schema, mode="overwrite" if left else "create")
+            collection.save(collection.info)
+        return collection
+
+    @staticmethod
+    def prepare(path: Path) -> None:
+        """Make the folder `path` if need be. Raises `CollectionError` where no collection can be kept there."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            strangers = [entry.name for entry in sorted(path.iterdir()) if not _is_own(entry.name)]
+            if strangers and not (path / INFO).exists():
+                raise CollectionError(f"{path} holds other things ({strangers[0]}); choose an empty folder with --to")
+            _check_hard_links(path)
+        except OSError as error:
+            raise CollectionError(
+                f"a collection cannot be kept in {path}: {error.strerror or error}; choose another place with --to DIR"
+            ) from None
+        if not str(path).isprintable():  # LanceDB takes UTF-8 without control characters
+            raise CollectionError(f"a collection cannot be kept in {str(path)!r}: choose a plain name with --to DIR")
+
+    def save(self, info: Info) -> None:
+        """Replace `collection.json` in one step."""
+        new = self.path / (INFO + ".new")
+        with new.open("w") as file:
+            file.write(json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path / INFO)
+        self.info = info
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the right to write. Raises `CollectionError` if another process has it."""
+        return lock.writing(self.path)
+
+    def table(self, name: str) -> Any:
+        """A handle of its own on the newest version of a table; it stays at that version."""
+        with tables.storage_errors(self.path, "opening"):
+            return self._database.open_table(name)
+
+    @cached_property
+    def _database(self) -> Any:
+        return _connect(self.path)
+
+    @property
+    def source(self) -> Source:
+        """Where the pictures are, whether or not it is reachable now."""
+        info = self.info.sources[0]
+        return make_source(info.kind, Path(os.path.normpath(self.path / info.location)))
+
+    @property
+    def captions_file(self) -> Path | None:
+        """The caption file that was given by name."""
+        name = self.info.sources[0].captions
+        return None if name is None else self.source.location / name
+
+    def check_model(self, encoder: Encoder) -> None:
+        """Raises `WrongModelError` unless `encoder` made the vectors here."""
+        model = self.info.model
+        if encoder.fingerprint != model.fingerprint:
+            raise WrongModelError(
+                f"the collection {self.path} was made by the model {model.name} ({model.fingerprint[:12]}), not by "
+                f"{encoder.name} ({encoder.fingerprint[:12]}): search it without --model, or index the pictures with "
+                f"{encoder.name} to another place (--to DIR), or delete {self.path} and index again"
+            )
+
+    def load_encoder(self) -> Encoder:
+        """The model that made the vectors. Raises `ModelError` if it is gone, `WrongModelError` if it has changed."""
+        from core.encoder import load_encoder
+
+        model = self.info.model
+        try:
+            encoder = load_encoder(model.load)
+        except ModelError as error:
+            raise ModelError(f"the collection {self.path} needs its model {model.name}: {error}") from None
+        self.check_model(encoder)
+        return encoder
+
+    def size_bytes(self) -> int:
+        """What the collection takes on disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+
+def source_info(path: Path, folder: Path, captions: Path | None) -> SourceInfo:
+    """How a collection at `path` remembers its folder: relatively if it lies inside it."""
+    inside = path.is_relative_to(folder)
+    location = os.path.relpath(folder, path) if inside else str(folder)
+    if captions is not None and captions.is_relative_to(folder):
+        captions = captions.relative_to(folder)
+    return SourceInfo(kind="folder", location=location, captions=None if captions is None else str(captions))
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN_NAMES or name.startswith(lock.LOCK + ".")
+
+
+def _holds_collection(folder: Path) -> bool:
+    return (folder / INFO).is_file() and (folder / "images.lance").is_dir()
+
+
+def _connect(path: Path) -> Any:
+    import lancedb
+
+    return lancedb.connect(path)
+
+
+def _check_hard_links(path: Path) -> None:
+    """LanceDB commits by hard links. Some disks (exFAT) have none: say so before any work is done."""
+    if (path / lock.LOCK).exists():
+        return
+    probe = path / f"{lock.LOCK}.{os.getpid()}"
+    probe.touch()
+    try:
+        (path / lock.LOCK).hardlink_to(probe)
+    except FileExistsError:
+        pass  # another run was faster, which proves the same
+    except OSError as error:
+        raise OSError(error.errno, "the disk cannot make hard links, which LanceDB needs") from None
+    finally:
+        probe.unlink()

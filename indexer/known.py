@@ -1,0 +1,66 @@
+"""What does the collection hold already?
+
+A compact picture of the tables at the start of a run: enough to tell by a stat that a file is unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indexer import tables
+from indexer.sources import Item
+
+# Reasons that say nothing about the content: the file is tried again in every run.
+TRANSIENT = frozenset(["vanished", "no permission", "read error", "unsupported", "model error", "decoder error"])
+
+
+class Known:
+    """The rows of `images` and `failures` by id."""
+
+    def __init__(self, images: Any, failures: Any) -> None:
+        found = tables.read(images, ["id", "hash", "size", "mtime_ns", "embedded", "texts_key"])
+        self._row = {item_id: row for row, item_id in enumerate(found["id"].to_pylist())}
+        self._sizes = found["size"].to_numpy()
+        self._times = found["mtime_ns"].to_numpy()
+        self._columns = {name: found[name].combine_chunks() for name in ("hash", "embedded", "texts_key")}
+        self.failures = {
+            row["location"]: row
+            for row in tables.read(failures, ["location", "reason", "message", "size", "mtime_ns"]).to_pylist()
+        }
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._row
+
+    def __iter__(self) -> Any:
+        return iter(self._row)
+
+    def unchanged(self, item: Item) -> bool:
+        """Is the item indexed with exactly this size and time?"""
+        row = self._row.get(item.id)
+        return row is not None and bool(self._sizes[row] == item.size and self._times[row] == item.mtime_ns)
+
+    def hash(self, item_id: str) -> str | None:
+        return self._value("hash", item_id)
+
+    def embedded(self, item_id: str) -> list[str]:
+        return self._value("embedded", item_id) or []
+
+    def texts_key(self, item_id: str) -> str | None:
+        return self._value("texts_key", item_id)
+
+    def hashes(self) -> list[str]:
+        digests: list[str] = self._columns["hash"].to_pylist()
+        return digests
+
+    def failed_before(self, item: Item) -> bool:
+        """Did exactly this file fail before, for a reason that lies in its content?"""
+        row = self.failures.get(item.id)
+        same = row is not None and (row["size"], row["mtime_ns"]) == (item.size, item.mtime_ns)
+        return same and row is not None and row["reason"] not in TRANSIENT
+
+    def _value(self, column: str, item_id: str) -> Any:
+        row = self._row.get(item_id)
+        return None if row is None else self._columns[column][row].as_py()

@@ -1,0 +1,36 @@
+"""Is somebody else writing to this collection?
+
+The lock belongs to the process and goes with it, however it ends: a lock file that a killed run left behind stops
+nobody. The process id in it is only for the message.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import CollectionError
+
+LOCK = "lock"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Hold the one right to write to the collection at `path`. Raises `CollectionError` if another process has it."""
+    file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(file, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise CollectionError(
+                f"another run is indexing this folder (process {owner}); wait until it is done"
+            ) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(file)  # releases the lock

@@ -1,0 +1,188 @@
+"""How do pictures become vectors quickly, within bounded memory?
+
+Threads read and decode ahead of the model, never more than a window of pictures; the model gets whole batches. Each
+item comes out exactly once, as `Embedded`, `Same` or `Failed`: a batch that fails is repeated one by one, so that a
+picture never takes its neighbours with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from core.errors import ImageError
+from indexer.report import Stopwatch
+from indexer.sources import Item
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+
+T = TypeVar("T")
+
+BATCH = 64
+UNIT = 1e-3  # how far from 1 the length of a vector may be
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A picture with its vector."""
+
+    item: Item
+    hash: str
+    width: int
+    height: int
+    embedded: list[str]  # captions inside the file
+    thumbnail: bytes
+    vector: np.ndarray  # (d,)
+
+
+@dataclass(frozen=True)
+class Same:
+    """A file whose content another item has: no need to look at it again."""
+
+    item: Item
+    hash: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A picture that cannot be indexed."""
+
+    item: Item
+    reason: str
+    message: str
+
+
+Outcome = Embedded | Same | Failed
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    item: Item
+    hash: str
+    width: int
+    height: int
+    embedded: list[str]
+    thumbnail: bytes
+    pixels: np.ndarray  # (s, s, 3) uint8
+
+
+class Claims:
+    """Which contents are indexed or being embedded? The first to claim one embeds it. Safe between threads."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._lock = threading.Lock()
+        self._hashes = {bytes.fromhex(digest) for digest in known}
+
+    def claim(self, digest: bytes) -> bool:
+        with self._lock:
+            if digest in self._hashes:
+                return False
+            self._hashes.add(digest)
+            return True
+
+
+class Pipeline:
+    """Items in, outcomes out, in the same order as far as batches allow."""
+
+    def __init__(self, read: Callable[[str], bytes], encoder: Encoder, watch: Stopwatch, *, batch: int = BATCH) -> None:
+        self.read, self.encoder, self.watch, self.batch = read, encoder, watch, batch
+        # Pillow decodes outside the interpreter lock, so threads are enough; more than 16 only wait for the disk.
+        self.threads = min(16, max(2, os.cpu_count() or 2))
+        self._times = threading.Lock()
+
+    def run(self, items: Iterable[Item], claims: Claims | None) -> Iterator[Outcome]:
+        """Every item's outcome. Without `claims` each item is embedded, whatever its content."""
+        waiting: list[_Prepared] = []
+        for result in self._ahead(items, claims):
+            if isinstance(result, _Prepared):
+                waiting.append(result)
+                if len(waiting) == self.batch:
+                    yield from self._embed(waiting)
+                    waiting = []
+            else:
+                yield result
+        if waiting:
+            yield from self._embed(waiting)
+
+    def _ahead(self, items: Iterable[Item], claims: Claims | None) -> Iterator[_Prepared | Same | Failed]:
+        """Prepare items in threads, at most two batches ahead of whoever consumes them."""
+        window: deque[Future[_Prepared | Same | Failed]] = deque()
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="clipdex-decode")
+        try:
+            for item in items:
+                window.append(pool.submit(self._prepare, item, claims))
+                if len(window) >= 2 * self.batch:
+                    yield window.popleft().result()
+            while window:
+                yield window.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare(self, item: Item, claims: Claims | None) -> _Prepared | Same | Failed:
+        """One item, in a thread: read, recognise by content, decode."""
+        started = time.perf_counter()
+        read = started
+        try:
+            data = self.read(item.id)
+            digest = hashlib.blake2b(data, digest_size=32)
+            read = time.perf_counter()
+            if claims is not None and not claims.claim(digest.digest()):
+                return Same(item, digest.hexdigest())
+            return self._decode(item, digest.hexdigest(), data)
+        except ImageError as error:
+            return Failed(item, error.reason, f"{item.id}: {str(error).removeprefix('the picture: ')}")
+        finally:
+            with self._times:
+                self.watch.add("read", read - started)
+                self.watch.add("decode", time.perf_counter() - read)
+
+    def _decode(self, item: Item, digest: str, data: bytes) -> _Prepared | Failed:
+        from core.images import description, open_image, thumbnail
+
+        try:
+            image = open_image(data)
+            small, pixels = thumbnail(image), self.encoder.prepare(image)
+            return _Prepared(item, digest, image.width, image.height, description(image), small, pixels)
+        except ImageError:
+            raise
+        except Exception as error:  # a hostile file may break a decoder in any way; it must not end the run
+            return Failed(item, "decoder error", f"{item.id}: {type(error).__name__}: {error}")
+
+    def _embed(self, batch: list[_Prepared]) -> Iterator[Embedded | Failed]:
+        started = time.perf_counter()
+        vectors = encode_each(lambda rows: self.encoder.encode_prepared(np.stack([row.pixels for row in rows])), batch)
+        self.watch.add("embed", time.perf_counter() - started)
+        for row, vector in zip(batch, vectors, strict=True):
+            if isinstance(vector, str):
+                yield Failed(row.item, "model error", f"{row.item.id}: {vector}")
+            else:
+                yield Embedded(row.item, row.hash, row.width, row.height, row.embedded, row.thumbnail, vector)
+
+
+def encode_each(encode: Callable[[Sequence[T]], np.ndarray], rows: Sequence[T]) -> list[np.ndarray | str]:
+    """The vector of each row, or what went wrong with it; a batch that fails is repeated one by one."""
+    try:
+        vectors = encode(rows)
+    except Exception as error:
+        if len(rows) > 1:
+            return [result for row in rows for result in encode_each(encode, [row])]
+        return [f"the model failed: {type(error).__name__}: {error}"]
+    if len(vectors) != len(rows):
+        return [f"the model gave {len(vectors)} vectors for {len(rows)} inputs"] * len(rows)
+    lengths = np.linalg.norm(vectors, axis=1)
+    return [
+        np.asarray(vector, np.float32)
+        if abs(length - 1) < UNIT
+        else f"the model's vector has length {length:.3g}, not 1"
+        for vector, length in zip(vectors, lengths, strict=True)
+    ]

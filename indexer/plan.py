@@ -1,0 +1,56 @@
+"""What has to be done to bring a collection up to date?
+
+The listing of the source beside what is known: nothing is opened here but the stat that the listing holds already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from indexer import captions
+from indexer.captions import Captions
+from indexer.known import Known
+from indexer.sources import Item, Listing, Problem
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every listed item is in exactly one of the first four; every known id is in there, in `gone` or in `kept`."""
+
+    unchanged: list[str] = field(default_factory=list)
+    recaption: list[Item] = field(default_factory=list)  # the same picture with other words
+    embed: list[Item] = field(default_factory=list)
+    failed: list[Problem] = field(default_factory=list)  # failed before and are still the same file
+    gone: dict[str, str] = field(default_factory=dict)  # id -> content hash
+    kept: list[str] = field(default_factory=list)  # in folders that cannot be looked at now
+    news: list[Problem] = field(default_factory=list)  # problems of the listing that are not recorded yet
+
+
+def make_plan(listing: Listing, known: Known, words: Captions) -> Plan:
+    """Compare what is there with what is known."""
+    plan = Plan()
+    for item in listing.items:
+        if known.unchanged(item):
+            texts = captions.clean([*words.of(item.id), *known.embedded(item.id)])
+            if captions.key(item.id, texts) == known.texts_key(item.id):
+                plan.unchanged.append(item.id)
+            else:
+                plan.recaption.append(item)
+        elif known.failed_before(item):
+            before = known.failures[item.id]
+            plan.failed.append(Problem(item.id, before["reason"], before["message"], item.size, item.mtime_ns))
+        else:
+            plan.embed.append(item)
+    listed = {item.id for item in listing.items}
+    for item_id in known:
+        if item_id in listed:
+            continue
+        if listing.hides(item_id):
+            plan.kept.append(item_id)
+        else:
+            plan.gone[item_id] = known.hash(item_id) or ""
+    for problem in [*listing.problems, *words.problems]:
+        before = known.failures.get(problem.location)
+        if before is None or before["reason"] != problem.reason:
+            plan.news.append(problem)
+    return plan

@@ -1,0 +1,217 @@
+"""What are the best hits?  A query, end to end.
+
+text ── text tower ──┐
+image ─ image tower ─┼─> unit vector ─> cosine with every stored vector ─> best first, ties by id ─> hits
+like ── stored ──────┘
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import CollectionError, QueryError
+from indexer import exact, tables
+from indexer.collection import Collection
+from indexer.query import Details, Failure, Hit, Query, Status, Target
+from indexer.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from core.encoder import Encoder
+    from core.zeroshot import Label
+
+NEAREST = 3  # ids suggested in place of an unknown one
+
+
+class Searcher:
+    """An open collection and its model, which is loaded when it is first needed. Safe between threads."""
+
+    def __init__(self, collection: Collection, encoder: Encoder | None = None) -> None:
+        """Raises `WrongModelError` if `encoder` is not the model that made the collection."""
+        if encoder is not None:
+            collection.check_model(encoder)
+        self.collection = collection
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._source = collection.source
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: str | Path | bytes | Image.Image | None = None,
+        like: str | None = None,
+        target: Target = "images",
+        limit: int = 20,
+        offset: int = 0,
+    ) -> list[Hit]:
+        """The pictures, or the captions, nearest to words, to a picture or to an indexed picture; best first.
+
+        Raises `QueryError` for a query that cannot be answered and `ImageError` for a picture that cannot be read.
+        """
+        query = Query(text, image, like, target, limit, offset)
+        snapshot = self.snapshot()
+        vector = self._vector(query, snapshot)
+        return self._texts(query, vector, snapshot) if target == "texts" else self._images(query, vector, snapshot)
+
+    def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> list[Hit]:
+        """The collection's captions that fit a picture, best first. Raises `QueryError` if it has no captions."""
+        return self.search(image=image, target="texts", limit=limit, offset=offset)
+
+    def classify(
+        self,
+        images: Sequence[str | Path | bytes | Image.Image],
+        labels: Sequence[str],
+        templates: str = "7",
+    ) -> list[list[Label]]:
+        """For each picture the labels with their probabilities, best first (zero-shot, by the collection's model)."""
+        from core import zeroshot
+        from core.images import open_image
+
+        opened = [open_image(_file(image)) for image in images]
+        return zeroshot.classify(self.encoder, opened, list(labels), zeroshot.templates(templates))
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model that made the collection. Raises `ModelError` if it cannot be loaded any more."""
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self.collection.load_encoder()
+            return self._encoder
+
+    def snapshot(self) -> Snapshot:
+        """The newest version of the collection; loaded again only when something was written."""
+        images, texts = self._probes
+        with self._lock, tables.storage_errors(self.collection.path, "reading"):
+            images.checkout_latest()
+            texts.checkout_latest()
+            if self._snapshot is None or self._snapshot.versions != (images.version, texts.version):
+                self._snapshot = Snapshot.load(self.collection)
+            return self._snapshot
+
+    def item(self, item_id: str) -> Details:
+        """All about one indexed picture. Raises `QueryError` for an unknown id."""
+        snapshot = self.snapshot()
+        row = snapshot.images.slice(_row(snapshot, item_id), 1).to_pylist()[0]
+        return Details(
+            id=item_id,
+            path=self._path(item_id),
+            width=row["width"],
+            height=row["height"],
+            size=row["size"],
+            modified=datetime.fromtimestamp(row["mtime_ns"] / 1e9, UTC),
+            captions=snapshot.captions(item_id),
+        )
+
+    def thumbnail(self, item_id: str) -> bytes:
+        """The WebP bytes of a picture's thumbnail. Raises `QueryError` for an unknown id."""
+        snapshot = self.snapshot()
+        _row(snapshot, item_id)
+        return snapshot.thumbnail(item_id)
+
+    def failures(self) -> list[Failure]:
+        """What could not be indexed, by location."""
+        with tables.storage_errors(self.collection.path, "reading"):
+            found = tables.read(self.collection.table("failures"), ["location", "reason", "message", "when"])
+        return [Failure(**row) for row in found.sort_by("location").to_pylist()]
+
+    def status(self) -> Status:
+        """What the collection is. Its folder need not be there."""
+        snapshot = self.snapshot()
+        info = Collection.open(self.collection.path).info
+        return Status(
+            folder=self._source.location,
+            collection=self.collection.path,
+            model=info.model.name,
+            fingerprint=info.model.fingerprint,
+            dim=info.model.dim,
+            images=len(snapshot.ids),
+            texts=snapshot.texts.num_rows,
+            failures=self.failures(),
+            size_bytes=self.collection.size_bytes(),
+            format_version=info.format_version,
+            updated=info.updated,
+        )
+
+    @cached_property
+    def _probes(self) -> tuple[Any, Any]:
+        """Handles that only look for newer versions."""
+        return self.collection.table("images"), self.collection.table("texts")
+
+    def _vector(self, query: Query, snapshot: Snapshot) -> np.ndarray:
+        """The query as a unit vector (d,) float32."""
+        if query.like is not None:
+            stored: np.ndarray = snapshot.vectors[_row(snapshot, query.like)]
+            return stored
+        if query.text is not None:
+            vector = self.encoder.encode_texts([query.text])[0]
+        else:
+            from core.images import open_image
+
+            assert query.image is not None
+            vector = self.encoder.encode_images([open_image(_file(query.image))])[0]
+        if not np.isfinite(vector).all():
+            raise QueryError(f"the model {self.encoder.name} gives no usable vector for this query")
+        return np.ascontiguousarray(vector, np.float32)
+
+    def _images(self, query: Query, vector: np.ndarray, snapshot: Snapshot) -> list[Hit]:
+        scores = exact.cosines(snapshot.vectors, vector)
+        best = exact.top_k(scores, query.offset + query.limit)[query.offset :]
+        return [
+            self._hit(snapshot, int(row), float(scores[row]), query.offset + place)
+            for place, row in enumerate(best, start=1)
+        ]
+
+    def _texts(self, query: Query, vector: np.ndarray, snapshot: Snapshot) -> list[Hit]:
+        if not snapshot.texts.num_rows:
+            raise QueryError(
+                f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
+                f"image,caption (or a .txt file beside each picture) into {self._source.location} and index it again"
+            )
+        scores = exact.cosines(snapshot.text_vectors, vector)
+        best = exact.top_k(scores, query.offset + query.limit)[query.offset :]
+        found = snapshot.texts.select(["image_id", "text"]).take(best).to_pylist()
+        return [
+            self._hit(snapshot, snapshot.rows[text["image_id"]], float(scores[row]), query.offset + place, text["text"])
+            for place, (row, text) in enumerate(zip(best, found, strict=True), start=1)
+        ]
+
+    def _hit(self, snapshot: Snapshot, row: int, score: float, rank: int, caption: str | None = None) -> Hit:
+        item_id = snapshot.ids[row]
+        if caption is None:
+            caption = next(iter(snapshot.captions(item_id)), None)
+        width, height = snapshot.images["width"][row].as_py(), snapshot.images["height"][row].as_py()
+        # Rounding may leave a cosine a hair above 1.
+        return Hit(item_id, self._path(item_id), min(1.0, max(-1.0, score)), rank, caption, width, height)
+
+    def _path(self, item_id: str) -> Path | None:
+        return self._source.path(item_id)
+
+
+def _file(image: Any) -> Any:
+    return Path(image).expanduser() if isinstance(image, str) else image
+
+
+def _row(snapshot: Snapshot, item_id: str) -> int:
+    if item_id in snapshot.rows:
+        return snapshot.rows[item_id]
+    near = difflib.get_close_matches(item_id, snapshot.ids[:100_000], n=NEAREST, cutoff=0.5)
+    raise QueryError(f"no picture {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
+
+
+def open_searcher(folder: str | Path, encoder: Encoder | None = None) -> Searcher:
+    """The collection of a folder, or of the nearest one above it, ready to search. Raises `CollectionError`."""
+    return Searcher(Collection.find(Path(folder).expanduser()), encoder)
+
+
+__all__ = ["CollectionError", "Searcher", "open_searcher"]

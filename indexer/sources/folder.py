@@ -1,0 +1,203 @@
+"""Which pictures lie in a folder and below it?
+
+Hidden files and folders are left out, links to folders are followed at most once, and a folder that cannot be read
+is reported instead of passing for empty. An id is the path below the folder, written by `names.escape`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import ImageError, SourceError
+from indexer.sources.base import Item, Listing, Problem
+from indexer.sources.names import escape, unescape
+
+PICTURES = frozenset(
+    [
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
+        *("jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "tga", "psd", "qoi"),
+    ]
+)
+# Pictures to people, but not to this program: listed among the failures, so that nobody wonders where they are.
+UNSUPPORTED = {
+    **dict.fromkeys(["heic", "heif", "hif"], "HEIC pictures cannot be read yet"),
+    **dict.fromkeys(["jxl"], "JPEG XL pictures cannot be read"),
+    **dict.fromkeys(
+        ["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "raf", "rw2", "srw"], "raw camera files cannot be read"
+    ),
+}
+MAX_BYTES = 1 << 30  # a picture file above a gigabyte is a mistake or an attack; it would be read into memory whole
+
+Identity = tuple[int, int]  # device and inode: the same folder under any name
+
+
+class FolderSource:
+    """A folder of pictures on disk."""
+
+    kind = "folder"
+
+    def __init__(self, location: Path) -> None:
+        self.location = location
+
+    def scan(self) -> Listing:
+        """Every picture at and below the folder, sorted by id. Raises `SourceError` if the folder cannot be read."""
+        return _Walk(self.location).listing()
+
+    def read(self, item_id: str) -> bytes:
+        """All bytes of one file. Raises `ImageError`."""
+        try:
+            # Without waiting: a named pipe put in the place of a picture must not hang the run.
+            descriptor = os.open(self.path(item_id), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise ImageError("not an image", "is not a regular file")
+                data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise _unreadable(error) from None
+        if len(data) > MAX_BYTES:
+            raise ImageError("too large", f"has more than {MAX_BYTES:,} bytes")
+        return data
+
+    def path(self, item_id: str) -> Path:
+        return self.location / unescape(item_id)
+
+
+def _unreadable(error: OSError) -> ImageError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return ImageError("vanished", "was there when the folder was listed and is gone now")
+    if isinstance(error, PermissionError):
+        return ImageError("no permission", "may not be read by this user; check the permissions of the file")
+    return ImageError("read error", f"cannot be read: {error.strerror or error}")
+
+
+class _Walk:
+    """One walk over a folder: what was seen so far, and what is still to be seen."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.items: list[Item] = []
+        self.problems: list[Problem] = []
+        self.unreadable: list[str] = []
+        self.texts: set[str] = set()
+        self.ignored = 0
+        # Real folders come before linked ones, so that a picture with two paths is listed under its real one.
+        self.links: deque[str] = deque()
+        self.seen: set[Identity] = set()
+
+    def listing(self) -> Listing:
+        try:
+            self.seen.update(_identity(folder.stat()) for folder in self.root.resolve().parents)
+            self.enter("")
+        except OSError as error:
+            raise _missing(self.root, error) from None
+        while self.links:
+            self.enter(self.links.popleft())
+        self.items.sort()
+        self.problems.sort()
+        sidecars = self.sidecars()
+        unused = self.texts - set(sidecars.values()) - {"captions.csv"}
+        return Listing(self.items, self.problems, sorted(self.unreadable), sidecars, self.ignored + len(unused))
+
+    def enter(self, prefix: str) -> None:
+        """List one folder and, in it, every real folder. `prefix` ends with a slash, or is empty for the root."""
+        pending = [prefix]
+        while pending:
+            here = pending.pop()
+            try:
+                found = (self.root / here).stat()
+                if _identity(found) in self.seen:
+                    continue
+                if here and _is_collection(self.root / here):
+                    continue  # kept inside the folder, and no part of it
+                entries = sorted(os.scandir(self.root / here), key=lambda entry: entry.name)
+            except OSError as error:
+                if not here:
+                    raise
+                self.unreadable.append(escape(here))
+                message = f"{escape(here)}: the folder cannot be listed: {error.strerror or error}"
+                self.problems.append(Problem(escape(here), _reason(error), message))
+                continue
+            self.seen.add(_identity(found))
+            pending.extend(reversed(list(self.subfolders(here, entries))))
+
+    def subfolders(self, prefix: str, entries: list[os.DirEntry[str]]) -> Iterator[str]:
+        """Note the files of one folder; yield the real folders in it, remember the linked ones."""
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.name.startswith("."):
+                self.ignored += entry.name != ".clipdex"
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield name + "/"
+                elif entry.is_dir():
+                    self.links.append(name + "/")
+                else:
+                    self.file(name, entry)
+            except OSError as error:
+                self.problems.append(
+                    Problem(escape(name), _reason(error), f"{escape(name)}: {error.strerror or error}")
+                )
+
+    def file(self, name: str, entry: os.DirEntry[str]) -> None:
+        extension = entry.name.rpartition(".")[2].lower()
+        if extension in PICTURES:
+            self.picture(escape(name), entry)
+        elif extension in UNSUPPORTED:
+            message = f"{escape(name)}: {UNSUPPORTED[extension]}; convert it to JPEG"
+            self.problems.append(Problem(escape(name), "unsupported", message))
+        elif extension == "txt" or name == "captions.csv":
+            self.texts.add(escape(name))
+        else:
+            self.ignored += 1
+
+    def picture(self, item_id: str, entry: os.DirEntry[str]) -> None:
+        try:
+            found = entry.stat()
+        except FileNotFoundError:
+            message = f"{item_id}: is a link to a file that does not exist"
+            self.problems.append(Problem(item_id, "vanished", message))
+            return
+        if stat.S_ISREG(found.st_mode):
+            self.items.append(Item(item_id, found.st_size, found.st_mtime_ns))
+        else:
+            self.problems.append(Problem(item_id, "not an image", f"{item_id}: is not a regular file"))
+
+    def sidecars(self) -> dict[str, str]:
+        """Item id -> id of its text file: `photo.txt`, or else `photo.jpg.txt`, for `photo.jpg`."""
+        found = {}
+        for item in self.items:
+            for name in (item.id.rpartition(".")[0] + ".txt", item.id + ".txt"):
+                if name in self.texts:
+                    found[item.id] = name
+                    break
+        return found
+
+
+def _is_collection(folder: Path) -> bool:
+    return (folder / "collection.json").exists() and (folder / "images.lance").exists()
+
+
+def _identity(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "no permission"
+    return "vanished" if isinstance(error, FileNotFoundError) else "read error"
+
+
+def _missing(root: Path, error: OSError) -> SourceError:
+    if isinstance(error, FileNotFoundError):
+        return SourceError(f"there is no folder {root}; is the disk connected?")
+    if isinstance(error, NotADirectoryError):
+        return SourceError(f"{root} is a file; give the folder it lies in")
+    if error.errno == errno.ELOOP:
+        return SourceError(f"{root} is a link that leads to itself")
+    return SourceError(f"the folder {root} cannot be read: {error.strerror or error}")

@@ -1,0 +1,146 @@
+"""Which tables does a collection have, and how are they read and written?
+
+`images` is the commit point: a row of it says that its picture is indexed and which captions belong to it
+(`texts_key`). Rows of `texts` with another key are left-overs of an interrupted run; readers pass over them and the
+next run sweeps them. `failures` holds what could not be indexed. `id` is unique in `images` and `texts`, `location`
+in `failures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import CollectionError
+
+KEYS = {"images": "id", "texts": "id", "failures": "location"}
+CHUNK = 1_000  # keys in one SQL condition
+
+
+def schemas(dim: int) -> dict[str, Any]:
+    """The pyarrow schema of each table for vectors of `dim` float32 numbers."""
+    import pyarrow as pa
+
+    vector = pa.field("vector", pa.list_(pa.float32(), dim), nullable=False)
+
+    def required(name: str, kind: Any) -> Any:
+        return pa.field(name, kind, nullable=False)
+
+    return {
+        "images": pa.schema(
+            [
+                required("id", pa.string()),
+                required("hash", pa.string()),  # of the whole file: blake2b, 32 bytes in hexadecimal
+                required("size", pa.int64()),
+                required("mtime_ns", pa.int64()),
+                required("width", pa.int32()),  # upright, as people see it
+                required("height", pa.int32()),
+                required("embedded", pa.list_(pa.string())),  # captions inside the file itself
+                required("texts_key", pa.string()),
+                required("thumbnail", pa.binary()),  # WebP
+                vector,
+            ]
+        ),
+        "texts": pa.schema(
+            [
+                required("id", pa.string()),
+                required("image_id", pa.string()),
+                required("key", pa.string()),
+                required("position", pa.int32()),
+                required("text", pa.string()),
+                vector,
+            ]
+        ),
+        "failures": pa.schema(
+            [
+                required("location", pa.string()),
+                required("reason", pa.string()),
+                required("message", pa.string()),
+                required("size", pa.int64()),
+                required("mtime_ns", pa.int64()),
+                required("when", pa.timestamp("us", tz="UTC")),
+            ]
+        ),
+    }
+
+
+def read(table: Any, columns: Sequence[str], where: str | None = None) -> Any:
+    """Some columns of all rows, or of those that meet a condition, as a pyarrow table."""
+    query = table.search().select(list(columns))
+    if where is not None:
+        query = query.where(where)
+    return query.to_arrow().select(list(columns))
+
+
+def read_keys(table: Any, column: str, values: Iterable[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows whose `column` is one of `values`, as dictionaries; a vector is a numpy array."""
+    rows: list[dict[str, Any]] = []
+    for condition in conditions(column, values):
+        found = read(table, columns, condition)
+        vectors = matrix(found) if "vector" in columns else None
+        part = found.drop_columns(["vector"] if vectors is not None else []).to_pylist()
+        for number, row in enumerate(part):
+            if vectors is not None:
+                row["vector"] = vectors[number]
+        rows.extend(part)
+    return rows
+
+
+def matrix(found: Any) -> np.ndarray:
+    """The column `vector` of a pyarrow table -> (n, d) float32."""
+    column = found["vector"].combine_chunks()
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    shaped: np.ndarray = values.reshape(len(column), column.type.list_size)
+    return shaped
+
+
+def upsert(table: Any, rows: Sequence[dict[str, Any]], key: str) -> None:
+    """Insert rows, or replace those with the same key, in one commit."""
+    if rows:
+        table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(_arrow(table, rows))
+
+
+def remove(table: Any, column: str, values: Iterable[str]) -> int:
+    """Delete the rows whose `column` is one of `values`."""
+    return sum(table.delete(condition).num_deleted_rows for condition in conditions(column, values))
+
+
+def conditions(column: str, values: Iterable[str]) -> Iterator[str]:
+    """SQL conditions that together mean: `column` is one of `values`. The only place where text becomes SQL."""
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), CHUNK):
+        quoted = ("'" + value.replace("'", "''") + "'" for value in ordered[start : start + CHUNK])
+        yield f"`{column}` IN ({', '.join(quoted)})"
+
+
+def _arrow(table: Any, rows: Sequence[dict[str, Any]]) -> Any:
+    import pyarrow as pa
+
+    schema = table.schema
+    columns = []
+    for field in schema:
+        values = [row[field.name] for row in rows]
+        if field.name == "vector":
+            flat = np.concatenate(values).astype(np.float32, copy=False)
+            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), field.type.list_size))
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+@contextmanager
+def storage_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turn what LanceDB and the disk raise into one sentence. Its own error classes are the built-in ones."""
+    try:
+        yield
+    except OSError as error:
+        raise CollectionError(f"{doing} the collection {path} failed: {error.strerror or error}") from error
+    except (RuntimeError, ValueError) as error:
+        first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        if "No space left" in str(error):
+            first = "the disk is full; make space and run it again, finished work is kept"
+        raise CollectionError(f"{doing} the collection {path} failed: {first}") from error

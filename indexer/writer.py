@@ -1,0 +1,160 @@
+"""How do outcomes become committed rows?
+
+Outcomes are gathered and written together, bounded in number and time: that is what a killed run loses. The order
+of the writes makes each commit whole or absent: captions first, under a key that nothing refers to yet; then the
+failures; then the row in `images`, which makes a picture and its captions visible at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from indexer import captions, tables
+from indexer.pipeline import BATCH, Embedded, Failed, Outcome, Same, encode_each
+from indexer.report import Stopwatch
+from indexer.sources import Item, Problem
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+    from indexer.collection import Collection
+
+COMMIT_ROWS = 1_000
+COMMIT_SECONDS = 20.0
+
+Row = dict[str, Any]
+# Of a row in `images`, what belongs to the content of a file and not to the file.
+CONTENT = ("hash", "width", "height", "embedded", "thumbnail", "vector")
+
+
+class Writer:
+    """Gathers what a run finds out and commits it; tells `written` and `failed` about each item once it is there."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        captions_of: Callable[[str], list[str]],
+        watch: Stopwatch,
+        *,
+        written: Callable[[Row], None],
+        failed: Callable[[Problem], None],
+    ) -> None:
+        self.path, self.encoder, self.captions_of, self.watch = collection.path, encoder, captions_of, watch
+        self.images, self.texts, self.failures = (collection.table(name) for name in ("images", "texts", "failures"))
+        self.written, self.failed = written, failed
+        self._rows: list[Row] = []
+        self._same: list[Same] = []
+        self._problems: list[Problem] = []
+        self._taken = 0
+        self._since = time.monotonic()
+
+    def take(self, outcome: Outcome) -> None:
+        """Keep one outcome; commit when there are many or the oldest has waited long."""
+        match outcome:
+            case Embedded(item=item):
+                self._rows.append({name: getattr(outcome, name) for name in CONTENT} | _identity(item))
+            case Same():
+                self._same.append(outcome)
+            case Failed(item=item):
+                self._problems.append(Problem(item.id, outcome.reason, outcome.message, item.size, item.mtime_ns))
+        self._taken += 1
+        if self._taken >= COMMIT_ROWS or time.monotonic() - self._since >= COMMIT_SECONDS:
+            self.commit()
+
+    def recaption(self, items: list[Item]) -> None:
+        """Give indexed pictures their present captions; nothing is read or embedded but words."""
+        for start in range(0, len(items), COMMIT_ROWS):
+            part = {item.id: item for item in items[start : start + COMMIT_ROWS]}
+            rows = tables.read_keys(self.images, "id", part, ["id", *CONTENT])
+            self._rows.extend(row | _identity(part[row["id"]]) for row in rows)
+            self.commit()
+
+    def commit(self) -> None:
+        """Write all that was gathered."""
+        self._adopt()
+        text_rows = self._add_texts()
+        started = time.perf_counter()
+        with tables.storage_errors(self.path, "writing"):
+            tables.upsert(self.texts, text_rows, "id")
+            self.record(self._problems)
+            tables.upsert(self.images, self._rows, "id")
+        self.watch.add("write", time.perf_counter() - started)
+        for row in self._rows:
+            self.written(row)
+        for problem in self._problems:
+            self.failed(problem)
+        self._rows, self._problems, self._taken = [], [], 0
+        self._since = time.monotonic()
+
+    def record(self, problems: Iterable[Problem]) -> None:
+        """Put problems into `failures`."""
+        now = datetime.now(UTC)
+        tables.upsert(self.failures, [problem._asdict() | {"when": now} for problem in problems], "location")
+
+    def orphans(self) -> list[Item]:
+        """After `commit`: items whose content was promised by another one that failed or has changed meanwhile."""
+        items = [same.item for same in self._same]
+        self._same = []
+        return items
+
+    def _adopt(self) -> None:
+        """Turn `Same` into rows: from this batch, or from the table. One whose donor is still to come stays."""
+        if not self._same:
+            return
+        donors: dict[str, Row] = {row["hash"]: row for row in self._rows}
+        missing = {same.hash for same in self._same} - donors.keys()
+        with tables.storage_errors(self.path, "reading"):
+            donors |= {row["hash"]: row for row in tables.read_keys(self.images, "hash", missing, CONTENT)}
+        waiting = []
+        for same in self._same:
+            if same.hash in donors:
+                self._rows.append({name: donors[same.hash][name] for name in CONTENT} | _identity(same.item))
+            else:
+                waiting.append(same)
+        self._same = waiting
+
+    def _add_texts(self) -> list[Row]:
+        """Set `texts_key` in the gathered rows and return their captions as rows of `texts`.
+
+        A picture with a caption that cannot be embedded fails as a whole: half of one would look finished.
+        """
+        started = time.perf_counter()
+        wanted: list[Row] = []
+        for row in self._rows:
+            texts = captions.clean([*self.captions_of(row["id"]), *row["embedded"]])
+            row["texts_key"] = captions.key(row["id"], texts)
+            wanted.extend(
+                {
+                    "id": f"{row['texts_key']}-{position}",
+                    "image_id": row["id"],
+                    "key": row["texts_key"],
+                    "position": position,
+                    "text": text,
+                }
+                for position, text in enumerate(texts)
+            )
+        broken: dict[str, str] = {}
+        for start in range(0, len(wanted), 4 * BATCH):
+            part = wanted[start : start + 4 * BATCH]
+            for text_row, vector in zip(part, self._encode([text_row["text"] for text_row in part]), strict=True):
+                if isinstance(vector, str):
+                    broken[text_row["image_id"]] = f"caption {text_row['text'][:60]!r}: {vector}"
+                text_row["vector"] = vector
+        self._problems += [
+            Problem(row["id"], "model error", broken[row["id"]], row["size"], row["mtime_ns"])
+            for row in self._rows
+            if row["id"] in broken
+        ]
+        self._rows = [row for row in self._rows if row["id"] not in broken]
+        self.watch.add("embed", time.perf_counter() - started)
+        return [text_row for text_row in wanted if text_row["image_id"] not in broken]
+
+    def _encode(self, texts: list[str]) -> list[Any]:
+        return list(encode_each(self.encoder.encode_texts, texts))
+
+
+def _identity(item: Item) -> Row:
+    return {"id": item.id, "size": item.size, "mtime_ns": item.mtime_ns}
