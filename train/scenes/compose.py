@@ -96,8 +96,8 @@ def _landscape(rng: Random, style: str) -> Plan:
     things: list[Thing] = []
     leading = rng.random() < 0.4
     wanted = rng.choice((1, 2, 2, 3, 3))
-    for index in range(wanted + 4):
-        if index >= wanted and things:
+    for index in range(wanted + 4):  # not everything finds room
+        if len(things) == wanted:
             break
         choices = _fitting(setting, {t.kind for t in things})
         if not choices:
@@ -122,9 +122,11 @@ def _landscape(rng: Random, style: str) -> Plan:
 
 
 def _fitting(setting: Setting, taken: set[str]) -> list[str]:
-    """Kinds for this setting; the sky gets its turn about every third time."""
+    """Kinds for this setting; the sky gets its turn about every fourth time."""
     grounded = [k for k in (*setting.land_kinds, *setting.water_kinds) if k not in taken]
     sky = [k for k in setting.sky_kinds if k not in taken]
+    if grounded and taken.intersection(setting.sky_kinds):
+        return grounded  # one kind in the sky is enough
     return grounded * 4 + sky * max(1, round(len(grounded) / max(1, len(sky))))
 
 
@@ -145,7 +147,7 @@ def _place(
     low, high = y0 + (y1 - y0) * reach * 0.6, y0 + (y1 - y0) * (0.35 + 0.65 * reach)
     if setting.horizon < 0.1:  # under water a fish may swim at any height
         low, high = 0.25, 0.85
-    boxes = _group(rng, kind, count, extent, (left, 0.02, right, 1.0), (low, high), taken)
+    boxes = _group(rng, kind, count, extent, (left, 0.02, right, 1.0), (low, high), taken, y0)
     if not boxes:
         return None
     feet = (max(b[3] for b in boxes) - y0) / (y1 - y0)
@@ -154,11 +156,19 @@ def _place(
 
 
 def _group(
-    rng: Random, kind: Kind, count: int, extent: float, room: Box, feet: tuple[float, float], taken: list[Box]
+    rng: Random,
+    kind: Kind,
+    count: int,
+    extent: float,
+    room: Box,
+    feet: tuple[float, float],
+    taken: list[Box],
+    back: float = 0.0,
 ) -> list[Box]:
     """Boxes for `count` members in one or two rows with their feet between the two heights; [] if they do not fit.
 
-    `extent` is the square root of a member's area, so that long and tall things look equally large.
+    `extent` is the square root of a member's area, so that long and tall things look equally large. The feet of a
+    second row, behind the first, stay below `back`.
     """
     rows = 1 if count <= 3 else 2
     columns = -(-count // rows)
@@ -175,7 +185,10 @@ def _group(
             return []
         gw, gh = w * (1.12 * columns - 0.12), h * (1 + 0.8 * (rows - 1))
         x = rng.uniform(room[0] + 0.015, max(room[0] + 0.016, room[2] - 0.015 - gw))
-        y = rng.uniform(max(feet[0], room[1] + gh), max(feet[1], room[1] + gh))
+        highest = max(feet[0], room[1] + gh, back + 0.8 * h * (rows - 1))
+        y = rng.uniform(highest, max(feet[1], highest))
+        if rows > 1 and back and highest > feet[1] + 0.02:
+            continue
         box = (x, y - gh, x + gw, y)
         if any(
             box[0] < t[2] + 0.01 and t[0] < box[2] + 0.01 and box[1] < t[3] - 0.02 and t[1] < box[3] - 0.02

@@ -13,14 +13,16 @@ TROUSERS: RGB = (66, 76, 110)
 
 def head(p: Pen, skin: RGB, hair: RGB, y: float, r: float, long: bool) -> None:
     """A face with hair; `long` hair falls to the shoulders."""
+    k = p.height / p.width  # turns fractions of the height into fractions of the width
+    p.disc(0.5, y - r * 0.14, r * 1.1, hair)
     if long:
-        p.rect(0.5 - r * 2.4, y - r * 0.2, 0.5 + r * 2.4, y + r * 1.7, hair, r * 0.7)
-    p.disc(0.5, y - r * 0.14, r * 1.12, hair)
+        for side in (-1.08, 0.62):
+            p.rect(0.5 + side * r * k, y - r * 0.2, 0.5 + (side + 0.46) * r * k, y + r * 1.5, hair, r * 0.2)
     p.disc(0.5, y + r * 0.12, r * 0.9, skin)
-    p.pie(0.5, y, r * 2.4, r * 1.04, 180, 360, hair)
-    for x in (0.5 - r * 0.8, 0.5 + r * 0.8):
-        p.disc(x, y + r * 0.24, r * 0.12, (36, 30, 34))
-    p.pie(0.5, y + r * 0.45, r * 0.9, r * 0.3, 10, 170, (190, 70, 70))
+    p.pie(0.5, y - r * 0.05, r * 1.04 * k, r * 1.04, 180, 360, hair)
+    for side in (-0.36, 0.36):
+        p.disc(0.5 + side * r * k, y + r * 0.28, r * 0.12, (36, 30, 34))
+    p.pie(0.5, y + r * 0.5, r * 0.36 * k, r * 0.28, 10, 170, (190, 70, 70))
 
 
 def person(p: Pen, t: Tones, *, dress: bool, child: bool) -> None:

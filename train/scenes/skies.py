@@ -62,9 +62,9 @@ def sky_colours(time: str, weather: str) -> tuple[RGB, ...]:
 
 
 def paint_sky(canvas: Canvas, time: str, weather: str, horizon: float) -> None:
-    """Gradient, stars and moon or sun, rainbow and clouds, down to a little below the horizon."""
+    """Gradient, stars and moon or sun, rainbow and clouds, down to behind the first hills."""
     rng = canvas.rng
-    canvas.gradient(0, min(1.0, horizon + 0.02), sky_colours(time, weather))
+    canvas.gradient(0, min(1.0, horizon + 0.08), sky_colours(time, weather))
     open_sky = weather in ("clear", "rainbow", "cloudy")
     x = rng.choice((rng.uniform(0.1, 0.32), rng.uniform(0.68, 0.9)))
     if time == "night":
