@@ -50,7 +50,8 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
         # Ampere and later; is_bf16_supported() alone also says yes to emulation.
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "cpu":
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older PyTorch
+        ask = getattr(torch.cpu, "get_capabilities", None)  # absent from older PyTorch
+        capabilities = ask() if ask else {}
         native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     else:
         native = False

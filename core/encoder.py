@@ -53,6 +53,8 @@ class Encoder(Protocol):
 def _tiny(device: str) -> Encoder:
     from core.clip_encoder import CLIPEncoder
 
+    if not (MODELS / "tiny" / "config.json").is_file():
+        raise ModelError(f"the bundled model 'tiny' is not in this installation ({MODELS / 'tiny'}); reinstall clipdex")
     return CLIPEncoder.from_directory(MODELS / "tiny", device=device)
 
 
