@@ -1,0 +1,141 @@
+"""Does a picture become exactly the pixels that each original makes of it?
+
+`tests/golden/preprocess` holds 14 pictures and the SHA-256 of the pixels that openai/CLIP, OpenCLIP and transformers
+4 and 5 make of them at two sizes: 278 results, all met bit for bit, those of torchvision's resampling included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from core.config import PreprocessConfig
+from core.errors import ImageError
+from core.preprocess import normalise, resize_crop
+from tests.shared import shared
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "preprocess"
+HASHES: dict[str, dict[str, dict[str, str]]] = json.loads((GOLDEN / "hashes.json").read_text())
+ORIGINS = {
+    "openai": PreprocessConfig(image_size=64),
+    "hf4_slow": PreprocessConfig(image_size=64, convert="before_resize", crop_rounding="floor"),
+    "hf5_pil": PreprocessConfig(image_size=64, convert="on_white", crop_rounding="floor"),
+    "hf5_torchvision": PreprocessConfig(image_size=64, convert="on_white", crop_rounding="floor", backend="torch"),
+    "open_clip/shortest/bicubic": PreprocessConfig(image_size=64),
+    "open_clip/shortest/bilinear": PreprocessConfig(image_size=64, interpolation="bilinear"),
+    "open_clip/longest/bicubic": PreprocessConfig(image_size=64, resize="longest"),
+    "open_clip/longest/bilinear": PreprocessConfig(image_size=64, resize="longest", interpolation="bilinear"),
+    "open_clip/squash/bicubic": PreprocessConfig(image_size=64, resize="squash"),
+    "open_clip/squash/bilinear": PreprocessConfig(image_size=64, resize="squash", interpolation="bilinear"),
+}
+OURS = PreprocessConfig(image_size=8, convert="display")
+
+
+def sized(config: PreprocessConfig, size: int) -> PreprocessConfig:
+    return config.model_copy(update={"image_size": size})
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+@pytest.mark.parametrize("name", HASHES)
+def test_the_pixels_are_the_originals_bit_for_bit(name: str, origin: str) -> None:
+    for size, expected in HASHES[name][origin].items():
+        with Image.open(GOLDEN / name) as image:
+            pixels = resize_crop(image, sized(ORIGINS[origin], int(size)))
+        assert pixels.shape == (int(size), int(size), 3) and pixels.dtype == np.uint8
+        assert hashlib.sha256(pixels.tobytes()).hexdigest() == expected, f"size {size}"
+
+
+def test_the_golden_results_are_all_there() -> None:
+    # transformers 4 itself fails on the picture of one pixel: two results fewer than 14 x 10 x 2.
+    assert sum(len(sizes) for origins in HASHES.values() for sizes in origins.values()) == 278
+    assert {origin for origins in HASHES.values() for origin in origins} == set(ORIGINS)
+
+
+@pytest.mark.parametrize("number", ["01", "08"])
+def test_the_normalised_input_is_openais(number: str) -> None:
+    expected = np.load(shared("reference", "preprocess", "expected.npz"))[f"{number}_openai_float32_64"]
+    with Image.open(next(GOLDEN.glob(f"{number}_*"))) as image:
+        pixels = torch.from_numpy(resize_crop(image, ORIGINS["openai"]))
+    np.testing.assert_allclose(normalise(pixels[None], ORIGINS["openai"])[0].numpy(), expected, rtol=0, atol=2.4e-7)
+
+
+def test_normalising_subtracts_the_mean_and_divides_by_the_deviation_of_each_channel() -> None:
+    config = PreprocessConfig(image_size=1, mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.25))
+    pixels = torch.tensor([[[[51, 255, 0]]], [[[255, 0, 255]]]], dtype=torch.uint8)
+    result = normalise(pixels, config)
+    assert result.shape == (2, 3, 1, 1) and result.dtype == torch.float32 and result.is_contiguous()
+    np.testing.assert_allclose(result[:, :, 0, 0].numpy(), [[0.2, 1.0, -4.0], [1.0, -1.0, 0.0]], atol=1e-7)
+
+
+def test_our_models_see_transparency_as_white() -> None:
+    clear = Image.new("RGBA", (9, 5), (200, 0, 0, 0))
+    assert (resize_crop(clear, OURS) == 255).all()
+    assert (resize_crop(clear, sized(ORIGINS["openai"], 8)) == 0).all()  # premultiplied, then alpha dropped
+
+
+def test_our_models_see_16_bit_greys_as_people_do() -> None:
+    grey = Image.fromarray(np.full((5, 9), 32896, dtype=np.uint16))
+    assert (resize_crop(grey, OURS) == 128).all()
+    assert (resize_crop(grey, sized(ORIGINS["openai"], 8)) == 255).all()  # Pillow clips
+
+
+def test_the_crop_keeps_the_middle() -> None:
+    stripes = np.zeros((8, 24, 3), dtype=np.uint8)
+    stripes[:, 8:16, 0], stripes[:, :8, 1], stripes[:, 16:, 2] = 255, 255, 255
+    for array in (stripes, stripes.transpose(1, 0, 2)):
+        assert resize_crop(Image.fromarray(array), OURS).tolist() == [[[255, 0, 0]] * 8] * 8
+
+
+def test_half_a_pixel_of_crop_goes_where_the_origin_puts_it() -> None:
+    ramp = Image.fromarray(np.tile(np.arange(11, dtype=np.uint8), (8, 1)))  # 3 columns to spare, 1.5 on each side
+    for rounding, first in (("half_even", 2), ("floor", 1)):
+        config = PreprocessConfig.model_validate({"image_size": 8, "crop_rounding": rounding})
+        assert resize_crop(ramp, config)[0, :, 0].tolist() == list(range(first, first + 8))
+
+
+def test_squash_shows_the_whole_picture_and_longest_adds_black() -> None:
+    white = Image.new("RGB", (16, 8), "white")
+    assert (resize_crop(white, PreprocessConfig(image_size=8, resize="squash")) == 255).all()
+    padded = resize_crop(white, PreprocessConfig(image_size=8, resize="longest"))
+    assert padded[:, 0, 0].tolist() == [0, 0, 255, 255, 255, 255, 0, 0]
+
+
+def test_a_strip_of_a_hundred_thousand_pixels_needs_no_gigabytes() -> None:
+    strip = Image.new("RGB", (100_001, 1), "teal")
+    strip.putpixel((50_000, 0), (255, 255, 255))
+    for origin in ("openai", "hf5_torchvision"):
+        pixels = resize_crop(strip, ORIGINS[origin])  # enlarged 64 times: the white pixel fills the middle
+        assert pixels[:, 32].tolist() == [[255, 255, 255]] * 64
+
+
+def test_a_picture_without_pixels_is_an_error_with_its_size() -> None:
+    with pytest.raises(ImageError, match="0 x 5 pixels") as caught:
+        resize_crop(Image.new("RGB", (0, 5)), OURS)
+    assert caught.value.reason == "unsupported"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    mode=st.sampled_from(["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "LA", "PA", "I;16"]),
+    width=st.integers(1, 400),
+    height=st.integers(1, 400),
+    convert=st.sampled_from(["after_resize", "before_resize", "on_white", "display"]),
+    resize=st.sampled_from(["shortest", "longest", "squash"]),
+    backend=st.sampled_from(["pil", "torch"]),
+)
+def test_every_mode_and_shape_becomes_a_square(
+    mode: str, width: int, height: int, convert: str, resize: str, backend: str
+) -> None:
+    config = PreprocessConfig.model_validate(
+        {"image_size": 16, "convert": convert, "resize": resize, "backend": backend}
+    )
+    pixels = resize_crop(Image.new(mode, (width, height)), config)
+    assert pixels.shape == (16, 16, 3) and pixels.dtype == np.uint8 and pixels.flags["C_CONTIGUOUS"]
