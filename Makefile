@@ -51,7 +51,10 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python -m benchmarks
+	@for file in benchmarks/[a-z]*.py; do \
+	    [ -e "$$file" ] || { echo "there are no benchmarks yet"; exit 0; }; \
+	    echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

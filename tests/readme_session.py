@@ -1,8 +1,8 @@
 """What does a person get who types what README.md shows?
 
-Reads the `console` and `pycon` blocks of the page and runs them, in order, in one folder. `test_docs.py` compares what
-comes out with what the page promises; `python -m tests.readme_session` writes it into the page, for a person to
-read and commit (after a new bundled model, say).
+Reads the `console` and `pycon` blocks of the page and runs them, in order, in one folder, after `clipdex demo`.
+`test_docs.py` compares what comes out with what the page promises; `python -m tests.readme_session` writes it into the
+page, for a person to read and commit (after a new bundled model, say).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 CHECKER = doctest.OutputChecker()
+# The page is written for someone who has typed `make demo`.
+BEFORE = "clipdex demo --no-ui"
 RULES = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -62,11 +64,12 @@ def steps(page: str) -> list[Step]:
 
 
 class Session:
-    """A terminal and a Python prompt in one folder."""
+    """A terminal and a Python prompt in one folder, where the demo has been."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.names: dict[str, object] = {"__name__": "__main__"}
+        self.before = self._shell(BEFORE)
 
     def run(self, step: Step) -> str:
         """What comes out, as a person would see it."""
@@ -79,8 +82,9 @@ class Session:
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(out):
             try:
                 exec(compile(source, "README.md", "single"), self.names)
-            except Exception:
-                out.write(traceback.format_exc())
+            except Exception as error:
+                last = "".join(traceback.format_exception_only(error))
+                out.write(f"Traceback (most recent call last):\n    ...\n{last}")
         return out.getvalue()
 
     def _shell(self, typed: str) -> str:

@@ -18,6 +18,7 @@ PAGE = README.read_text("utf-8")
 
 def test_readme_shows_what_really_happens(tmp_path: Path) -> None:
     session, wrong = Session(tmp_path), []
+    assert "300 added" in session.before, session.before
     for step in steps(PAGE):
         got = session.run(step)
         if not agrees(step, got):
