@@ -163,4 +163,4 @@ def _paint_chunk(side: int, seeds: Sequence[int]) -> tuple[np.ndarray, list[list
     from train.scenes import paint
 
     scenes = [paint(seed, size=side) for seed in seeds]
-    return np.stack([np.asarray(scene.image) for scene in scenes]), [[*s.captions, s.precise] for s in scenes]
+    return np.stack([np.asarray(scene.image) for scene in scenes]), [[*s.captions, s.precise, s.precise] for s in scenes]

@@ -34,14 +34,17 @@ class ModelRecipe(Frozen):
 
     def clip(self, vocab_size: int, context_length: int, eot_id: int) -> CLIPConfig:
         text = {**self.text, "vocab_size": vocab_size, "context_length": context_length, "eot_id": eot_id}
-        return parse(CLIPConfig, {"embed_dim": self.embed_dim, "vision": self.vision, "text": text}, "recipe, model")
+        return parse(CLIPConfig, {"embed_dim": self.embed_dim, "vision": self.vision, "text": text}, "towers")
 
     @model_validator(mode="after")
     def _text_is_complete(self) -> ModelRecipe:
         given = sorted(set(self.text) & set(RESERVED_TEXT_FIELDS))
         if given:
             raise ValueError(f"text.{given[0]} comes from the tokenizer; remove it")
-        self.clip(vocab_size=1024, context_length=8, eot_id=1)
+        try:
+            self.clip(vocab_size=1024, context_length=8, eot_id=1)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None  # pydantic adds the place, `read_recipe` the file
         return self
 
 

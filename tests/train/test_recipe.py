@@ -1,0 +1,50 @@
+"""A recipe says everything, and a mistake in it is one line that names the file and the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import ConfigError
+from tests.shared import ROOT
+from train.recipe import read_recipe
+
+RECIPES = sorted((ROOT / "train/recipes").glob("*.toml"))
+SMALL = (ROOT / "tests/train/small.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_committed_recipe_is_whole(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.batch_size == sum(source.share for source in recipe.data)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("seed = 3", "sede = 3"), "sede: Extra inputs are not permitted"),
+        (("steps = 6", "steps = 0"), "schedule.steps: Input should be greater than 0"),
+        (("warmup_steps = 2", "warmup_steps = 6"), "warmup_steps 6 leaves nothing of 6 steps"),
+        (("image_size = 32 # preprocess", "image_size = 64"), "is not model.vision.image_size 32"),
+        (('activation = "gelu"', 'activation = "swish"'), "activation: Input should be 'gelu' or 'quick_gelu'"),
+        (('kind = "scenes"', 'kind = "scene"'), "scenes"),
+        (("width = 16 # text", "width = 16\nvocab_size = 9"), "text.vocab_size comes from the tokenizer"),
+        (("[schedule]", "[schedule"), "cannot be read as TOML"),
+    ],
+)
+def test_a_mistake_is_named(change: tuple[str, str], complaint: str, tmp_path: Path) -> None:
+    assert change[0] in SMALL
+    path = tmp_path / "wrong.toml"
+    path.write_text(SMALL.replace(*change), "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(path)
+    assert complaint in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such recipe"):
+        read_recipe(tmp_path / "none.toml")

@@ -1,0 +1,177 @@
+"""Runs of seconds: a resumed run equals an undisturbed one, losses fall, micro-batches change nothing."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from core.encoder import load_encoder
+from core.errors import DataError
+from tests.shared import ROOT
+from train import log, trainer
+from train.recipe import Recipe, read_recipe
+
+SMALL = ROOT / "tests/train/small.toml"
+COLOURS = {"red": (200, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 200)}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with captions and a folder of class folders: plain noisy colours."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    rows = [("image", "caption")]
+    for number, (name, colour) in enumerate(list(COLOURS.items()) * 4):
+        noisy = np.clip(np.array(colour) + rng.integers(-25, 25, (40, 32, 3)), 0, 255).astype(np.uint8)
+        picture = Image.fromarray(noisy)
+        for place in (folder / "captioned" / f"{number}.png", folder / "classes" / name / f"{number}.png"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(place)
+        rows += [(f"{number}.png", f"a {name} wall number {number}"), (f"{number}.png", f"paint, {name}")]
+    with (folder / "captioned/captions.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "out"
+    trainer.run(SMALL, data=data, out=out, device="cpu")
+    return out
+
+
+def losses(out: Path) -> list[float]:
+    return [record["loss"] for record in log.read(out / "log.jsonl") if "loss" in record]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "model/model.safetensors")
+
+
+def test_a_run_leaves_a_model_that_loads_a_log_and_a_plot(undisturbed: Path) -> None:
+    records = log.read(undisturbed / "log.jsonl")
+    assert [record["step"] for record in records if "loss" in record] == list(range(6))
+    assert [record["step"] for record in records if "measured" in record] == [2, 5]
+    assert (undisturbed / "plot.png").read_bytes().startswith(b"\x89PNG")
+    encoder = load_encoder(undisturbed / "model", device="cpu")
+    vectors = encoder.encode_texts(["a red wall", "a blue wall"])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_the_same_recipe_gives_the_same_weights(undisturbed: Path, data: Path, tmp_path: Path) -> None:
+    trainer.run(SMALL, data=data, out=tmp_path / "again", device="cpu")
+    assert losses(tmp_path / "again") == losses(undisturbed)
+    for name, tensor in weights(undisturbed).items():
+        assert torch.equal(tensor, weights(tmp_path / "again")[name]), name
+
+
+PROGRAM = "import sys; from train import trainer; trainer.run(sys.argv[1], data=sys.argv[2], out=sys.argv[3], device='cpu')"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
+    sign: signal.Signals, undisturbed: Path, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    slow = tmp_path / "small.toml"  # the same recipe: only its place differs
+    slow.write_text(SMALL.read_text("utf-8"), "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(slow), str(data), str(out)], env=environment, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 120
+    while not list(out.glob("step-*")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    process.send_signal(sign)
+    process.wait(60)
+    trainer.run(slow, data=data, out=out, resume=True, device="cpu")
+    assert losses(out) == losses(undisturbed)
+    for name, tensor in weights(undisturbed).items():
+        assert torch.equal(tensor, weights(out)[name]), name
+
+
+def test_a_second_run_into_the_same_folder_is_refused(undisturbed: Path, data: Path) -> None:
+    with pytest.raises(DataError, match="holds a run already"):
+        trainer.run(SMALL, data=data, out=undisturbed, device="cpu")
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(undisturbed: Path, data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(SMALL.read_text("utf-8").replace("seed = 3", "seed = 4"), "utf-8")
+    with pytest.raises(DataError, match="another recipe"):
+        trainer.run(other, data=data, out=undisturbed, resume=True, device="cpu")
+
+
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="captioned"):
+        trainer.run(SMALL, data=tmp_path, out=tmp_path / "out", device="cpu")
+
+
+def prepared(data: Path, out: Path, **changes: Any) -> trainer.Run:
+    recipe: Recipe = read_recipe(SMALL)
+    recipe = recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update=changes)})
+    return trainer.prepare(recipe, data, out, torch.device("cpu"))
+
+
+def gradients(it: trainer.Run) -> dict[str, torch.Tensor]:
+    it.model.eval()  # batch statistics of micro-batches differ; all else must agree
+    batch = trainer.gather(it, 0)
+    trainer.backward(it, batch, 0)
+    return {name: p.grad.clone() for name, p in it.model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("changes", [{"micro_batch": 5}, {"recompute": True}, {"micro_batch": 7, "recompute": True}])
+def test_saving_memory_does_not_change_the_gradients(changes: dict[str, Any], data: Path, tmp_path: Path) -> None:
+    expected = gradients(prepared(data, tmp_path / "out"))
+    found = gradients(prepared(data, tmp_path / "out", **changes))
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_every_epoch_visits_each_picture_once(data: Path, tmp_path: Path) -> None:
+    part = prepared(data, tmp_path / "out").corpus.parts[0]
+    assert len(part.pixels) == 12 and part.source.share == 6
+    first = np.concatenate([part.rows(1, 0), part.rows(1, 1)])
+    second = np.concatenate([part.rows(1, 2), part.rows(1, 3)])
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert list(first) != list(second)
+    assert list(part.rows(1, 1)) == list(first[6:])  # any step on its own
+
+
+def test_captions_belong_to_their_pictures(data: Path, tmp_path: Path) -> None:
+    it = prepared(data, tmp_path / "out")
+    captions, classes, _ = it.corpus.parts
+    for row in range(12):
+        start, count = captions.first_text[row], captions.text_count[row]
+        assert all(list(COLOURS)[row % 3] in text for text in it.corpus.texts[start : start + count])
+    names = sorted(COLOURS)
+    for row in range(12):
+        start, count = classes.first_text[row], classes.text_count[row]
+        texts = it.corpus.texts[start : start + count]
+        red, green, blue = np.asarray(classes.pixels[row]).mean(axis=(0, 1))
+        colour = {"red": red, "green": green, "blue": blue}
+        assert names[classes.labels[row]] == max(colour, key=lambda name: colour[name])
+        assert all(names[classes.labels[row]] in text for text in texts) and len(texts) > 80
+
+
+def test_the_loss_falls(data: Path, tmp_path: Path) -> None:
+    it = prepared(data, tmp_path / "out", steps=40)
+    found = []
+    for step, batch in trainer.batches(it, 0):
+        it.model.train()
+        found.append(trainer.backward(it, batch, step).item())
+        trainer.take_step(it.model, it.optimizer, 3e-3, 1.0)
+    assert np.mean(found[-8:]) < 0.8 * np.mean(found[:4])
