@@ -6,7 +6,8 @@ from random import Random
 
 from train.scenes.content import Content, Thing
 from train.scenes.kinds import plural
-from train.scenes.settings import KINDS, SETTINGS
+from train.scenes.registry import KINDS
+from train.scenes.settings import SETTINGS
 from train.scenes.skies import TIMES, WEATHER
 from train.scenes.styles import STYLES
 
@@ -57,6 +58,7 @@ def phrase(rng: Random, thing: Thing, *, colour: bool = True, size: bool = True,
 
 def surroundings(rng: Random, content: Content, varied: bool = True) -> str:
     """Where it is: a setting, a table before a wall, or a backdrop."""
+    options: tuple[str, ...]
     if content.setting == "plain background":
         tone = f"{content.backdrop} " if content.backdrop else "plain "
         options = (

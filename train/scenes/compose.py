@@ -9,7 +9,8 @@ from random import Random
 from train.scenes.content import Content, Thing
 from train.scenes.kinds import Kind
 from train.scenes.palette import COLOURS
-from train.scenes.settings import CLOSE_KINDS, KINDS, SETTINGS, TABLE_KINDS, Setting
+from train.scenes.registry import CLOSE_KINDS, KINDS, TABLE_KINDS
+from train.scenes.settings import SETTINGS, Setting
 
 Box = tuple[float, float, float, float]
 SIZES = {"small": (0.2, 0.25), "medium": (0.3, 0.38), "large": (0.46, 0.58)}
@@ -181,7 +182,7 @@ def _group(
             0.84 * (feet[1] - room[1]) / (h * (1 + 0.8 * (rows - 1))),
         )
         w, h = w * shrink, h * shrink
-        if w * h < 0.15**2 * 0.9:
+        if max(w, h) < 0.16:
             return []
         gw, gh = w * (1.12 * columns - 0.12), h * (1 + 0.8 * (rows - 1))
         x = rng.uniform(room[0] + 0.015, max(room[0] + 0.016, room[2] - 0.015 - gw))

@@ -8,13 +8,14 @@ from random import Random
 import numpy as np
 
 from core.errors import ConfigError, unknown_choice
-from train.scenes import land
+from train.scenes import indoors, land
 from train.scenes.canvas import Canvas, Pen
 from train.scenes.captions import captions, precise
 from train.scenes.compose import Plan, compose
 from train.scenes.content import Content, Scene, Thing
 from train.scenes.palette import COLOURS, Tones, jitter
-from train.scenes.settings import KINDS, SETTINGS
+from train.scenes.registry import KINDS
+from train.scenes.settings import SETTINGS
 from train.scenes.skies import TIMES, paint_fog, paint_sky, paint_weather, sky_colours
 from train.scenes.styles import STYLES
 
@@ -25,7 +26,8 @@ SUPERSAMPLE = 2  # shapes are drawn twice as large and averaged, which smooths t
 def paint(seed: int, size: int = 256, style: str | None = None) -> Scene:
     """The scene of a seed, `size` pixels wide and high; the same seed is the same scene at every size.
 
-    `style` overrides the style that the seed would choose. Raises ConfigError for an unknown style or an impossible
+    `style` overrides the style that the seed would choose; the content stays, except that neon is always at night.
+    Raises ConfigError for an unknown style or an impossible
     size.
     """
     if not SMALLEST <= size <= LARGEST:
@@ -56,9 +58,9 @@ def _draw(plan: Plan, side: int, rng: Random) -> Canvas:
     ambient = TIMES[time].ambient if time else (1.0, 1.0, 1.0)
     canvas = Canvas(side, rng, ambient, night=time == "night")
     if content.setting == "plain background":
-        land.plain(canvas, COLOURS[content.backdrop or "grey"])
+        indoors.plain(canvas, COLOURS[content.backdrop or "grey"])
     elif content.setting == "table":
-        land.table(canvas, COLOURS[content.backdrop or "grey"], (176, 122, 78), plan.horizon)
+        indoors.table(canvas, COLOURS[content.backdrop or "grey"], (176, 122, 78), plan.horizon)
     else:
         sky = sky_colours(time or "day", weather or "clear")
         if time and weather:

@@ -6,20 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from train.scenes import land
-from train.scenes.animals import KINDS as ANIMALS
-from train.scenes.buildings import KINDS as BUILDINGS
 from train.scenes.canvas import Canvas
-from train.scenes.creatures import KINDS as CREATURES
-from train.scenes.food import KINDS as FOOD
-from train.scenes.kinds import Kind
-from train.scenes.objects import KINDS as OBJECTS
-from train.scenes.people import KINDS as PEOPLE
-from train.scenes.plants import KINDS as PLANTS
-from train.scenes.vehicles import KINDS as VEHICLES
-
-KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in [*ANIMALS, *BUILDINGS, *CREATURES, *FOOD, *OBJECTS, *PEOPLE, *PLANTS, *VEHICLES]
-}
 
 Band = tuple[float, float, float, float]  # left, far, right, near: x in the picture, y from horizon 0 to bottom 1
 
@@ -79,31 +66,30 @@ PARK = (
     "oak tree",
     "cherry tree",
 )
-BOATS = ("sailing boat", "ship", "rowing boat", "whale", "duck")
 WILD = ("deer", "bear", "rabbit", "mushroom", "snail", "owl", "frog", "ladybird", "campfire", "tent")
 
 SETTINGS: dict[str, Setting] = {
     "meadow": Setting(
         land.meadow,
-        0.5,
-        ("in a meadow", "on a green meadow", "in a grassy field"),
-        (0, 0.25, 1, 0.95),
+        horizon=0.5,
+        phrases=("in a meadow", "on a green meadow", "in a grassy field"),
+        ground=(0, 0.25, 1, 0.95),
         land_kinds=tuple(dict.fromkeys((*FARM, *COUNTRY, *PARK, *WILD, "elephant", "turtle"))),
         avoid=("green",),
     ),
     "hills": Setting(
         land.hills,
-        0.46,
-        ("among rolling hills", "in a hilly landscape", "in green hills"),
-        (0, 0.45, 1, 0.95),
+        horizon=0.46,
+        phrases=("among rolling hills", "in a hilly landscape", "in green hills"),
+        ground=(0, 0.45, 1, 0.95),
         land_kinds=tuple(dict.fromkeys((*FOLK, *FARM, *COUNTRY, "bench", "bicycle", "giraffe", "train"))),
         avoid=("green",),
     ),
     "mountains": Setting(
         land.mountains,
-        0.52,
-        ("in the mountains", "below snowy mountains", "in front of high mountains"),
-        (0, 0.3, 1, 0.95),
+        horizon=0.52,
+        phrases=("in the mountains", "below snowy mountains", "in front of high mountains"),
+        ground=(0, 0.3, 1, 0.95),
         land_kinds=(
             *FOLK,
             "house",
@@ -125,9 +111,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "desert": Setting(
         land.desert,
-        0.5,
-        ("in the desert", "among sand dunes", "in a sandy desert"),
-        (0, 0.35, 1, 0.95),
+        horizon=0.5,
+        phrases=("in the desert", "among sand dunes", "in a sandy desert"),
+        ground=(0, 0.35, 1, 0.95),
         land_kinds=(
             "camel",
             "cactus",
@@ -148,9 +134,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "forest": Setting(
         land.forest,
-        0.54,
-        ("in a forest", "at the edge of the woods", "in front of pine woods"),
-        (0, 0.35, 1, 0.95),
+        horizon=0.54,
+        phrases=("in a forest", "at the edge of the woods", "in front of pine woods"),
+        ground=(0, 0.35, 1, 0.95),
         land_kinds=(*WILD, "house", "bicycle", "dog", "cat", "flower", "bench", "horse", "turtle"),
         sky_kinds=("bird", "butterfly", "bee"),
         scenery=("pine tree",),
@@ -158,10 +144,10 @@ SETTINGS: dict[str, Setting] = {
     ),
     "lake": Setting(
         land.lake,
-        0.44,
-        ("at a lake", "on a mountain lake", "by a quiet lake"),
-        (0, 0.88, 1, 0.97),
-        (0, 0.2, 1, 0.62),
+        horizon=0.44,
+        phrases=("at a lake", "on a mountain lake", "by a quiet lake"),
+        ground=(0, 0.88, 1, 0.97),
+        water=(0, 0.2, 1, 0.62),
         land_kinds=(*FOLK, "dog", "cat", "bench", "tent", "campfire", "deer", "flower", "umbrella", "chair", "rabbit"),
         water_kinds=("sailing boat", "rowing boat", "duck"),
         scenery=("mountain",),
@@ -169,30 +155,29 @@ SETTINGS: dict[str, Setting] = {
     ),
     "river": Setting(
         land.river,
-        0.46,
-        ("by a river", "on the bank of a river", "along a winding river"),
-        (0, 0.3, 0.54, 0.95),
-        (0.57, 0.78, 0.89, 0.95),
+        horizon=0.46,
+        phrases=("by a river", "on the bank of a river", "along a winding river"),
+        ground=(0, 0.3, 0.54, 0.95),
+        water=(0.57, 0.78, 0.89, 0.95),
         land_kinds=tuple(dict.fromkeys((*FARM, *WILD))),
         water_kinds=("rowing boat", "duck"),
         avoid=("green",),
     ),
     "sea": Setting(
         land.sea,
-        0.48,
-        ("on the sea", "out at sea", "on the open ocean"),
-        None,
-        (0, 0.15, 1, 0.88),
+        horizon=0.48,
+        phrases=("on the sea", "out at sea", "on the open ocean"),
+        water=(0, 0.15, 1, 0.88),
         water_kinds=("sailing boat", "ship", "rowing boat", "whale"),
         avoid=("blue",),
         weathers=WARM,
     ),
     "beach": Setting(
         land.beach,
-        0.42,
-        ("on the beach", "at the seaside", "on a sandy beach"),
-        (0, 0.72, 1, 0.95),
-        (0, 0.12, 1, 0.48),
+        horizon=0.42,
+        phrases=("on the beach", "at the seaside", "on a sandy beach"),
+        ground=(0, 0.72, 1, 0.95),
+        water=(0, 0.12, 1, 0.48),
         land_kinds=(
             *FOLK,
             "umbrella",
@@ -213,10 +198,10 @@ SETTINGS: dict[str, Setting] = {
     ),
     "island": Setting(
         land.island,
-        0.46,
-        ("on a small island", "on a tropical island", "on an island with palm trees"),
-        (0.5, 0.68, 0.86, 0.76),
-        (0, 0.2, 0.34, 0.9),
+        horizon=0.46,
+        phrases=("on a small island", "on a tropical island", "on an island with palm trees"),
+        ground=(0.5, 0.68, 0.86, 0.76),
+        water=(0, 0.2, 0.34, 0.9),
         land_kinds=("house", "lighthouse", "tent", "umbrella", "chair", "turtle", "campfire", "cat", "dog"),
         water_kinds=("sailing boat", "rowing boat", "ship", "whale"),
         scenery=("palm tree",),
@@ -225,9 +210,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "city": Setting(
         land.city,
-        0.52,
-        ("in the city", "on a city street", "in front of tall buildings"),
-        (0, 0.3, 1, 0.95),
+        horizon=0.52,
+        phrases=("in the city", "on a city street", "in front of tall buildings"),
+        ground=(0, 0.3, 1, 0.95),
         land_kinds=(
             *FOLK,
             "car",
@@ -247,17 +232,17 @@ SETTINGS: dict[str, Setting] = {
     ),
     "road": Setting(
         land.road,
-        0.42,
-        ("on a country road", "on a road through the hills", "on the road"),
-        (0, 0.66, 1, 0.94),
+        horizon=0.42,
+        phrases=("on a country road", "on a road through the hills", "on the road"),
+        ground=(0, 0.66, 1, 0.94),
         land_kinds=("car", "car", "bus", "truck", "bicycle", "tractor"),
         avoid=("grey",),
     ),
     "snow field": Setting(
         land.snowfield,
-        0.5,
-        ("in a snowy field", "in a white winter landscape", "on deep snow"),
-        (0, 0.3, 1, 0.95),
+        horizon=0.5,
+        phrases=("in a snowy field", "in a white winter landscape", "on deep snow"),
+        ground=(0, 0.3, 1, 0.95),
         land_kinds=(
             *FOLK,
             "snowman",
@@ -281,10 +266,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "underwater": Setting(
         land.underwater,
-        0.02,
-        ("under water", "under the sea", "in a coral sea below the surface"),
-        None,
-        (0, 0.2, 1, 0.85),
+        horizon=0.02,
+        phrases=("under water", "under the sea", "in a coral sea below the surface"),
+        water=(0, 0.2, 1, 0.85),
         water_kinds=("fish", "octopus", "turtle"),
         sky_kinds=(),
         avoid=("blue", "teal"),
@@ -292,15 +276,10 @@ SETTINGS: dict[str, Setting] = {
     ),
     "high sky": Setting(
         land.clouds,
-        0.96,
-        ("high in the sky", "up in the air", "high above the land"),
-        None,
-        None,
+        horizon=0.96,
+        phrases=("high in the sky", "up in the air", "high above the land"),
         sky_kinds=("bird", "airplane", "hot air balloon", "kite", "helicopter", "rocket", "party balloon"),
         avoid=("blue",),
         weathers=("clear", "cloudy", "cloudy", "rain", "snow"),
     ),
 }
-TABLE_KINDS = tuple(kind.name for kind in KINDS.values() if kind.still)
-INDOORS = tuple(kind.name for kind in KINDS.values() if kind.on == "table")
-CLOSE_KINDS = (*KINDS, *INDOORS)  # what never stands in a landscape gets its turn here

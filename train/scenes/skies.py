@@ -41,7 +41,7 @@ TIMES: dict[str, Light] = {
         ((10, 14, 44), (22, 32, 80), (46, 60, 116)),
         (0.68, 0.72, 0.88),
         (76, 86, 128),
-        ("at night", "under the stars", "after dark"),
+        ("at night", "in the dark of night", "after dark"),
     ),
 }
 WEATHER: dict[str, tuple[str, ...]] = {

@@ -34,7 +34,7 @@ def _noise(rng: np.random.Generator, cells: int, size: int, cells_y: int | None 
 
 def _edges(image: Image.Image, gain: float) -> Array:
     """Strength of outlines, 0..1, about 0.6 % of the picture wide. (size, size)"""
-    size, step = image.width, max(1, round(image.width * 0.003))
+    size, step = image.width, max(1, round(image.width * 0.006))
     grey = np.asarray(image, dtype=np.float32)
     if size > 400:
         grey = np.asarray(image.filter(ImageFilter.BoxBlur(size * 0.0012)), dtype=np.float32)
