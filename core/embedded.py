@@ -31,7 +31,7 @@ _JUNK = re.compile(
       | my\ beautiful\ picture
       | (hw)?hdr(pl)? | sdr | edf | mde | dav | oznor | cof | rhdr | nor | ptr | dig | btf | btfmdn | bty | fbt | fptbty
       | (dsc|dscn|dscf|img|pict|pxl|p|mvimg|vid)[_\- ]?\d+(\.\w{3,4})?
-      | (created|edited)\ with\ .{0,60} | <?(kenox|digimax)\ .{0,60} | dcf\ 1\.0 | ascii | unicode""",
+      | (created|edited)\ with\ .{0,60} | <?(kenox|digimax)\ .{0,60} | dcf\ 1\.0 | dcim | ascii | unicode""",
     re.VERBOSE | re.IGNORECASE,
 )
 

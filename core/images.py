@@ -50,7 +50,7 @@ def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MA
             return _finish(source, "the picture", max_pixels, in_place=False)
         if isinstance(source, bytes | bytearray | memoryview):
             return _decode(io.BytesIO(source), "the picture", max_pixels)
-        name = os.fsencode(source).decode("utf-8", "backslashreplace")
+        name = _shown(source)
         with _open_file(Path(source), name) as file:
             return _decode(file, name, max_pixels)
 
@@ -79,6 +79,12 @@ def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
     return out.getvalue()
 
 
+def _shown(path: str | Path) -> str:
+    """A path that can be printed on one line, whatever bytes it is made of."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _open_file(path: Path, name: str) -> BinaryIO:
     """The file, if it is a regular one; opening without blocking keeps a FIFO from hanging us."""
     try:
@@ -87,12 +93,11 @@ def _open_file(path: Path, name: str) -> BinaryIO:
         raise ImageError("no permission", f"{name}: may not be read; check the permissions of the file") from None
     except (OSError, ValueError) as error:
         _unreadable(error, path, name)
-    file = os.fdopen(descriptor, "rb")
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        file.close()
-        raise ImageError("not an image", f"{name}: is {_kind(status.st_mode)}, not a picture file")
-    return file
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise ImageError("not an image", f"{name}: is {_kind(mode)}, not a picture file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _unreadable(error: OSError | ValueError, path: Path, name: str) -> NoReturn:
