@@ -7,12 +7,13 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test check format bench docs clean
 
 help:
 	@echo "make demo      install, paint a sample collection, index it, search it, open the app"
 	@echo "make test      install with the test extra and run the whole test suite"
 	@echo "make check     lint, formatting and types"
+	@echo "make docs      write the real outputs and the real file tree into README.md and ARCHITECTURE.md"
 	@echo "make bench     timed comparisons; results in benchmarks/results/"
 	@echo "make install   only create $(VENV) and install; the command is then $(BIN)/clipdex"
 	@echo "make clean     remove $(VENV) and the caches of the tools"
@@ -49,6 +50,11 @@ check: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The outputs in README.md and the tree in ARCHITECTURE.md, as they are now.  Read the difference before committing it.
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m tests.tree
+	$(BIN)/python -m tests.readme_session
 
 bench: $(VENV)/.installed-test
 	@for file in benchmarks/[a-z]*.py; do \

@@ -1,8 +1,8 @@
 """What does a person get who types what README.md shows?
 
 Reads the `console` and `pycon` blocks of the page and runs them, in order, in one folder, after `clipdex demo`.
-`test_docs.py` compares what comes out with what the page promises; `python -m tests.readme_session` writes it into the
-page, for a person to read and commit (after a new bundled model, say).
+`test_docs.py` compares what comes out with what the page promises; `python -m tests.readme_session`, which
+`make docs` calls, writes it into the page, for a person to read and commit (after a new bundled model, say).
 """
 
 from __future__ import annotations

@@ -9,16 +9,14 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.tree import BLOCK, FACES, PACKAGES, ROOT, expected_tree, first_line, modules, parsed, short
+
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-PACKAGES = ("core", "train", "indexer", "app")
-FACES = ("clipdex", "streamlit_app")
 
 # core <- train, core <- indexer, all three <- app.  The Python face stands beside the app and knows no training.
 MAY_IMPORT = {
@@ -47,23 +45,9 @@ LONGEST_FILE = 350
 LONGEST_FUNCTION = 75
 
 
-def modules() -> list[Path]:
-    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
-    return sorted(found) + [ROOT / f"{face}.py" for face in FACES]
-
-
-def short(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
 def house(path: Path) -> str:
     """The package, or the face, that a module belongs to."""
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
-
-
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes(), filename=str(path))
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:
@@ -160,11 +144,6 @@ def test_help_and_import_wait_for_no_slow_library(code: str) -> None:
 # --- the shape of the files ------------------------------------------------------------------------------------------
 
 
-def first_line(path: Path) -> str:
-    """The first line of a module's docstring: the question that the file answers."""
-    return (ast.get_docstring(parsed(path)) or "").split("\n")[0].strip()
-
-
 def test_every_module_says_first_which_question_it_answers() -> None:
     assert [short(path) for path in modules() if not first_line(path)] == []
 
@@ -183,30 +162,11 @@ def test_files_and_functions_stay_short() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def expected_tree() -> str:
-    """The file tree as ARCHITECTURE.md shows it: every module with the question that it answers."""
-    lines = [f"{face + '.py':<24}{first_line(ROOT / f'{face}.py')}" for face in FACES]
-    for package in PACKAGES:
-        lines += _tree(ROOT / package, 0)
-    return "\n".join(lines)
-
-
-def _tree(folder: Path, depth: int) -> list[str]:
-    lines = [f"{'  ' * depth + folder.name + '/':<24}{first_line(folder / '__init__.py')}"]
-    inside = sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.name))
-    for path in inside:
-        if path.is_dir() and any(path.glob("*.py")):
-            lines += _tree(path, depth + 1)
-        elif path.suffix == ".py" and path.name != "__init__.py":
-            lines.append(f"{'  ' * (depth + 1) + path.name:<24}{first_line(path)}")
-    return lines
-
-
 def test_the_file_tree_in_architecture_md_is_the_one_on_disk() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    shown = re.search(r"```text\n(.*?)\n```", page, flags=re.DOTALL)
+    shown = BLOCK.search(page)
     assert shown is not None, "ARCHITECTURE.md holds no ```text block"
-    assert shown[1] == expected_tree(), f"the tree in ARCHITECTURE.md should be:\n\n{expected_tree()}\n"
+    assert shown[1] == expected_tree(), "`make docs` writes the tree into ARCHITECTURE.md"
 
 
 def texts() -> list[Path]:

@@ -23,7 +23,7 @@ def test_readme_shows_what_really_happens(tmp_path: Path) -> None:
         got = session.run(step)
         if not agrees(step, got):
             wrong.append(f"README.md:{step.start}: {step.typed}\n--- promised\n{step.promised}--- came\n{got}")
-    assert not wrong, "\n".join(wrong) + "\n`python -m tests.readme_session` writes what came into README.md"
+    assert not wrong, "\n".join(wrong) + "\n`make docs` writes what came into README.md"
 
 
 def test_readme_has_a_python_session_and_shell_commands() -> None:
