@@ -91,13 +91,13 @@ class Collection:
     def find(cls, folder: Path) -> Collection:
         """The collection of a folder or of the nearest one above it; `folder` may be a collection itself."""
         folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links, and ".." means the link's place
+        if not folder.is_dir():
+            raise CollectionError(f"there is no folder {folder}")
         for place in (folder, *folder.parents):
             if _holds_collection(place):
                 return cls.open(place)
             if (place / FOLDER).is_dir():
                 return cls.open(place / FOLDER)
-        if not folder.is_dir():
-            raise CollectionError(f"there is no folder {folder}")
         raise CollectionError(f"no collection in {folder} or above; make one: clipdex index {folder}")
 
     @classmethod
@@ -189,6 +189,14 @@ class Collection:
             raise ModelError(f"the collection {self.path} needs its model {model.name}: {error}") from None
         self.check_model(encoder)
         return encoder
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever `collection.json` is replaced. Raises `CollectionError` if the collection is gone."""
+        try:
+            found = (self.path / INFO).stat()
+        except OSError as error:
+            raise CollectionError(f"the collection {self.path} is gone: {error.strerror}") from None
+        return found.st_ino, found.st_mtime_ns
 
     def size_bytes(self) -> int:
         """What the collection takes on disk."""

@@ -12,8 +12,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -100,21 +101,22 @@ class Pipeline:
         self.threads = min(16, max(2, os.cpu_count() or 2))
         self._times = threading.Lock()
 
-    def run(self, items: Iterable[Item], claims: Claims | None) -> Iterator[Outcome]:
+    def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome, None, None]:
         """Every item's outcome. Without `claims` each item is embedded, whatever its content."""
         waiting: list[_Prepared] = []
-        for result in self._ahead(items, claims):
-            if isinstance(result, _Prepared):
-                waiting.append(result)
-                if len(waiting) == self.batch:
-                    yield from self._embed(waiting)
-                    waiting = []
-            else:
-                yield result
+        with closing(self._ahead(items, claims)) as ahead:
+            for result in ahead:
+                if isinstance(result, _Prepared):
+                    waiting.append(result)
+                    if len(waiting) == self.batch:
+                        yield from self._embed(waiting)
+                        waiting = []
+                else:
+                    yield result
         if waiting:
             yield from self._embed(waiting)
 
-    def _ahead(self, items: Iterable[Item], claims: Claims | None) -> Iterator[_Prepared | Same | Failed]:
+    def _ahead(self, items: Iterable[Item], claims: Claims | None) -> Generator[_Prepared | Same | Failed, None, None]:
         """Prepare items in threads, at most two batches ahead of whoever consumes them."""
         window: deque[Future[_Prepared | Same | Failed]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="clipdex-decode")

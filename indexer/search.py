@@ -11,13 +11,12 @@ import difflib
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import CollectionError, QueryError
+from core.errors import QueryError
 from indexer import exact, tables
 from indexer.collection import Collection
 from indexer.query import Details, Failure, Hit, Query, Status, Target
@@ -40,10 +39,11 @@ class Searcher:
         if encoder is not None:
             collection.check_model(encoder)
         self.collection = collection
-        self._encoder = encoder
-        self._lock = threading.Lock()
+        self._encoder = self._given = encoder
+        self._lock, self._loading = threading.Lock(), threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._source = collection.source
+        self._stamp: tuple[int, int] | None = None
+        self._probes: tuple[Any, ...] = ()
 
     def search(
         self,
@@ -84,20 +84,37 @@ class Searcher:
     @property
     def encoder(self) -> Encoder:
         """The model that made the collection. Raises `ModelError` if it cannot be loaded any more."""
-        with self._lock:
+        with self._loading:
             if self._encoder is None:
                 self._encoder = self.collection.load_encoder()
             return self._encoder
 
     def snapshot(self) -> Snapshot:
         """The newest version of the collection; loaded again only when something was written."""
-        images, texts = self._probes
-        with self._lock, tables.storage_errors(self.collection.path, "reading"):
-            images.checkout_latest()
-            texts.checkout_latest()
-            if self._snapshot is None or self._snapshot.versions != (images.version, texts.version):
+        with self._lock:
+            self._notice_new_collection()
+            with tables.storage_errors(self.collection.path, "reading"):
+                for probe in self._probes:
+                    probe.checkout_latest()
+                versions = self._probes[0].version, self._probes[1].version
+            if self._snapshot is None or self._snapshot.versions != versions:
                 self._snapshot = Snapshot.load(self.collection)
             return self._snapshot
+
+    def _notice_new_collection(self) -> None:
+        """Follow a collection that was deleted and made again while it was open, perhaps by another model."""
+        stamp = self.collection.stamp()
+        if stamp == self._stamp:
+            return
+        fresh = Collection.open(self.collection.path)
+        if fresh.info.created != self.collection.info.created:
+            self._snapshot = None
+        if fresh.info.model != self.collection.info.model:
+            if self._given is not None:
+                fresh.check_model(self._given)
+            self._encoder = self._given
+        self.collection, self._stamp = fresh, stamp
+        self._probes = fresh.table("images"), fresh.table("texts")  # they only look for newer versions
 
     def item(self, item_id: str) -> Details:
         """All about one indexed picture. Raises `QueryError` for an unknown id."""
@@ -128,9 +145,9 @@ class Searcher:
     def status(self) -> Status:
         """What the collection is. Its folder need not be there."""
         snapshot = self.snapshot()
-        info = Collection.open(self.collection.path).info
+        info = self.collection.info
         return Status(
-            folder=self._source.location,
+            folder=self.collection.source.location,
             collection=self.collection.path,
             model=info.model.name,
             fingerprint=info.model.fingerprint,
@@ -143,25 +160,22 @@ class Searcher:
             updated=info.updated,
         )
 
-    @cached_property
-    def _probes(self) -> tuple[Any, Any]:
-        """Handles that only look for newer versions."""
-        return self.collection.table("images"), self.collection.table("texts")
-
     def _vector(self, query: Query, snapshot: Snapshot) -> np.ndarray:
         """The query as a unit vector (d,) float32."""
         if query.like is not None:
             stored: np.ndarray = snapshot.vectors[_row(snapshot, query.like)]
             return stored
+        encoder = self.encoder
+        snapshot.collection.check_model(encoder)  # the collection may have been made again a moment ago
         if query.text is not None:
-            vector = self.encoder.encode_texts([query.text])[0]
+            vector = encoder.encode_texts([query.text])[0]
         else:
             from core.images import open_image
 
             assert query.image is not None
-            vector = self.encoder.encode_images([open_image(_file(query.image))])[0]
+            vector = encoder.encode_images([open_image(_file(query.image))])[0]
         if not np.isfinite(vector).all():
-            raise QueryError(f"the model {self.encoder.name} gives no usable vector for this query")
+            raise QueryError(f"the model {encoder.name} gives no usable vector for this query")
         return np.ascontiguousarray(vector, np.float32)
 
     def _images(self, query: Query, vector: np.ndarray, snapshot: Snapshot) -> list[Hit]:
@@ -176,7 +190,7 @@ class Searcher:
         if not snapshot.texts.num_rows:
             raise QueryError(
                 f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
-                f"image,caption (or a .txt file beside each picture) into {self._source.location} and index it again"
+                "image,caption into its folder, or a .txt file beside each picture, and index it again"
             )
         scores = exact.cosines(snapshot.text_vectors, vector)
         best = exact.top_k(scores, query.offset + query.limit)[query.offset :]
@@ -195,7 +209,7 @@ class Searcher:
         return Hit(item_id, self._path(item_id), min(1.0, max(-1.0, score)), rank, caption, width, height)
 
     def _path(self, item_id: str) -> Path | None:
-        return self._source.path(item_id)
+        return self.collection.source.path(item_id)
 
 
 def _file(image: Any) -> Any:
@@ -212,6 +226,3 @@ def _row(snapshot: Snapshot, item_id: str) -> int:
 def open_searcher(folder: str | Path, encoder: Encoder | None = None) -> Searcher:
     """The collection of a folder, or of the nearest one above it, ready to search. Raises `CollectionError`."""
     return Searcher(Collection.find(Path(folder).expanduser()), encoder)
-
-
-__all__ = ["CollectionError", "Searcher", "open_searcher"]

@@ -31,13 +31,13 @@ class Snapshot:
 
     @classmethod
     def load(cls, collection: Collection) -> Snapshot:
-        # Versions are read before rows. A commit in between is noticed by the next search, never missed.
+        # The version of the captions is read first: what is committed meanwhile is noticed by the next search.
         texts_version = collection.table("texts").version
         table = collection.table("images")
         with tables.storage_errors(collection.path, "reading"):
-            found = tables.read(table, IMAGE_COLUMNS).sort_by("id")
-        vectors = tables.matrix(found)
-        return cls(collection, (table.version, texts_version), table, found.drop_columns(["vector"]), vectors)
+            found = table.search().select(list(IMAGE_COLUMNS)).with_row_id(True).to_arrow()
+        images, vectors = _sorted(found, [("id", "ascending")])
+        return cls(collection, (table.version, texts_version), table, images, vectors)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -50,27 +50,32 @@ class Snapshot:
         return {item_id: row for row, item_id in enumerate(self.ids)}
 
     @cached_property
-    def texts(self) -> Any:
-        """The captions that belong to these pictures, by picture and position; pyarrow, with vectors."""
+    def _texts(self) -> tuple[Any, np.ndarray]:
         import pyarrow.compute as pc
 
         with tables.storage_errors(self.collection.path, "reading"):
             found = tables.read(self.collection.table("texts"), TEXT_COLUMNS)
         # Rows under another key are left-overs of an interrupted run, or newer than these pictures.
         found = found.filter(pc.is_in(found["key"], value_set=self.images["texts_key"].combine_chunks()))
-        return found.sort_by([("image_id", "ascending"), ("position", "ascending")])
+        return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])
 
-    @cached_property
+    @property
+    def texts(self) -> Any:
+        """The captions of these pictures (m rows), by picture and position; pyarrow, without the vectors."""
+        return self._texts[0]
+
+    @property
     def text_vectors(self) -> np.ndarray:
         """(m, d) float32 unit rows, in the order of `texts`."""
-        return tables.matrix(self.texts)
+        return self._texts[1]
 
     @cached_property
     def text_ranges(self) -> dict[str, tuple[int, int]]:
         """Id of a picture -> its first and one past its last row in `texts`."""
         owners = self.texts["image_id"].to_pylist()
         first = [row for row, owner in enumerate(owners) if row == 0 or owners[row - 1] != owner]
-        return {owners[start]: (start, end) for start, end in zip(first, [*first[1:], len(owners)], strict=True)}
+        past = [*first, len(owners)][1:]
+        return {owners[start]: (start, end) for start, end in zip(first, past, strict=True)}
 
     def captions(self, item_id: str) -> list[str]:
         start, end = self.text_ranges.get(item_id, (0, 0))
@@ -79,7 +84,16 @@ class Snapshot:
 
     def thumbnail(self, item_id: str) -> bytes:
         """The WebP bytes of an indexed picture's thumbnail."""
-        condition = next(tables.conditions("id", [item_id]))
+        row_id = self.images["_rowid"][self.rows[item_id]].as_py()
         with tables.storage_errors(self.collection.path, "reading"):
-            found: bytes = tables.read(self.table, ["thumbnail"], condition)["thumbnail"][0].as_py()
-        return found
+            found = self.table.take_row_ids([row_id]).select(["thumbnail"]).to_arrow()
+        content: bytes = found["thumbnail"][0].as_py()
+        return content
+
+
+def _sorted(found: Any, keys: list[tuple[str, str]]) -> tuple[Any, np.ndarray]:
+    """A pyarrow table in order, parted into everything but the vectors, and the vectors (n, d) float32."""
+    import pyarrow.compute as pc
+
+    order = pc.sort_indices(found, keys)
+    return found.drop_columns(["vector"]).take(order), tables.matrix(found)[order.to_numpy()]

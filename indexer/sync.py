@@ -10,6 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from indexer.known import Known
 from indexer.pipeline import Claims, Pipeline
 from indexer.plan import make_plan
 from indexer.report import Meter, Progress, Report, Stopwatch
-from indexer.sources import Listing, Problem, make_source
+from indexer.sources import Item, Listing, Problem, make_source
 from indexer.writer import Row, Writer
 
 if TYPE_CHECKING:
@@ -115,12 +116,9 @@ class _Run:
         self.meter.begin("embed", done=total - len(plan.recaption) - len(plan.embed), total=total)
         self.writer.recaption(plan.recaption)
         pipeline = Pipeline(self.source.read, self.encoder, self.watch)
-        for outcome in pipeline.run(plan.embed, Claims(self.known.hashes())):
-            self.writer.take(outcome)
-        self.writer.commit()
-        for outcome in pipeline.run(self.writer.orphans(), None):
-            self.writer.take(outcome)
-        self.writer.commit()
+        self._embed(pipeline, plan.embed, Claims(self.known.hashes()))
+        # Copies of a file that could not be indexed after all: each is tried for itself.
+        self._embed(pipeline, self.writer.orphans(), None)
 
     def sweep(self) -> None:
         """Remove what is gone, and what interrupted runs left behind. Raises `SourceError` if the source is gone."""
@@ -156,6 +154,12 @@ class _Run:
             texts=self.texts,
             unmatched_captions=self.words.unmatched,
         )
+
+    def _embed(self, pipeline: Pipeline, items: list[Item], claims: Claims | None) -> None:
+        with closing(pipeline.run(items, claims)) as outcomes:  # an error here must stop the decoding ahead, too
+            for outcome in outcomes:
+                self.writer.take(outcome)
+        self.writer.commit()
 
     def _written(self, row: Row) -> None:
         item_id, digest = row["id"], row["hash"]

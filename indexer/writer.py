@@ -74,6 +74,8 @@ class Writer:
 
     def commit(self) -> None:
         """Write all that was gathered."""
+        if not (self._rows or self._same or self._problems):
+            return
         self._adopt()
         text_rows = self._add_texts()
         started = time.perf_counter()

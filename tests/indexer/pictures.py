@@ -1,0 +1,61 @@
+"""What do the tests of the indexer share?  Small real pictures, and a look at all that a collection holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import clipdex
+from core.encoder import load_encoder
+from indexer import tables
+from indexer.collection import Collection
+from indexer.report import Report
+
+COLOURS = {"red": (220, 20, 20), "green": (20, 160, 30), "blue": (20, 40, 220), "white": (250, 250, 250)}
+
+
+def paint(path: Path, colour: str = "red", *, size: tuple[int, int] = (60, 40), seed: int | None = None) -> Path:
+    """A small picture of one colour; with a seed it differs a little from every other one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((size[1], size[0], 3), COLOURS[colour], np.uint8)
+    if seed is not None:
+        generator = np.random.default_rng(seed)
+        pixels[: size[1] // 2, : size[0] // 2] = generator.integers(0, 256, 3)
+        pixels[0, :8] = generator.integers(0, 256, (8, 3))
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def paint_three(folder: Path) -> Path:
+    """red.jpg, green.jpg and blue.png in a folder."""
+    paint(folder / "red.jpg", "red")
+    paint(folder / "green.jpg", "green")
+    paint(folder / "blue.png", "blue")
+    return folder
+
+
+def index(folder: Path, **options: Any) -> Report:
+    return clipdex.index(folder, model="toy", **options)
+
+
+def ids(folder: Path) -> list[str]:
+    return sorted(state(folder)["images"])
+
+
+def failures(folder: Path) -> dict[str, str]:
+    """Location -> reason."""
+    return {location: row["reason"] for location, row in state(folder)["failures"].items()}
+
+
+def state(folder: Path) -> dict[str, dict[str, Any]]:
+    """Everything in the tables but the times of failures, as comparable values."""
+    collection = Collection.find(folder)
+    found: dict[str, dict[str, Any]] = {}
+    for name, schema in tables.schemas(load_encoder("toy").dim).items():
+        rows = tables.read(collection.table(name), [column for column in schema.names if column != "when"]).to_pylist()
+        found[name] = {row[tables.KEYS[name]]: row for row in rows}
+        assert len(found[name]) == len(rows), f"{name} has a key twice"
+    return found
