@@ -1,0 +1,111 @@
+"""Which commands exist, and what does a person see when one fails?
+
+`clipdex --help` must be instant, so a command module imports only typer at its top and the library inside its
+function. The library raises; this file is the edge that prints one line and exits: 2 for an expected problem,
+130 for Ctrl-C. Anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+
+from app.output import fail
+from core.errors import ClipdexError
+
+# One line a command: `app/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
+COMMANDS = ("index", "search", "describe", "classify", "status", "ui", "demo", "train", "evaluate")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            print(f"clipdex {installed_version('clipdex')}")
+        except PackageNotFoundError:
+            print("clipdex, from a checkout that is not installed")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Find pictures by meaning."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def build() -> typer.Typer:
+    """The command line as a typer app, with every command of `COMMANDS`."""
+    app = typer.Typer(
+        name="clipdex",
+        add_completion=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name in COMMANDS:
+        command = importlib.import_module(f"app.commands.{name}").command
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 well, 2 an expected problem, 130 stopped by Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 is written as the bytes it has
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="surrogateescape")
+    command = typer.main.get_command(build())
+    try:
+        code = command.main(args=arguments, prog_name="clipdex", standalone_mode=False)
+        sys.stdout.flush()
+    except ClipdexError as error:
+        code = fail(str(error))
+    except typer.TyperException as error:
+        code = fail(_usage_message(error, arguments if arguments is not None else sys.argv[1:]))
+    except (KeyboardInterrupt, typer.Abort):
+        code = _stopped()
+    except BrokenPipeError:
+        # The reader (`head`, `less`) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    if code == 130:
+        code = _stopped()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stopped() -> int:
+    fail("stopped by Ctrl-C; what was finished before is kept", prefix="")
+    return 130
+
+
+def _usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
+    """One line for a wrong option or command: what is wrong, the nearest choice, where to read on."""
+    message = error.format_message().strip().rstrip(".")
+    if possible := getattr(error, "possibilities", None):  # a wrong option: the nearest one first, as everywhere
+        nearest = difflib.get_close_matches(error.option_name, possible, n=3, cutoff=0)  # type: ignore[attr-defined]
+        message = f"{error.message.rstrip('.')}. Did you mean {' or '.join(nearest)}?"
+    words = [word for word in arguments if not word.startswith("-")]
+    where = f"clipdex {words[0]}" if words and words[0] in COMMANDS else "clipdex"
+    if message.startswith("No such command") and "Did you mean" not in message and words:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.3)
+        message += f". Did you mean {near[0]!r}?" if near else f"; the commands are: {', '.join(COMMANDS)}"
+    message = message[:1].lower() + message[1:]
+    return f"{' '.join(message.split())} (see `{where} --help`)"
+
+
+if __name__ == "__main__":
+    main()

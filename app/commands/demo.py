@@ -1,0 +1,55 @@
+"""`clipdex demo`: what can clipdex do, shown without a single picture of one's own?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+QUERIES = ("a sailing boat at sunset", "a snowy mountain", "a red house", "two trees by a lake")
+
+
+def command(
+    folder: Annotated[Path, typer.Option("--folder", help="Where the sample collection goes.")] = Path("demo"),
+    count: Annotated[int, typer.Option("--n", min=1, help="How many pictures to paint.")] = 300,
+    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name, or a model directory.")] = "tiny",
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port of the app.")] = 8501,
+    ui: Annotated[bool, typer.Option("--ui/--no-ui", help="Open the app at the end.")] = True,
+) -> None:
+    """Paint a sample collection, index it, search it, open the app."""
+    import clipdex
+    from app.commands import index as index_command
+    from app.commands import ui as ui_command
+    from app.output import print_hits
+    from core.encoder import load_encoder
+
+    load_encoder(model)  # a missing model is said before anything is painted
+    if ui:
+        ui_command.check_port(port)
+    _paint(folder, count)
+    print(f"\n$ clipdex index {folder}")
+    print(index_command.run(folder, model=model, to=None, captions=None, show_progress=True).summary())
+    searcher = clipdex.open(folder)
+    for query in QUERIES:
+        print(f'\n$ clipdex search "{query}" {folder} --limit 3')
+        print_hits(searcher.search(query, limit=3))
+    print(f"\n$ clipdex ui {folder}")
+    if ui:
+        ui_command.run(folder, port)
+
+
+def _paint(folder: Path, count: int) -> None:
+    """Paint `count` scenes into the folder, unless an earlier demo left them there."""
+    from core.errors import SourceError
+
+    marker = folder / "captions.csv"
+    if folder.exists() and any(folder.iterdir()) and not marker.exists():
+        raise SourceError(f"{folder} holds files that are no demo: choose another folder with --folder DIR")
+    if len(list(folder.glob("scene-*.jpg"))) == count:
+        print(f"{folder} holds {count} painted scenes already")
+        return
+    from train.scenes import write_collection
+
+    print(f"Painting {count} scenes into {folder} …", flush=True)
+    write_collection(folder, count, seed=1, size=256)

@@ -1,0 +1,25 @@
+"""`clipdex describe IMAGE [FOLDER]`: which captions of the collection fit a picture?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    image: Annotated[Path, typer.Argument(help="The picture to describe.")],
+    folder: Annotated[Path, typer.Argument(help="A folder with a collection, or any folder beneath it.")] = Path(),
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many captions.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Rank the collection's captions for a picture, the best first."""
+    import clipdex
+    from app.output import hit_as_dict, print_hits, print_json
+
+    hits = clipdex.open(folder).describe(image, limit=limit)
+    if as_json:
+        print_json({"image": str(image), "limit": limit, "hits": [hit_as_dict(hit) for hit in hits]})
+    else:
+        print_hits(hits, texts=True)

@@ -1,0 +1,72 @@
+"""`clipdex evaluate zeroshot|retrieval|probe DATA`: how good is a model?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+command = typer.Typer(help="Measure a model: zero-shot classification, retrieval, or a linear probe.")
+
+Data = Annotated[Path, typer.Argument(help="A Parquet file, a folder of class folders, or a folder with captions.csv.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="A bundled model's name, or a model directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@command.command()
+def zeroshot(
+    data: Data,
+    model: Model = "tiny",
+    templates: Annotated[str, typer.Option(help="Prompts around each class name: 80, 7, 1, or a file.")] = "80",
+    as_json: AsJson = False,
+) -> None:
+    """Classify pictures by the names of their classes."""
+    from core.encoder import load_encoder
+    from train import evaluate
+
+    _print(f"zero-shot, {model} on {data}", evaluate.zeroshot(load_encoder(model), data, templates), as_json)
+
+
+@command.command()
+def retrieval(data: Data, model: Model = "tiny", as_json: AsJson = False) -> None:
+    """Find pictures by their captions, and captions by their pictures."""
+    from core.encoder import load_encoder
+    from train import evaluate
+
+    _print(f"retrieval, {model} on {data}", evaluate.retrieval(load_encoder(model), data), as_json)
+
+
+@command.command()
+def probe(
+    train: Annotated[Path, typer.Argument(help="Labelled pictures to learn from.")],
+    test: Annotated[Path, typer.Argument(help="Labelled pictures to be measured on.")],
+    model: Model = "tiny",
+    as_json: AsJson = False,
+) -> None:
+    """Train a linear classifier on the frozen features."""
+    from core.encoder import load_encoder
+    from train import evaluate
+
+    _print(f"linear probe, {model}: {train} -> {test}", evaluate.probe(load_encoder(model), train, test), as_json)
+
+
+def _print(title: str, result: Any, as_json: bool) -> None:
+    """Print a result of `train.evaluate`: its JSON object, or its numbers as tables."""
+    from app.output import print_json, table
+
+    values = result.model_dump(mode="json")
+    if as_json:
+        print_json(values)
+        return
+    plain = [(name, number(value)) for name, value in values.items() if not isinstance(value, dict | list)]
+    table(title, ("measure", "value"), plain)
+    for name, group in values.items():
+        if isinstance(group, dict):
+            print()
+            table(name.replace("_", " "), ("", "value"), [(str(key), number(value)) for key, value in group.items()])
+
+
+def number(value: object) -> str:
+    """Shares with four digits, counts and words as they are."""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

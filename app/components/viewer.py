@@ -1,0 +1,86 @@
+"""How is one picture looked at?  Large, with its captions, numbers and place, and ways onward."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import state
+from app.components.text import as_text
+from app.output import size
+from app.routes import address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clipdex import Hit
+    from indexer.query import Details
+
+_SHOWN_CAPTIONS = 12
+
+
+def show_if_open(hits: Sequence[Hit]) -> None:
+    """Show the item that the URL names, over the grid of hits."""
+    if st.query_params.get("item"):
+        _dialog(hits)
+
+
+@st.dialog("Picture", width="large", on_dismiss=state.close_item)
+def _dialog(hits: Sequence[Hit]) -> None:
+    # The URL decides, not an argument: the arrows change it and rerun only this function.
+    identity = st.query_params.get("item", "")
+    with state.errors_in_place():
+        item = state.searcher().item(identity)
+    places = {hit.id: number for number, hit in enumerate(hits)}
+    at = places.get(identity)
+    picture, facts = st.columns([5, 2], gap="medium")
+    with picture:
+        _picture(item)
+    with facts:
+        _facts(item, hits[at] if at is not None else None)
+        _ways_onward(hits, at, identity)
+
+
+def _picture(item: Details) -> None:
+    if state.plain():
+        st.image(state.searcher().thumbnail(item.id), width="stretch")
+        return
+    described = escape(next(iter(item.captions), item.id), quote=True)
+    source = escape(address("image", state.key(), item.id), quote=True)
+    shape = f"--ratio: {item.width / item.height:.4f}; --width: {item.width}"
+    st.html(f'<img class="large" src="{source}" alt="{described}" style="{shape}">')
+
+
+def _ways_onward(hits: Sequence[Hit], at: int | None, identity: str) -> None:
+    if st.button("Find similar", icon=":material/image_search:", key="viewer-similar", type="primary", width="stretch"):
+        state.ask_like(identity)
+        st.rerun()
+    with st.container(horizontal=True, key="viewer-steps"):
+        _step("Previous", "ArrowLeft", hits[at - 1].id if at else None)
+        _step("Next", "ArrowRight", hits[at + 1].id if at is not None and at + 1 < len(hits) else None)
+
+
+def _step(label: str, shortcut: str, target: str | None) -> None:
+    st.button(
+        label,
+        key=f"viewer-{label.lower()}",
+        shortcut=shortcut,
+        disabled=target is None,
+        on_click=state.open_item,
+        args=(target or "",),
+        width="stretch",
+    )
+
+
+def _facts(item: Details, hit: Hit | None) -> None:
+    """Captions, numbers and the place on disk."""
+    first, *others = item.captions[:_SHOWN_CAPTIONS] or [item.id.rsplit("/", 1)[-1]]
+    st.markdown(f"**{as_text(first)}**")
+    for caption in others:
+        st.markdown(f":gray[{as_text(caption)}]")
+    numbers = [f"rank {hit.rank}", f"score {hit.score:.3f}"] if hit is not None else []
+    numbers += [f"{item.width} × {item.height}", size(item.size), f"{item.modified:%d %B %Y}"]
+    st.caption(" · ".join(numbers))
+    st.code(str(item.path) if item.path is not None else item.id, language=None, wrap_lines=True)

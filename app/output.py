@@ -1,0 +1,132 @@
+"""How does the command line write results, for people and for programs?
+
+At a terminal: aligned, coloured, names made safe. Elsewhere: plain lines that `cut` and `xargs` can use. With
+`--json`: one object, nothing else on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from clipdex import Hit
+
+
+def fail(message: str, prefix: str = "error: ") -> int:
+    """Print a problem as one line on stderr; return the exit code that goes with it."""
+    print(prefix + printable(" ".join(message.split())), file=sys.stderr)
+    return 2
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a file name must not be able to steer the terminal."""
+    return "".join(char if char.isprintable() or _is_raw_byte(char) else repr(char)[1:-1] for char in text)
+
+
+def _is_raw_byte(char: str) -> bool:
+    """A byte of a name that is not UTF-8; stdout writes it back as it was."""
+    return "\udc80" <= char <= "\udcff"
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that neither highlights numbers nor reads markup out of file names."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object; letters outside ASCII stay letters, bytes that are no text are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def print_hits(hits: Sequence[Hit], *, texts: bool = False) -> None:
+    """Hits, best first. At a terminal: rank, score, path, caption; elsewhere `score<TAB>path` (or the caption)."""
+    if sys.stdout.isatty():
+        _print_for_people(hits, texts)
+        return
+    for hit in hits:
+        print(f"{hit.score:.4f}\t{_one_line(hit.caption or '') if texts else shown_path(hit)}")
+
+
+def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
+    from rich.text import Text
+
+    out = console()
+    width = len(str(hits[-1].rank)) if hits else 1
+    for hit in hits:
+        line = Text()
+        line.append(f"{hit.rank:>{width}}  ", style="dim")
+        line.append(f"{hit.score:.3f}  ", style="cyan")
+        caption, path = _one_line(hit.caption or ""), shown_path(hit)
+        if texts:
+            line.append(caption).append(f"  {path}", style="dim")
+        else:
+            line.append(path).append(f"  {caption}" if caption else "", style="dim")
+        out.print(line)
+
+
+def shown_path(hit: Hit) -> str:
+    """Where the picture is: relative to the current folder if it is beneath it, absolute otherwise."""
+    if hit.path is None:
+        return printable(hit.id)
+    return printable(short_path(hit.path))
+
+
+def short_path(path: Path) -> str:
+    """A path as a person would type it here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))
+
+
+def hit_as_dict(hit: Hit) -> dict[str, Any]:
+    """A hit as the JSON answer holds it."""
+    return {
+        "rank": hit.rank,
+        "score": round(float(hit.score), 6),
+        "id": hit.id,
+        "path": str(hit.path) if hit.path is not None else None,
+        "caption": hit.caption,
+        "width": hit.width,
+        "height": hit.height,
+    }
+
+
+def size(count: float) -> str:
+    """Bytes as people read them: 1.4 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def moment(when: datetime) -> str:
+    """A point in time as it is called here."""
+    return f"{when.astimezone():%Y-%m-%d %H:%M}"
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A small table; the first column names, the others hold numbers."""
+    from rich.table import Table
+
+    grid = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        grid.add_column(column, justify="left" if number == 0 else "right", header_style="dim")
+    for row in rows:
+        grid.add_row(*(printable(cell) for cell in row))
+    console().print(grid)

@@ -1,0 +1,61 @@
+"""What is in this collection, which model made it, and what could not be read?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import state
+from app.components import frame
+from app.components.text import as_text
+from app.output import moment, size
+
+if TYPE_CHECKING:
+    from clipdex import Status
+
+
+def page() -> None:
+    """Counts, model, failures with reasons, and how to update."""
+    frame.begin("Collection")
+    with state.errors_in_place():
+        status = state.status()
+    frame.headline("Collection", str(status.folder))
+    with st.container(horizontal=True, key="numbers"):
+        st.metric("Pictures", f"{status.images:,}", border=True)
+        st.metric("Captions", f"{status.texts:,}", border=True)
+        st.metric("Not readable", f"{len(status.failures):,}", border=True)
+        st.metric("On disk", size(status.size_bytes), border=True)
+    _failures(status)
+    st.subheader("Model", anchor=False)
+    st.markdown(f"**{as_text(status.model)}** · {status.dim} numbers a picture · last indexed {moment(status.updated)}")
+    st.code(status.fingerprint, language=None, wrap_lines=True)
+    st.subheader("Update", anchor=False)
+    st.markdown("New, changed and removed pictures are found by indexing again; what did not change costs nothing.")
+    st.code(f'clipdex index "{status.folder}"', language="shell", wrap_lines=True)
+    st.caption(f"Format {status.format_version}, kept in {status.collection}")
+
+
+def _failures(status: Status) -> None:
+    if not status.failures:
+        return
+    st.subheader("Not readable", anchor=False)
+    reasons = Counter(failure.reason for failure in status.failures)
+    st.markdown(" · ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()))
+    st.dataframe(
+        [
+            {
+                "file": failure.location,
+                "reason": failure.reason,
+                "what happened": failure.message,
+                "when": moment(failure.when),
+            }
+            for failure in status.failures
+        ],
+        width="stretch",
+        hide_index=True,
+    )
+
+
+page()

@@ -1,0 +1,93 @@
+"""Which pictures fit what I have in mind?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import state
+from app.components import frame, grid, viewer
+from app.components.text import as_text
+
+EXAMPLES = ("a red car", "snow on a mountain", "sunset over the sea", "a house with a garden", "a dog", "at night")
+# What fills the start screen: some of the collection, by the plainest of questions.
+FEATURED, FEATURED_BY = 30, "a picture"
+
+
+def page() -> None:
+    """The search page: a bar, and under it the results or a start screen."""
+    frame.begin("Search")
+    with state.errors_in_place():
+        count = state.status().images
+    welcome = st.container(key="welcome")
+    _bar()
+    question = state.asked()
+    if question is None:
+        with welcome:
+            st.title("What are you looking for?", anchor=False)
+            st.markdown(f":gray[{count:,} pictures, found by what they show]")
+        _start(count)
+    else:
+        _results(question, count)
+
+
+def _bar() -> None:
+    with st.container(key="bar", horizontal=True, vertical_alignment="center"):
+        st.text_input(
+            "Describe a picture",
+            key="q",
+            bind="query-params",
+            label_visibility="collapsed",
+            placeholder="Describe a picture …",
+            icon=":material/search:",
+            on_change=state.on_text,
+        )
+        st.file_uploader(
+            "Search with a picture",
+            key=state.picture_key(),
+            label_visibility="collapsed",
+            on_change=state.on_picture,
+        )
+
+
+def _start(count: int) -> None:
+    """Examples to click, and some of the collection."""
+    if not count:
+        st.info("This collection is empty: put pictures into its folder and index it again.")
+        return
+    with st.container(horizontal=True, key="examples"):
+        for example in EXAMPLES:
+            st.button(example, key=f"example-{example}", on_click=state.ask_text, args=(example,))
+    with state.errors_in_place():
+        some = state.answer(state.Asked(text=FEATURED_BY), FEATURED).hits
+    st.markdown(":gray[From this collection]")
+    grid.show(some, scores=False)
+    viewer.show_if_open(some)
+
+
+def _results(question: state.Asked, count: int) -> None:
+    with state.errors_in_place():
+        answer = state.answer(question, state.shown())
+    _heading(question, len(answer.hits), count, answer.seconds)
+    grid.show(answer.hits)
+    if len(answer.hits) == state.shown() < min(count, state.MOST_SHOWN):
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            st.button("Show more", icon=":material/expand_more:", key="more", on_click=state.show_more)
+    viewer.show_if_open(answer.hits)
+
+
+def _heading(question: state.Asked, shown: int, count: int, seconds: float) -> None:
+    if question.like:
+        title = f"Similar to {question.like.rsplit('/', 1)[-1]}"
+    elif question.picture is not None:
+        title = f"Similar to {question.picture_name}"
+    else:
+        title = question.text
+    with st.container(horizontal=True, vertical_alignment="center", key="heading"):
+        st.subheader(as_text(title), anchor=False, width="content")
+        st.markdown(f":gray[{shown:,} of {count:,} · {seconds * 1000:.0f} ms]", width="content")
+        words = str(st.session_state.get("q", "")) if question.like else ""
+        label = f"Back to “{as_text(words)}”" if words else "Clear"
+        st.button(label, icon=":material/close:", key="clear", type="tertiary", on_click=state.clear)
+
+
+page()

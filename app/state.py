@@ -1,0 +1,221 @@
+"""What does Streamlit keep between reruns?
+
+The only caches and the only session state of the app. What a person asked lives in the URL (`q` words, `like` an
+item, `item` the one seen large, `n` how many are shown), so that reload, back and sharing work; only an uploaded
+picture, which no URL can hold, lives in the session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.errors import ClipdexError
+
+if TYPE_CHECKING:
+    from clipdex import Hit, Status
+    from indexer.search import Searcher
+
+VARIABLE = "CLIPDEX_COLLECTION"
+PAGE_SIZE = 60
+MOST_SHOWN = 3000
+MOST_PICTURE_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is looked for: words, or an item of the collection, or an uploaded picture."""
+
+    text: str = ""
+    like: str = ""
+    picture: bytes | None = None
+    picture_name: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hits, best first, and how long they took."""
+
+    hits: list[Hit]
+    seconds: float
+
+
+# --- the open collection -------------------------------------------------------------------------------------------
+
+
+def folder() -> Path:
+    """The collection the server was started with: an argument after `--`, the variable, or the current folder."""
+    named = sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else os.environ.get(VARIABLE, "")
+    return Path(named or ".").resolve()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _opened(where: str, stamp: str) -> Searcher:
+    """One searcher a collection for all sessions; `stamp` makes a newly indexed collection a new one."""
+    import clipdex
+
+    return clipdex.open(where)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _status(where: str, stamp: str) -> Status:
+    return _opened(where, stamp).status()
+
+
+def searcher() -> Searcher:
+    """The open collection. Raises CollectionError when there is none, it is damaged, or too new."""
+    where = folder()
+    return _opened(str(where), _stamp(where))
+
+
+def status() -> Status:
+    """Counts, model and failures of the open collection. Raises CollectionError as `searcher`."""
+    where = folder()
+    return _status(str(where), _stamp(where))
+
+
+def _stamp(where: Path) -> str:
+    """What changes when the collection is indexed again."""
+    from indexer.collection import Collection
+
+    collection = Collection.find(where)
+    return f"{collection.path} {collection.info.updated} {collection.info.model.fingerprint}"
+
+
+def key() -> str:
+    """A short name of the open collection for URLs: a browser's cache must not mix two collections."""
+    return hashlib.sha256(str(folder()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+@contextmanager
+def errors_in_place() -> Iterator[None]:
+    """Show an expected problem where it happened, as a sentence, and stop the page there."""
+    try:
+        yield
+    except ClipdexError as error:
+        st.error(str(error).replace("`", "'"), icon=":material/error:")
+        st.stop()
+
+
+# --- what is asked, in the URL ---------------------------------------------------------------------------------------
+
+
+def plain() -> bool:
+    """Whether the native widgets are wanted instead of the components: `?plain=1`."""
+    return st.query_params.get("plain") == "1"
+
+
+def asked() -> Asked | None:
+    """What this view looks for; None for the start screen."""
+    like = st.query_params.get("like", "")
+    upload = picture()
+    if like:
+        return Asked(like=like)
+    if upload is not None:
+        return Asked(picture=upload[1], picture_name=upload[0])
+    text = str(st.session_state.get("q", "")).strip()
+    return Asked(text=text) if text else None
+
+
+def ask_text(text: str) -> None:
+    """Look for words (a callback: it runs before the page does)."""
+    st.session_state["q"] = text
+    on_text()
+
+
+def on_text() -> None:
+    """New words replace the example that was looked for."""
+    _forget("like", "item", "n")
+    forget_picture()
+
+
+def ask_like(item: str) -> None:
+    """Look for pictures like one of the collection. The words stay, as the way back from it."""
+    _forget("item", "n")
+    forget_picture()
+    st.query_params["like"] = item
+
+
+def on_picture() -> None:
+    """An uploaded picture replaces words and example."""
+    upload = st.session_state.get(picture_key())
+    if upload is None:
+        return
+    _forget("like", "item", "n")
+    st.session_state["q"] = ""
+
+
+def clear() -> None:
+    """One step back: from an example to the words, if there are any, and from words to the start screen."""
+    words = st.session_state.get("q", "") if st.query_params.get("like") else ""
+    ask_text(words)
+
+
+def open_item(item: str) -> None:
+    """See one item large."""
+    st.query_params["item"] = item
+
+
+def close_item() -> None:
+    """Back to the grid."""
+    _forget("item")
+
+
+def shown() -> int:
+    """How many hits the grid shows."""
+    text = st.query_params.get("n", "")
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else PAGE_SIZE
+    return max(1, min(wanted, MOST_SHOWN))
+
+
+def show_more() -> None:
+    """Show another page of hits below."""
+    st.query_params["n"] = str(min(shown() + PAGE_SIZE, MOST_SHOWN))
+
+
+def _forget(*names: str) -> None:
+    for name in names:
+        if name in st.query_params:
+            del st.query_params[name]
+
+
+# --- what a session keeps --------------------------------------------------------------------------------------------
+
+
+def picture_key() -> str:
+    """The key of the upload widget; a new number empties it, which Streamlit offers no other way to do."""
+    return f"picture-{st.session_state.get('picture_number', 0)}"
+
+
+def forget_picture() -> None:
+    """Empty the upload widget."""
+    st.session_state["picture_number"] = st.session_state.get("picture_number", 0) + 1
+
+
+def picture() -> tuple[str, bytes] | None:
+    """Name and bytes of the uploaded picture."""
+    upload = st.session_state.get(picture_key())
+    return (upload.name, upload.getvalue()) if upload is not None else None
+
+
+def answer(question: Asked, limit: int) -> Answer:
+    """The best `limit` hits; opening and closing an item does not search again. Raises ClipdexError."""
+    source = searcher()
+    mark = (id(source), question, limit)
+    kept = st.session_state.get("answer")
+    if kept is None or kept[0] != mark:
+        start = time.perf_counter()
+        hits = source.search(question.text or None, image=question.picture, like=question.like or None, limit=limit)
+        kept = (mark, Answer(hits, time.perf_counter() - start))
+        st.session_state["answer"] = kept
+    found: Answer = kept[1]
+    return found
