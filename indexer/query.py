@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_LIMIT = 10_000
+MAX_WORDS = 1_000  # far beyond what any model reads (CLIP: 77 tokens): a file pasted by mistake, not a description
 TARGETS = ("images", "texts")
 
 Target = Literal["images", "texts"]
@@ -38,6 +39,10 @@ class Query:
             raise QueryError(f"give one of text, image and like, not {' and '.join(given)}")
         if self.text is not None and not self.text.strip():
             raise QueryError('the query is empty: describe what you look for, for example "a red car"')
+        if self.text is not None and (words := len(self.text.split())) > MAX_WORDS:
+            raise QueryError(
+                f"the query has {words:,} words, at most {MAX_WORDS:,} can be searched: say it in one sentence"
+            )
         if self.target not in TARGETS:
             raise QueryError(unknown_choice("target", self.target, TARGETS))
         if not 1 <= self.limit <= MAX_LIMIT:
