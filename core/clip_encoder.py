@@ -100,15 +100,15 @@ class CLIPEncoder:
 
     @torch.inference_mode()
     def _encode_images(self, pixels: np.ndarray) -> np.ndarray:
-        # A copy: the array may be a read-only map of a file, which torch does not take.
-        batch = normalise(torch.tensor(pixels).to(self.device), self.config.preprocess)
+        # A copy: torch takes no read-only array (a map of a file) and none with negative strides (a mirrored one).
+        batch = normalise(torch.from_numpy(np.array(pixels, order="C")).to(self.device), self.config.preprocess)
         if self._convolutional:
             batch = batch.contiguous(memory_format=torch.channels_last)
         return _unit(self._clip.encode_image(batch))
 
     @torch.inference_mode()
     def _encode_ids(self, ids: np.ndarray) -> np.ndarray:
-        return _unit(self._clip.encode_text(torch.tensor(ids).to(self.device)))
+        return _unit(self._clip.encode_text(torch.from_numpy(ids).to(self.device)))
 
     def _no_rows(self) -> np.ndarray:
         return np.zeros((0, self.dim), np.float32)

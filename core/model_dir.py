@@ -112,8 +112,7 @@ def load_clip(path: str | Path) -> CLIP:
                 raise ModelError(
                     f"{path}: {CONFIG} promises {_layers(config)} layers, {WEIGHTS} holds {len(names)} tensors"
                 )
-            with torch.device("meta"):  # shapes without memory: nothing is allocated before the file has proved them
-                clip = CLIP(config)
+            clip = _shapes(config, path)
             expected = _weights(clip)
             _check_names(expected, names, path)
             shapes = {name: (file.get_slice(name).get_shape(), file.get_slice(name).get_dtype()) for name in expected}
@@ -160,6 +159,15 @@ def fingerprint(path: str | Path, clip: CLIP | None = None) -> str:
 def _weights(clip: CLIP) -> dict[str, Tensor]:
     """What a feature depends on: parameters and running statistics, not the counters beside the latter."""
     return {name: tensor for name, tensor in clip.state_dict().items() if tensor.is_floating_point()}
+
+
+def _shapes(config: CLIPConfig, path: Path) -> CLIP:
+    """The model without memory: nothing is allocated before the file has proved the sizes of the configuration."""
+    try:
+        with torch.device("meta"):
+            return CLIP(config)
+    except RuntimeError as error:  # sizes beyond what torch can count
+        raise ModelError(f"{path / CONFIG} describes an impossible model ({error})") from None
 
 
 def _stored(tensor: Tensor, dtype: Literal["float16", "float32"]) -> Tensor:

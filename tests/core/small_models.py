@@ -1,0 +1,64 @@
+"""Small random models of every kind of tower, with a small real tokenizer, for tests of what surrounds the towers."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+from core.clip import CLIP
+from core.config import (
+    CBOWTextConfig,
+    CLIPConfig,
+    ModelConfig,
+    PreprocessConfig,
+    ResNetConfig,
+    TransformerTextConfig,
+    ViTConfig,
+)
+from core.init import initialise
+from core.resnet import Bottleneck
+from core.tokenizer import Tokenizer, train_tokenizer
+
+KINDS = ("vit", "resnet", "cbow")
+
+
+@cache
+def small_tokenizer() -> Tokenizer:
+    return train_tokenizer(["a photo of a red dog on the beach", "a photo of the blue sea"] * 3, 540, context_length=24)
+
+
+def small_config(kind: str, tokenizer: Tokenizer) -> ModelConfig:
+    """`vit` and `resnet` with a transformer for texts, `cbow` a ViT with the bag of words."""
+    rules = tokenizer.config
+    size, length, eot = tokenizer.vocab_size, rules.context_length, rules.eot_id
+    vit = ViTConfig(image_size=32, patch_size=8, width=32, layers=2, heads=4, mlp_width=64, activation="gelu")
+    transformer = TransformerTextConfig(
+        vocab_size=size,
+        context_length=length,
+        eot_id=eot,
+        width=32,
+        layers=2,
+        heads=4,
+        mlp_width=64,
+        activation="quick_gelu",
+    )
+    clip = CLIPConfig(
+        embed_dim=24,
+        vision=ResNetConfig(image_size=32, layers=(1, 1, 1, 1), width=8, heads=4) if kind == "resnet" else vit,
+        text=CBOWTextConfig(vocab_size=size, context_length=length, eot_id=eot, width=32)
+        if kind == "cbow"
+        else transformer,
+    )
+    preprocess = PreprocessConfig(image_size=32, convert="display")
+    return ModelConfig(name=f"small-{kind}", clip=clip, preprocess=preprocess, tokenizer=rules)
+
+
+def small_model(kind: str = "vit", seed: int = 0) -> tuple[CLIP, ModelConfig, Tokenizer]:
+    tokenizer = small_tokenizer()
+    config = small_config(kind, tokenizer)
+    clip = initialise(CLIP(config.clip), seed)
+    for module in clip.modules():
+        if isinstance(module, Bottleneck):  # a new one is the identity; all of it should take part
+            torch.nn.init.ones_(module.bn3.weight)
+    return clip.eval(), config, tokenizer
