@@ -12,13 +12,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import CLIPConfig, TransformerTextConfig, ViTConfig
+from core.config import (
+    CBOWTextConfig,
+    CLIPConfig,
+    ResNetConfig,
+    SmallResNetConfig,
+    TransformerTextConfig,
+    ViTConfig,
+)
 from core.resnet import ModifiedResNet
+from core.small_resnet import SmallResNet
 from core.text import TextBagOfWords, TextTransformer
 from core.vit import VisionTransformer
 
 INITIAL_TEMPERATURE = 0.07  # section 2.5; the scale of the logits is its inverse
 MAX_LOGIT_SCALE = 100.0  # section 2.5: "clipped to prevent scaling the logits by more than 100"; the trainer does
+
+
+def image_tower(config: CLIPConfig) -> nn.Module:
+    """The image tower that `config.vision` describes, with weights not yet drawn."""
+    match config.vision:
+        case ViTConfig():
+            return VisionTransformer(config.vision, config.embed_dim)
+        case ResNetConfig():
+            return ModifiedResNet(config.vision, config.embed_dim)
+        case SmallResNetConfig():
+            return SmallResNet(config.vision, config.embed_dim)
+
+
+def text_tower(config: CLIPConfig) -> nn.Module:
+    """The text tower that `config.text` describes, with weights not yet drawn."""
+    match config.text:
+        case TransformerTextConfig():
+            return TextTransformer(config.text, config.embed_dim)
+        case CBOWTextConfig():
+            return TextBagOfWords(config.text, config.embed_dim)
 
 
 class CLIP(nn.Module):
@@ -27,16 +55,8 @@ class CLIP(nn.Module):
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__()
         self.config = config
-        self.visual: nn.Module = (
-            VisionTransformer(config.vision, config.embed_dim)
-            if isinstance(config.vision, ViTConfig)
-            else ModifiedResNet(config.vision, config.embed_dim)
-        )
-        self.text: nn.Module = (
-            TextTransformer(config.text, config.embed_dim)
-            if isinstance(config.text, TransformerTextConfig)
-            else TextBagOfWords(config.text, config.embed_dim)
-        )
+        self.visual: nn.Module = image_tower(config)
+        self.text: nn.Module = text_tower(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
 
     def encode_image(self, pixels: Tensor) -> Tensor:

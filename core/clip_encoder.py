@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.clip import CLIP
-from core.config import ModelConfig, ResNetConfig
+from core.config import ModelConfig, ViTConfig
 from core.device import choose_device
 from core.errors import ModelError
 from core.model_dir import fingerprint as fingerprint_of
@@ -51,7 +51,7 @@ class CLIPEncoder:
         self.config = config
         self.device = choose_device(device) if isinstance(device, str) else device
         self._tokenizer = tokenizer
-        self._convolutional = isinstance(config.clip.vision, ResNetConfig)
+        self._convolutional = not isinstance(config.clip.vision, ViTConfig)
         self._clip = clip.to(self.device).eval()
         if self._convolutional:
             self._clip.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

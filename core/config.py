@@ -69,6 +69,15 @@ class ResNetConfig(Frozen):
         return self
 
 
+class SmallResNetConfig(Frozen):
+    """A plain residual image tower for pictures of 32 to 96 pixels (not in the paper); see core/small_resnet.py."""
+
+    kind: Literal["small_resnet"] = "small_resnet"
+    image_size: PositiveInt
+    layers: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+    width: PositiveInt
+
+
 class TransformerTextConfig(Frozen):
     """A causal transformer text tower; the feature stands at the first `eot_id`."""
 
@@ -101,7 +110,7 @@ class CBOWTextConfig(Frozen):
     norm_eps: PositiveFloat = 1e-5
 
 
-VisionConfig = Annotated[ViTConfig | ResNetConfig, Field(discriminator="kind")]
+VisionConfig = Annotated[ViTConfig | ResNetConfig | SmallResNetConfig, Field(discriminator="kind")]
 TextConfig = Annotated[TransformerTextConfig | CBOWTextConfig, Field(discriminator="kind")]
 
 
@@ -161,7 +170,9 @@ class ModelConfig(Frozen):
                 f"{self.clip.vision.image_size}"
             )
         if self.tokenizer is not None and self.tokenizer.eot_id != self.clip.text.eot_id:
-            raise ValueError(f"tokenizer.eot_id {self.tokenizer.eot_id} is not the text tower's {self.clip.text.eot_id}")
+            raise ValueError(
+                f"tokenizer.eot_id {self.tokenizer.eot_id} is not the text tower's {self.clip.text.eot_id}"
+            )
         return self
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from core.clip import CLIP
 from core.resnet import AttentionPool, Bottleneck, ModifiedResNet
+from core.small_resnet import BasicBlock, SmallResNet
 from core.text import TextBagOfWords, TextTransformer
 from core.transformer import Block
 from core.vit import VisionTransformer
@@ -28,6 +29,8 @@ def initialise(model: CLIP, seed: int) -> CLIP:
             _vision_transformer(model.visual)
         elif isinstance(model.visual, ModifiedResNet):
             _resnet(model.visual)
+        elif isinstance(model.visual, SmallResNet):
+            _small_resnet(model.visual)
         if isinstance(model.text, TextTransformer):
             _text_transformer(model.text)
         elif isinstance(model.text, TextBagOfWords):
@@ -67,6 +70,14 @@ def _resnet(tower: ModifiedResNet) -> None:
     for module in tower.modules():
         if isinstance(module, Bottleneck):
             nn.init.zeros_(module.bn3.weight)
+
+
+def _small_resnet(tower: SmallResNet) -> None:
+    for module in tower.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")  # He et al. 2015
+        if isinstance(module, BasicBlock):
+            nn.init.zeros_(module.bn2.weight)
 
 
 def _text_transformer(tower: TextTransformer) -> None:

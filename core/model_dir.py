@@ -25,7 +25,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from core.clip import CLIP
-from core.config import CLIPConfig, ModelConfig, ResNetConfig, TransformerTextConfig, parse
+from core.config import CLIPConfig, ModelConfig, TransformerTextConfig, ViTConfig, parse
 from core.errors import ConfigError, ModelError
 from core.tokenizer import Tokenizer
 
@@ -183,7 +183,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _layers(config: CLIPConfig) -> int:
-    vision = sum(config.vision.layers) if isinstance(config.vision, ResNetConfig) else config.vision.layers
+    vision = config.vision.layers if isinstance(config.vision, ViTConfig) else sum(config.vision.layers)
     return vision + (config.text.layers if isinstance(config.text, TransformerTextConfig) else 0)
 
 

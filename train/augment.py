@@ -39,7 +39,7 @@ def random_crop(pixels: Tensor, size: int, min_area: float, flip: bool, generato
     )
     images = pixels.permute(0, 3, 1, 2).float()
     grid = F.affine_grid(affine, [n, 3, size, size], align_corners=False)
-    cropped = F.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+    cropped = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     return cropped.clamp(0, 255)
 
 

@@ -32,7 +32,9 @@ def save_checkpoint(folder: Path, step: int, model: CLIP, optimizer: torch.optim
     final = folder / f"step-{step:07d}"
     temporary = folder / f".{final.name}.{os.getpid()}"
     temporary.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / "model.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / "model.safetensors"
+    )
     save_file(_moments(optimizer), temporary / "optimizer.safetensors")
     (temporary / "state.json").write_text(json.dumps({"step": step, "recipe": recipe}), "utf-8")
     if final.exists():

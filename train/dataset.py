@@ -31,13 +31,14 @@ CHUNK = 256  # pictures handed to a decoding process at a time
 
 @dataclass(frozen=True)
 class Part:
-    """One source, decoded. Captions of picture i are texts `first_text[i]` to `first_text[i] + text_count[i] - 1`."""
+    """One source, decoded. Label l's captions are texts `first_text[l]` to `first_text[l] + text_count[l] - 1`; a
+    picture with captions of its own has a label of its own."""
 
     source: AnySource
     pixels: np.ndarray  # (n, side, side, 3) uint8
-    labels: np.ndarray  # (n,) int64; equal where captions may be exchanged
-    first_text: np.ndarray  # (n,) int64
-    text_count: np.ndarray  # (n,) int64
+    labels: np.ndarray  # (n,) int64
+    first_text: np.ndarray  # (labels,) int64
+    text_count: np.ndarray  # (labels,) int64
 
     def rows(self, seed: int, step: int) -> np.ndarray:
         """Which pictures take part in `step`, (share,): every epoch visits each picture once, in an order of its own."""
@@ -47,9 +48,15 @@ class Part:
             [_order(n, seed, int(epoch))[positions[positions // n == epoch] % n] for epoch in np.unique(positions // n)]
         )
 
-    def texts(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One caption for each of the rows, (share,) indices into the list of all texts."""
-        return self.first_text[rows] + rng.integers(0, self.text_count[rows])
+    def texts(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """One caption for each label among the rows, or for every class there is: text numbers and their labels.
+
+        Classes without a picture in this step take part as wrong answers: there are few of them, and a picture then
+        is told from all.
+        """
+        every_class = isinstance(self.source, ClassSource)
+        labels = np.arange(len(self.first_text)) if every_class else np.unique(self.labels[rows])
+        return self.first_text[labels] + rng.integers(0, self.text_count[labels]), labels
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,7 @@ def _load(source: AnySource, preprocess: PreprocessConfig, data: Path, cache: Pa
     classes = read_class_data(data / source.path)
     pixels = _decoded(classes.images, rule, cache)
     first, count = _append_each(texts, [captions_of(names) for names in classes.names])
-    labels = np.asarray(classes.labels, dtype=np.int64)
-    return Part(source, pixels, labels, first[labels], count[labels])
+    return Part(source, pixels, np.asarray(classes.labels, dtype=np.int64), first, count)
 
 
 def _append_each(texts: list[str], groups: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
@@ -131,9 +137,7 @@ def _write(path: Path, work: Callable[[Any], tuple[np.ndarray, list[Any]]], item
     extras: list[Any] = []
     # spawn: forked children of a process with running threads may hang
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        for start, (chunk, extra) in zip(
-            range(0, len(items), CHUNK), pool.map(work, _chunks(items)), strict=True
-        ):
+        for start, (chunk, extra) in zip(range(0, len(items), CHUNK), pool.map(work, _chunks(items)), strict=True):
             pixels[start : start + len(chunk)] = chunk
             extras.extend(extra)
     pixels.flush()
@@ -163,4 +167,6 @@ def _paint_chunk(side: int, seeds: Sequence[int]) -> tuple[np.ndarray, list[list
     from train.scenes import paint
 
     scenes = [paint(seed, size=side) for seed in seeds]
-    return np.stack([np.asarray(scene.image) for scene in scenes]), [[*s.captions, s.precise, s.precise] for s in scenes]
+    return np.stack([np.asarray(scene.image) for scene in scenes]), [
+        [*s.captions, s.precise, s.precise] for s in scenes
+    ]

@@ -45,7 +45,9 @@ def plot(log: Path, picture: Path) -> None:
     left.plot(*zip(*losses, strict=True) if losses else ([], []), linewidth=0.8)
     left.set(xlabel="step", ylabel="loss", title="contrastive loss")
     for name in names:
-        points = [(record["step"], record["measured"][name]) for record in records if name in record.get("measured", {})]
+        points = [
+            (record["step"], record["measured"][name]) for record in records if name in record.get("measured", {})
+        ]
         right.plot(*zip(*points, strict=True), marker=".", label=name)
     right.set(xlabel="step", ylabel="measured", title="on data not trained on", ylim=(0, 1))
     if names:

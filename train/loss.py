@@ -1,8 +1,8 @@
 """What does the model minimise?
 
-The symmetric cross-entropy over the (n, n) matrix of scaled cosines (CLIP paper, figure 3). Where several pictures of a
-batch carry the same label, each caption of the label is a right answer for each of its pictures: the target is then
-spread evenly over them (UniCL, Yang et al. 2022, equations 2 to 4); with no shared labels this is CLIP's loss exactly.
+The symmetric cross-entropy over the matrix of scaled cosines (CLIP paper, figure 3). Where pictures carry labels, every
+caption of a label is a right answer for every picture of it, and the target is spread evenly over the right answers
+(UniCL, Yang et al. 2022, equations 2 to 4); with all labels different this is CLIP's loss exactly.
 """
 
 from __future__ import annotations
@@ -12,17 +12,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def contrastive_loss(images: Tensor, texts: Tensor, logit_scale: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Mean of both directions' cross-entropies.
+def contrastive_loss(
+    images: Tensor,
+    texts: Tensor,
+    logit_scale: Tensor,
+    image_labels: Tensor | None = None,
+    text_labels: Tensor | None = None,
+) -> Tensor:
+    """Mean of both directions' cross-entropies, a scalar.
 
-    `images`, `texts`: unit features, both (n, d); row i of one belongs to row i of the other. `labels`: (n,) integers,
-    equal where pictures and captions may be exchanged; None when every pair is its own.
+    `images`: unit features (n, d); `texts`: unit features (m, d). Without labels m = n, and row i of one belongs to
+    row i of the other. With labels, (n,) and (m,) integers, equal ones belong together: each picture needs a text, but
+    a text without a picture is only a wrong answer.
     """
     logits = logit_scale * images @ texts.T
-    if labels is None:
+    if image_labels is None or text_labels is None:
         targets = torch.arange(len(logits), device=logits.device)
         return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
-    same = (labels[:, None] == labels[None, :]).to(logits.dtype)
-    targets = same / same.sum(dim=1, keepdim=True)  # `same` is symmetric: these are the targets of both directions
-    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
-
+    right = (image_labels[:, None] == text_labels[None, :]).to(logits.dtype)
+    answered = right.sum(dim=0) > 0
+    to_texts = F.cross_entropy(logits, right / right.sum(dim=1, keepdim=True))
+    columns = right[:, answered].T
+    to_images = F.cross_entropy(logits[:, answered].T, columns / columns.sum(dim=1, keepdim=True))
+    return (to_texts + to_images) / 2

@@ -1,7 +1,7 @@
 """How does a step change the weights?
 
-AdamW with decoupled decay (Loshchilov and Hutter 2019) on weight matrices only, linear warm-up and a cosine down to
-nought; the temperature is clipped after every step as in the paper (section 2.5).
+AdamW with decoupled decay (Loshchilov and Hutter 2019) on weight matrices only, linear warm-up, then a cosine or a straight
+line down to nought; the temperature is clipped after every step as in the paper (section 2.5).
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ def make_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
 
 
 def learning_rate(step: int, schedule: Schedule) -> float:
-    """The rate for step 0, 1, …: linear up over `warmup_steps`, then half a cosine that would be nought at `steps`."""
+    """The rate for step 0, 1, …: linear up over `warmup_steps`, then down to what would be nought at `steps`."""
     if step < schedule.warmup_steps:
         return schedule.learning_rate * (step + 1) / schedule.warmup_steps
+    if schedule.shape == "trapezoid":
+        fall = schedule.steps * (1 - schedule.decay_from)
+        return schedule.learning_rate * min(1.0, (schedule.steps - step) / fall)
     progress = (step - schedule.warmup_steps) / (schedule.steps - schedule.warmup_steps)
     return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 

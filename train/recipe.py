@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from core.config import CLIPConfig, Frozen, PreprocessConfig, VisionConfig, parse
+from core.config import CLIPConfig, Frozen, PreprocessConfig, SmallResNetConfig, VisionConfig, parse
 from core.errors import ConfigError
 
 RESERVED_TEXT_FIELDS = ("vocab_size", "context_length", "eot_id")
@@ -85,10 +85,19 @@ AnySource = Annotated[ClassSource | CaptionSource | SceneSource, Field(discrimin
 
 
 class Schedule(Frozen):
-    """How long and how fast. Defaults are the paper's (table 18) where a small run can use them."""
+    """How long and how fast. Defaults are the paper's (table 18) where a small run can use them.
+
+    `shape`: after the warm-up the rate falls as half a `cosine`, or stays until `decay_from` (a share of `steps`) and
+    then falls in a straight line, a `trapezoid` (Hägele et al. 2024), whose length can be decided late. Before step
+    `early_steps` pictures come at `early_size`, which costs less and is allowed where the tower takes any size.
+    """
 
     steps: PositiveInt
     warmup_steps: NonNegativeInt = 500
+    shape: Literal["cosine", "trapezoid"] = "cosine"
+    decay_from: float = Field(default=0.6, ge=0, lt=1)
+    early_steps: NonNegativeInt = 0
+    early_size: PositiveInt | None = None
     learning_rate: PositiveFloat = 5e-4
     weight_decay: NonNegativeFloat = 0.2
     beta1: float = Field(default=0.9, ge=0, lt=1)
@@ -144,6 +153,8 @@ class Recipe(Frozen):
                 f"preprocess.image_size {self.preprocess.image_size} is not model.vision.image_size "
                 f"{self.model.vision.image_size}"
             )
+        if self.schedule.early_size is not None and not isinstance(self.model.vision, SmallResNetConfig):
+            raise ValueError(f"early_size needs a tower for any size: small_resnet, not {self.model.vision.kind}")
         if self.schedule.warmup_steps >= self.schedule.steps:
             raise ValueError(f"warmup_steps {self.schedule.warmup_steps} leaves nothing of {self.schedule.steps} steps")
         return self

@@ -1,11 +1,11 @@
 """What happens in a training run?  Read from top to bottom.
 
-    run         a recipe in, a model directory out
-    prepare     data, tokenizer, model, optimizer: everything a step needs
-    batches     what each step sees, made ready one step ahead
-    backward    loss and gradients of one batch, at once or in micro-batches
-    measure     the evaluations that the recipe asks for
-    finish      the model directory, its card and the plot
+run         a recipe in, a model directory out
+prepare     data, tokenizer, model, optimizer: everything a step needs
+batches     what each step sees, made ready one step ahead
+backward    loss and gradients of one batch, at once or in micro-batches
+measure     the evaluations that the recipe asks for
+finish      the model directory, its card and the plot
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recompute
 
 from core.clip import CLIP
 from core.clip_encoder import CLIPEncoder
-from core.config import ModelConfig, ResNetConfig
+from core.config import ModelConfig, ViTConfig
 from core.device import autocast_dtype, choose_device
 from core.errors import DataError
 from core.init import initialise
 from core.model_dir import save_model
 from core.preprocess import normalise
 from core.resnet import Bottleneck
+from core.small_resnet import BasicBlock
 from core.tokenizer import Tokenizer, train_tokenizer
 from core.transformer import Block
 from train import evaluate, log
@@ -71,11 +73,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures, part by part, with one caption each."""
+    """One step's pictures and captions, part by part; equal labels belong together."""
 
     pixels: list[Tensor]  # a part each: (share, side, side, 3) uint8
-    labels: list[Tensor]  # a part each: (share,)
-    ids: Tensor  # (n, t), all parts together
+    image_labels: list[Tensor]  # a part each: (share,)
+    ids: list[Tensor]  # a part each: (texts, t)
+    text_labels: list[Tensor]  # a part each: (texts,)
 
 
 def run(
@@ -145,7 +148,7 @@ def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
         tokenizer=rules,
     )
     model = initialise(CLIP(config.clip), recipe.seed).to(device)
-    if isinstance(config.clip.vision, ResNetConfig):
+    if not isinstance(config.clip.vision, ViTConfig):
         model = model.to(memory_format=torch.channels_last)
     if recipe.schedule.recompute:
         recompute_blocks(model)
@@ -160,7 +163,7 @@ def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
 def recompute_blocks(model: CLIP) -> None:
     """Gradient checkpointing: keep only each block's input and compute the rest again on the way back."""
     for module in model.modules():
-        if isinstance(module, Block | Bottleneck):
+        if isinstance(module, Block | Bottleneck | BasicBlock):
             module.forward = partial(recompute, module.forward, use_reentrant=False)  # type: ignore[method-assign]
 
 
@@ -178,81 +181,89 @@ def batches(it: Run, first_step: int) -> Iterator[tuple[int, Batch]]:
 
 def gather(it: Run, step: int) -> Batch:
     """The batch of one step, a function of the seed and the step alone."""
-    pixels, labels, texts = [], [], []
+    columns: tuple[list[Tensor], ...] = ([], [], [], [])
     for number, part in enumerate(it.corpus.parts):
         rows = part.rows(it.recipe.seed, step)
-        texts.append(part.texts(rows, np.random.default_rng([it.recipe.seed, number, step])))
-        pixels.append(torch.from_numpy(part.pixels[rows]))
-        labels.append(torch.from_numpy(part.labels[rows]))
-    chosen = np.concatenate(texts)
-    ids = torch.from_numpy(it.ids[chosen, : it.lengths[chosen].max()]).long()
-    if it.device.type == "cuda":
-        return Batch([p.pin_memory() for p in pixels], [n.pin_memory() for n in labels], ids.pin_memory())
-    return Batch(pixels, labels, ids)
+        texts, text_labels = part.texts(rows, np.random.default_rng([it.recipe.seed, number, step]))
+        ids = it.ids[texts, : it.lengths[texts].max()].astype(np.int64)
+        for column, array in zip(columns, (part.pixels[rows], part.labels[rows], ids, text_labels), strict=True):
+            tensor = torch.from_numpy(array)
+            column.append(tensor.pin_memory() if it.device.type == "cuda" else tensor)
+    return Batch(*columns)
 
 
 def augment(it: Run, batch: Batch, step: int) -> Tensor:
     """(n, 3, s, s) normalised input for the image tower, all parts together."""
     generator = torch.Generator(it.device).manual_seed(it.recipe.seed * 1_000_003 + step)
-    size = it.recipe.preprocess.image_size
-    images = torch.cat(
-        [
-            random_crop(
-                pixels.to(it.device, non_blocking=True), size, part.source.min_area, part.source.flip, generator
-            )
-            for part, pixels in zip(it.corpus.parts, batch.pixels, strict=True)
-        ]
+    schedule, size = it.recipe.schedule, it.recipe.preprocess.image_size
+    if schedule.early_size is not None and step < schedule.early_steps:
+        size = schedule.early_size
+    crops = [
+        random_crop(pixels.to(it.device, non_blocking=True), size, part.source.min_area, part.source.flip, generator)
+        for part, pixels in zip(it.corpus.parts, batch.pixels, strict=True)
+    ]
+    images = vary(torch.cat(crops), it.recipe.augment, generator)
+    pixels = normalise(images.round().to(torch.uint8).permute(0, 2, 3, 1), it.recipe.preprocess)
+    return (
+        pixels if isinstance(it.config.clip.vision, ViTConfig) else pixels.contiguous(memory_format=torch.channels_last)
     )
-    images = vary(images, it.recipe.augment, generator)
-    return normalise(images.round().to(torch.uint8).permute(0, 2, 3, 1), it.recipe.preprocess)
 
 
 def backward(it: Run, batch: Batch, step: int) -> Tensor:
     """Leave the gradients of one batch in the parameters; returns the loss, a scalar."""
-    pixels, ids = augment(it, batch, step), batch.ids.to(it.device, non_blocking=True)
-    labels = [part.to(it.device, non_blocking=True) for part in batch.labels]
-    if isinstance(it.config.clip.vision, ResNetConfig):
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-    if it.recipe.schedule.micro_batch is None:
-        with it.autocast():
-            images, texts, scale = it.model(pixels, ids)
-        loss = loss_of_parts(it, images.float(), texts.float(), scale, labels)
-        loss.backward()
-        return loss.detach()
-    return backward_in_micro_batches(it, pixels, ids, labels, it.recipe.schedule.micro_batch)
+    pixels = augment(it, batch, step)
+    if it.recipe.schedule.micro_batch is not None:
+        return backward_in_micro_batches(it, batch, pixels, it.recipe.schedule.micro_batch)
+    loss = loss_of_parts(it, batch, encode_images(it, pixels), [encode_texts(it, ids) for ids in batch.ids])
+    loss.backward()
+    return loss.detach()
 
 
-def loss_of_parts(it: Run, images: Tensor, texts: Tensor, scale: Tensor, labels: list[Tensor]) -> Tensor:
-    """Each source's contrastive loss among its own pairs, averaged by share and weight."""
-    shares = [part.source.share for part in it.corpus.parts]
+def encode_images(it: Run, pixels: Tensor) -> Tensor:
+    """(n, 3, s, s) -> (n, d) unit features in float32."""
+    with it.autocast():
+        return F.normalize(it.model.encode_image(pixels).float(), dim=-1)
+
+
+def encode_texts(it: Run, ids: Tensor) -> Tensor:
+    """(m, t) -> (m, d) unit features in float32."""
+    with it.autocast():
+        return F.normalize(it.model.encode_text(ids.to(it.device, non_blocking=True)).float(), dim=-1)
+
+
+def loss_of_parts(it: Run, batch: Batch, images: Tensor, texts: list[Tensor]) -> Tensor:
+    """Each source's contrastive loss among its own pictures and captions, averaged by share and weight."""
+    scale = it.model.logit_scale.exp()
+    of_parts = images.split([part.source.share for part in it.corpus.parts])
     weights = [part.source.share * part.source.weight for part in it.corpus.parts]
     losses = [
-        weight * contrastive_loss(image, text, scale, label)
-        for weight, image, text, label in zip(weights, images.split(shares), texts.split(shares), labels, strict=True)
+        weight * contrastive_loss(image, text, scale, image_labels.to(it.device), text_labels.to(it.device))
+        for weight, image, text, image_labels, text_labels in zip(
+            weights, of_parts, texts, batch.image_labels, batch.text_labels, strict=True
+        )
     ]
     return torch.stack(losses).sum() / sum(weights)
 
 
-def backward_in_micro_batches(it: Run, pixels: Tensor, ids: Tensor, labels: list[Tensor], size: int) -> Tensor:
+def backward_in_micro_batches(it: Run, batch: Batch, pixels: Tensor, size: int) -> Tensor:
     """The whole batch's gradients in the memory of a part of it (GradCache, Gao et al. 2021).
 
     The contrastive loss couples all pairs, so plain accumulation would be another loss. Features of all micro-batches
     are computed first without a graph; the loss's gradients with respect to them are then carried through one
     micro-batch at a time. Batch normalisation sees micro-batches, all else is exact.
     """
-    chunks = list(zip(pixels.split(size), ids.split(size), strict=True))
-    with torch.no_grad(), it.autocast():
-        features = [it.model(chunk, text)[:2] for chunk, text in chunks]
-    images = torch.cat([image for image, _ in features]).float().requires_grad_()
-    texts = torch.cat([text for _, text in features]).float().requires_grad_()
-    loss = loss_of_parts(it, images, texts, it.model.logit_scale.exp(), labels)
+    with torch.no_grad():
+        images = torch.cat([encode_images(it, chunk) for chunk in pixels.split(size)])
+        texts = [torch.cat([encode_texts(it, chunk) for chunk in ids.split(size)]) for ids in batch.ids]
+    features = [tensor.requires_grad_() for tensor in (images, *texts)]
+    loss = loss_of_parts(it, batch, images, texts)
     loss.backward()  # leaves gradients in the features and the temperature
-    assert images.grad is not None and texts.grad is not None
-    gradients = zip(images.grad.split(size), texts.grad.split(size), strict=True)
-    for (chunk, text), (image_grad, text_grad) in zip(chunks, gradients, strict=True):
-        with it.autocast():
-            image, words, _ = it.model(chunk, text)
-        torch.autograd.backward([image.float(), words.float()], [image_grad, text_grad])
+    gradients = [tensor.grad for tensor in features if tensor.grad is not None]
+    for chunk, gradient in zip(pixels.split(size), gradients[0].split(size), strict=True):
+        encode_images(it, chunk).backward(gradient)
+    for ids, of_part in zip(batch.ids, gradients[1:], strict=True):
+        for chunk, gradient in zip(ids.split(size), of_part.split(size), strict=True):
+            encode_texts(it, chunk).backward(gradient)
     return loss.detach()
 
 

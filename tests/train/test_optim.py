@@ -34,6 +34,20 @@ def test_learning_rate_climbs_linearly_and_falls_as_half_a_cosine() -> None:
     assert 0 < learning_rate(99, SCHEDULE) < 1e-6
 
 
+def test_a_trapezoid_stays_and_then_falls_in_a_straight_line() -> None:
+    schedule = SCHEDULE.model_copy(update={"shape": "trapezoid", "decay_from": 0.6})
+    assert learning_rate(5, schedule) == pytest.approx(6e-4)
+    assert learning_rate(10, schedule) == learning_rate(60, schedule) == pytest.approx(1e-3)
+    assert learning_rate(80, schedule) == pytest.approx(0.5e-3)
+    assert learning_rate(99, schedule) == pytest.approx(1e-3 / 40)
+
+
+def test_the_length_of_a_trapezoid_can_be_decided_late() -> None:
+    schedule = SCHEDULE.model_copy(update={"shape": "trapezoid", "decay_from": 0.6})
+    longer = schedule.model_copy(update={"steps": 200})
+    assert [learning_rate(step, schedule) for step in range(60)] == [learning_rate(step, longer) for step in range(60)]
+
+
 def test_no_warm_up_begins_at_the_full_rate() -> None:
     assert learning_rate(0, Schedule(steps=10, warmup_steps=0, learning_rate=1.0)) == 1.0
 

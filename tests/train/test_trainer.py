@@ -77,7 +77,9 @@ def test_the_same_recipe_gives_the_same_weights(undisturbed: Path, data: Path, t
         assert torch.equal(tensor, weights(tmp_path / "again")[name]), name
 
 
-PROGRAM = "import sys; from train import trainer; trainer.run(sys.argv[1], data=sys.argv[2], out=sys.argv[3], device='cpu')"
+PROGRAM = (
+    "import sys; from train import trainer; trainer.run(sys.argv[1], data=sys.argv[2], out=sys.argv[3], device='cpu')"
+)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
@@ -155,16 +157,18 @@ def test_captions_belong_to_their_pictures(data: Path, tmp_path: Path) -> None:
     it = prepared(data, tmp_path / "out")
     captions, classes, _ = it.corpus.parts
     for row in range(12):
-        start, count = captions.first_text[row], captions.text_count[row]
+        label = captions.labels[row]
+        start, count = captions.first_text[label], captions.text_count[label]
         assert all(list(COLOURS)[row % 3] in text for text in it.corpus.texts[start : start + count])
     names = sorted(COLOURS)
     for row in range(12):
-        start, count = classes.first_text[row], classes.text_count[row]
+        label = classes.labels[row]
+        start, count = classes.first_text[label], classes.text_count[label]
         texts = it.corpus.texts[start : start + count]
         red, green, blue = np.asarray(classes.pixels[row]).mean(axis=(0, 1))
         colour = {"red": red, "green": green, "blue": blue}
-        assert names[classes.labels[row]] == max(colour, key=lambda name: colour[name])
-        assert all(names[classes.labels[row]] in text for text in texts) and len(texts) > 80
+        assert names[label] == max(colour, key=lambda name: colour[name])
+        assert all(names[label] in text for text in texts) and len(texts) > 80
 
 
 def test_the_loss_falls(data: Path, tmp_path: Path) -> None:
