@@ -1,8 +1,8 @@
 """Which words belong to which picture?
 
 They come from a CSV file with the columns `image,caption` (several rows a picture) and from a text file beside the
-picture, one caption a line. A CSV row names its picture by the path below the folder or, where only one picture
-has it, by the file name alone; rows that name no picture are counted.
+picture, one caption a line. A picture that has neither keeps those inside its file. A CSV row names its picture by
+the path below the folder or, where only one picture has it, by the file name alone; rows that name none are counted.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ MAX_SIDECAR = 1 << 20  # bytes; more than a megabyte is a document and no captio
 
 @dataclass(frozen=True)
 class Captions:
-    """Item id -> its captions, from everywhere but the picture itself."""
+    """What people wrote about the pictures: item id -> captions."""
 
     by_item: dict[str, list[str]] = field(default_factory=dict)
     unmatched: int = 0  # CSV rows that name no picture, or have no caption
     problems: list[Problem] = field(default_factory=list)
 
-    def of(self, item_id: str) -> list[str]:
-        return self.by_item.get(item_id, [])
+    def of(self, item_id: str, embedded: Iterable[str]) -> list[str]:
+        """The captions of one picture. Those inside the file count where nobody wrote others: many are a camera's."""
+        return self.by_item.get(item_id) or clean(embedded)
 
 
 def read_captions(source: Source, listing: Listing, table: Path | None) -> Captions:

@@ -31,7 +31,7 @@ def make_plan(listing: Listing, known: Known, words: Captions) -> Plan:
     plan = Plan()
     for item in listing.items:
         if known.unchanged(item):
-            texts = captions.clean([*words.of(item.id), *known.embedded(item.id)])
+            texts = words.of(item.id, known.embedded(item.id))
             if captions.key(item.id, texts) == known.texts_key(item.id):
                 plan.unchanged.append(item.id)
             else:

@@ -91,7 +91,7 @@ class _Run:
     ) -> None:
         self.collection, self.source, self.encoder = collection, collection.source, encoder
         self.listing, self.words, self.meter, self.watch = listing, words, meter, watch
-        self.writer = Writer(collection, encoder, words.of, watch, written=self._written, failed=self._failed)
+        self.writer = Writer(collection, encoder, words, watch, written=self._written, failed=self._failed)
         with tables.storage_errors(collection.path, "reading"):
             self.known = Known(self.writer.images, self.writer.failures)
         _check_not_empty(self.source.location, listing, len(self.known), collection.path)

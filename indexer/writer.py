@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from indexer import captions, tables
+from indexer.captions import Captions
 from indexer.pipeline import BATCH, Embedded, Failed, Outcome, Same, encode_each
 from indexer.report import Stopwatch
 from indexer.sources import Item, Problem
@@ -36,13 +37,13 @@ class Writer:
         self,
         collection: Collection,
         encoder: Encoder,
-        captions_of: Callable[[str], list[str]],
+        words: Captions,
         watch: Stopwatch,
         *,
         written: Callable[[Row], None],
         failed: Callable[[Problem], None],
     ) -> None:
-        self.path, self.encoder, self.captions_of, self.watch = collection.path, encoder, captions_of, watch
+        self.path, self.encoder, self.words, self.watch = collection.path, encoder, words, watch
         self.images, self.texts, self.failures = (collection.table(name) for name in ("images", "texts", "failures"))
         self.written, self.failed = written, failed
         self._rows: list[Row] = []
@@ -126,7 +127,7 @@ class Writer:
         started = time.perf_counter()
         wanted: list[Row] = []
         for row in self._rows:
-            texts = captions.clean([*self.captions_of(row["id"]), *row["embedded"]])
+            texts = self.words.of(row["id"], row["embedded"])
             row["texts_key"] = captions.key(row["id"], texts)
             wanted.extend(
                 {

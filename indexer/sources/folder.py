@@ -79,6 +79,8 @@ def _unreadable(error: OSError) -> ImageError:
         return ImageError("vanished", "was there when the folder was listed and is gone now")
     if isinstance(error, PermissionError):
         return ImageError("no permission", "may not be read by this user; check the permissions of the file")
+    if isinstance(error, IsADirectoryError):
+        return ImageError("not an image", "is a folder now")
     return ImageError("read error", f"cannot be read: {error.strerror or error}")
 
 

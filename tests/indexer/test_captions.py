@@ -64,15 +64,19 @@ def test_a_text_file_beside_the_picture_holds_one_caption_a_line(tmp_path: Path)
     assert report.ignored == 0
 
 
-def test_captions_inside_the_file_count_too(tmp_path: Path) -> None:
+def test_captions_inside_the_file_count_where_nobody_wrote_others(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "described by the camera"
     Image.new("RGB", (30, 30), "red").save(tmp_path / "a.jpg", exif=exif)
-    (tmp_path / "a.txt").write_text("described by hand")
     index(tmp_path)
-    assert captions(tmp_path) == {"a.jpg": ["described by hand", "described by the camera"]}
-    (tmp_path / "a.txt").unlink()
+    assert captions(tmp_path) == {"a.jpg": ["described by the camera"]}
+    (tmp_path / "a.txt").write_text("described by hand")
     assert index(tmp_path).updated == 1
+    assert captions(tmp_path) == {"a.jpg": ["described by hand"]}
+    (tmp_path / "a.txt").unlink()
+    report = index(tmp_path)
+    assert report.updated == 1
+    assert "read" not in report.stages
     assert captions(tmp_path) == {"a.jpg": ["described by the camera"]}
 
 

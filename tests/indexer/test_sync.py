@@ -173,7 +173,8 @@ def test_many_pictures_over_several_batches_arrive_beside_their_own_data(tmp_pat
     searcher = clipdex.open(tmp_path)
     for name in ("000.jpg", "064.jpg", "149.jpg"):
         hit = searcher.search(image=tmp_path / name, limit=1)[0]
-        assert (hit.id, hit.score) == (name, pytest.approx(1, abs=1e-5))
+        assert hit.id == name
+        assert hit.score == pytest.approx(1, abs=1e-5)
 
 
 def test_an_empty_folder_makes_an_empty_collection(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_a_missing_folder_removes_nothing(tmp_path: Path) -> None:
     folder = paint_three(tmp_path / "disk")
     index(folder, to=tmp_path / "kept")
     folder.rename(tmp_path / "unplugged")
-    with pytest.raises(SourceError, match="there is no folder .*disk; is the disk connected"):
+    with pytest.raises(SourceError, match=r"there is no folder .*disk; is the disk connected"):
         index(folder, to=tmp_path / "kept")
     assert len(clipdex.open(tmp_path / "kept").search("red")) == 3
     (tmp_path / "unplugged").rename(folder)
@@ -218,7 +219,7 @@ def test_a_collection_elsewhere_knows_its_folder_and_keeps_it(tmp_path: Path) ->
     assert clipdex.open(kept).search("red", limit=1)[0].path == folder / "red.jpg"
     assert clipdex.open(kept).status().folder == folder
     other = paint_three(tmp_path / "b")
-    with pytest.raises(CollectionError, match="holds the pictures of .*choose another place with --to DIR"):
+    with pytest.raises(CollectionError, match=r"holds the pictures of .*choose another place with --to DIR"):
         index(other, to=kept)
 
 

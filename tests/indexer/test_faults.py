@@ -1,0 +1,259 @@
+"""Does a run that was killed, at any moment, end in the state of one that was not?"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import clipdex
+from core.encoder import load_encoder
+from indexer import sync, tables, writer
+from tests.indexer.pictures import index, paint, state
+from tests.shared import ROOT
+
+
+def begin(folder: Path, n: int) -> None:
+    """n pictures, some twice, some broken, some with captions."""
+    for number in range(n):
+        paint(folder / f"{number % 3}" / f"{number:03}.jpg", seed=number, size=(40, 30 + number % 7))
+    (folder / "broken.jpg").write_text("not yet a picture")
+    (folder / "captions.csv").write_text(
+        "image,caption\n" + "".join(f"{k:03}.jpg,words {k % 5}\n" for k in range(0, n, 2))
+    )
+    (folder / "0" / "000.txt").write_text("one\ntwo\n")
+
+
+def change(folder: Path, n: int) -> None:
+    """Everything that can happen to a folder: new, changed, moved, copied, gone, broken, repaired, other words."""
+    for number in range(n, n + n // 2):
+        paint(folder / "new" / f"{number:03}.jpg", seed=number)
+    for number in range(0, n, 6):
+        paint(folder / "0" / f"{number:03}.jpg", seed=1000 + number)
+    (folder / "1").rename(folder / "moved")
+    for file in sorted((folder / "2").iterdir())[::2]:
+        file.unlink()
+    shutil.copytree(folder / "moved", folder / "copied")
+    paint(folder / "broken.jpg", "white")
+    (folder / "0" / "003.jpg").write_bytes(b"broken now")
+    (folder / "captions.csv").write_text(
+        "image,caption\n" + "".join(f"{k:03}.jpg,words {k % 4}\n" for k in range(0, n, 3))
+    )
+    (folder / "0" / "000.txt").write_text("two\nthree\n")
+
+
+class Killed(BaseException):
+    """The run stops dead here."""
+
+
+def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, undisturbed = tmp_path / "folder", tmp_path / "undisturbed"
+    begin(folder, 12)
+    monkeypatch.setattr(writer, "COMMIT_ROWS", 8)
+    index(folder, to=undisturbed)
+    shutil.copytree(undisturbed, tmp_path / "before")
+    change(folder, 12)
+    index(folder, to=undisturbed)
+    expected = state(undisturbed)
+    index(folder, to=tmp_path / "fresh")
+    assert state(tmp_path / "fresh") == expected  # history leaves no trace
+
+    upsert, remove = tables.upsert, tables.remove
+    left = 0
+
+    def dying(write: Any, *arguments: Any) -> Any:
+        nonlocal left
+        for result in (lambda: None, lambda: write(*arguments)):
+            if left == 0:
+                raise Killed
+            left -= 1
+            value = result()
+        return value
+
+    monkeypatch.setattr(tables, "upsert", lambda *arguments: dying(upsert, *arguments))
+    monkeypatch.setattr(tables, "remove", lambda *arguments: dying(remove, *arguments))
+    for moment in range(1000):
+        victim = tmp_path / f"victim{moment}"
+        shutil.copytree(tmp_path / "before", victim)
+        left = moment
+        try:
+            index(folder, to=victim)
+        except Killed:
+            searcher = clipdex.open(victim)  # whatever is there is consistent
+            for hit in searcher.search("words", target="texts", limit=1000):
+                assert hit.caption in searcher.item(hit.id).captions
+        else:
+            break
+        left = -1
+        index(folder, to=victim)
+        assert state(victim) == expected, f"killed at write {moment}"
+        shutil.rmtree(victim)
+    assert 20 < moment < 999
+
+
+RUN = """
+import sys
+import lancedb, PIL.Image, core.images, core.preprocess
+import clipdex
+from indexer import writer
+writer.COMMIT_ROWS = 10
+print("ready", flush=True)
+sys.stdin.readline()
+clipdex.index(sys.argv[1], model="toy", to=sys.argv[2])
+print("done", flush=True)
+"""
+
+
+def started(folder: Path, to: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", RUN, str(folder), str(to)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def let_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.long)])
+def test_kill_9_at_random_moments_loses_nothing(tmp_path: Path, kills: int) -> None:
+    folder = tmp_path / "folder"
+    begin(folder, 60)
+    with started(folder, tmp_path / "undisturbed") as process:
+        let_go(process)
+        clock = time.monotonic()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        whole = time.monotonic() - clock
+    expected = state(tmp_path / "undisturbed")
+    assert len(expected["images"]) == 60
+
+    victim = tmp_path / "victim"
+    moments = random.Random(kills)
+    runs = [started(folder, victim) for _ in range(min(kills, 4))]  # they import while others run
+    seen: list[int] = []
+    for number in range(kills):
+        process = runs.pop(0)
+        with process:
+            let_go(process)
+            time.sleep(moments.random() * whole)
+            process.send_signal(signal.SIGKILL)
+        if (victim / "collection.json").exists():
+            rows = state(victim)
+            assert rows["images"].items() <= expected["images"].items()  # whole rows or none
+            seen.append(len(rows["images"]))
+        if number + len(runs) + 1 < kills:
+            runs.append(started(folder, victim))
+        if seen and seen[-1] == 60:
+            shutil.rmtree(victim)
+            seen.clear()
+    assert seen == sorted(seen)  # what was committed stays
+    index(folder, to=victim)
+    assert state(victim) == expected
+
+
+class Moody:
+    """The toy encoder, but some pictures break it: `broken` raise, `strange` give no usable vector."""
+
+    def __init__(self, *, broken: tuple[int, ...] = (), strange: tuple[int, ...] = ()) -> None:
+        self.toy = load_encoder("toy")
+        self.name, self.fingerprint, self.dim, self.logit_scale = "toy", self.toy.fingerprint, self.toy.dim, 1.0
+        self.prepare, self.encode_images = self.toy.prepare, self.toy.encode_images
+        self.broken, self.strange = broken, strange
+
+    def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
+        marks = pixels[:, 16, 16, 0].tolist()
+        if any(mark in self.broken for mark in marks):
+            raise RuntimeError("out of memory")
+        vectors = self.toy.encode_prepared(pixels)
+        vectors[[mark in self.strange for mark in marks]] = np.nan
+        return vectors
+
+    def encode_texts(self, texts: Any) -> np.ndarray:
+        if any("unspeakable" in text for text in texts):
+            raise ValueError("no such word")
+        return self.toy.encode_texts(texts)
+
+
+def paint_greys(folder: Path, n: int) -> None:
+    from PIL import Image
+
+    folder.mkdir(exist_ok=True)
+    for level in range(n):
+        Image.new("RGB", (10 + level, 10), (level, 9, 9)).save(folder / f"{level:02}.png")
+
+
+def test_a_batch_that_fails_is_repeated_one_by_one_and_takes_no_neighbours_with_it(tmp_path: Path) -> None:
+    paint_greys(tmp_path, 20)
+    report = sync.index(tmp_path, encoder=Moody(broken=(7,), strange=(3, 12)))
+    assert (report.added, report.failed) == (17, {"model error": 3})
+    found = state(tmp_path)
+    assert {row["location"]: row["message"] for row in found["failures"].values()} == {
+        "07.png": "07.png: the model failed: RuntimeError: out of memory",
+        "03.png": "03.png: the model's vector has length nan, not 1",
+        "12.png": "12.png: the model's vector has length nan, not 1",
+    }
+    expected = load_encoder("toy")
+    from core.images import open_image
+
+    for item_id, row in found["images"].items():
+        assert row["width"] == 10 + int(item_id[:2])
+        vector = expected.encode_images([open_image(tmp_path / item_id)])[0]
+        assert np.allclose(row["vector"], vector)
+    assert index(tmp_path).added == 3  # failures of the model are tried again
+
+
+def test_a_caption_that_the_model_cannot_embed_fails_its_picture_only(tmp_path: Path) -> None:
+    paint_greys(tmp_path, 4)
+    (tmp_path / "captions.csv").write_text("image,caption\n01.png,unspeakable\n01.png,fine\n02.png,good\n")
+    report = sync.index(tmp_path, encoder=Moody())
+    assert (report.added, report.failed, report.texts) == (3, {"model error": 1}, 1)
+    assert sorted(state(tmp_path)["images"]) == ["00.png", "02.png", "03.png"]
+
+
+def test_files_deleted_or_replaced_between_listing_and_reading_are_told(tmp_path: Path) -> None:
+    paint_greys(tmp_path, 8)
+
+    def meanwhile(step: clipdex.Progress) -> None:
+        if step.stage == "embed" and (tmp_path / "03.png").exists():
+            (tmp_path / "03.png").unlink()
+            (tmp_path / "04.png").write_bytes((tmp_path / "04.png").read_bytes()[:40])
+            (tmp_path / "05.png").unlink()
+            (tmp_path / "05.png").mkdir()
+
+    report = index(tmp_path, progress=meanwhile)
+    assert report.added == 5
+    assert report.failed == {"not an image": 1, "truncated": 1, "vanished": 1}
+    assert index(tmp_path).failed == {"truncated": 1}
+
+
+def test_a_disk_that_goes_away_during_a_run_removes_nothing(tmp_path: Path) -> None:
+    from core.errors import SourceError
+
+    folder = tmp_path / "disk"
+    paint_greys(folder, 8)
+    index(folder, to=tmp_path / "kept")
+    for level in range(8):
+        os.utime(folder / f"{level:02}.png", (1, level))
+
+    def unplug(step: clipdex.Progress) -> None:
+        if step.stage == "embed" and folder.exists():
+            folder.rename(tmp_path / "unplugged")
+
+    with pytest.raises(SourceError, match="is the disk connected"):
+        index(folder, to=tmp_path / "kept", progress=unplug)
+    assert len(state(tmp_path / "kept")["images"]) == 8
+    (tmp_path / "unplugged").rename(folder)
+    assert index(folder, to=tmp_path / "kept").unchanged == 8
+    assert state(tmp_path / "kept")["failures"] == {}
