@@ -37,6 +37,7 @@ CONFIG, WEIGHTS, TOKENIZER, CARD, ORIGIN = (
     "origin.json",
 )
 MAX_CONFIG_BYTES = 1024 * 1024
+MAX_SIDE, MAX_CONTEXT = 4096, 65_536  # towers exist whose weights bear witness of neither
 LISTED = 8  # names in a message; the rest are counted
 STORED = ("F16", "BF16", "F32")  # number formats of safetensors that we read, all as float32
 
@@ -96,6 +97,11 @@ def read_config(path: str | Path) -> ModelConfig:
         raise ModelError(f"{path / CONFIG} cannot be read: {error}") from None
     except ConfigError as error:
         raise ModelError(str(error)) from None
+    if config.preprocess.image_size > MAX_SIDE or config.clip.text.context_length > MAX_CONTEXT:
+        raise ModelError(
+            f"{path / CONFIG} asks for pictures of {config.preprocess.image_size} pixels and texts of "
+            f"{config.clip.text.context_length} tokens; more than {MAX_SIDE} and {MAX_CONTEXT} are refused"
+        )
     if config.tokenizer is not None and not (path / TOKENIZER).is_file():
         raise ModelError(f"{path} is not a complete model directory: {TOKENIZER} missing")
     return config

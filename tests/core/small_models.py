@@ -13,14 +13,15 @@ from core.config import (
     ModelConfig,
     PreprocessConfig,
     ResNetConfig,
+    SmallResNetConfig,
     TransformerTextConfig,
+    VisionConfig,
     ViTConfig,
 )
 from core.init import initialise
-from core.resnet import Bottleneck
 from core.tokenizer import Tokenizer, train_tokenizer
 
-KINDS = ("vit", "resnet", "cbow")
+KINDS = ("vit", "resnet", "small_resnet", "cbow")
 
 
 @cache
@@ -29,9 +30,13 @@ def small_tokenizer() -> Tokenizer:
 
 
 def small_config(kind: str, tokenizer: Tokenizer) -> ModelConfig:
-    """`vit` and `resnet` with a transformer for texts, `cbow` a ViT with the bag of words."""
+    """The image towers with a transformer for texts; `cbow` is a ViT with the bag of words."""
     rules = tokenizer.config
     size, length, eot = tokenizer.vocab_size, rules.context_length, rules.eot_id
+    images: dict[str, VisionConfig] = {
+        "resnet": ResNetConfig(image_size=32, layers=(1, 1, 1, 1), width=8, heads=4),
+        "small_resnet": SmallResNetConfig(image_size=32, layers=(1, 1, 1, 1), width=8),
+    }
     vit = ViTConfig(image_size=32, patch_size=8, width=32, layers=2, heads=4, mlp_width=64, activation="gelu")
     transformer = TransformerTextConfig(
         vocab_size=size,
@@ -45,7 +50,7 @@ def small_config(kind: str, tokenizer: Tokenizer) -> ModelConfig:
     )
     clip = CLIPConfig(
         embed_dim=24,
-        vision=ResNetConfig(image_size=32, layers=(1, 1, 1, 1), width=8, heads=4) if kind == "resnet" else vit,
+        vision=images.get(kind, vit),
         text=CBOWTextConfig(vocab_size=size, context_length=length, eot_id=eot, width=32)
         if kind == "cbow"
         else transformer,
@@ -59,6 +64,6 @@ def small_model(kind: str = "vit", seed: int = 0) -> tuple[CLIP, ModelConfig, To
     config = small_config(kind, tokenizer)
     clip = initialise(CLIP(config.clip), seed)
     for module in clip.modules():
-        if isinstance(module, Bottleneck):  # a new one is the identity; all of it should take part
-            torch.nn.init.ones_(module.bn3.weight)
+        if isinstance(module, torch.nn.BatchNorm2d):  # a new residual block is the identity; all should take part
+            torch.nn.init.ones_(module.weight)
     return clip.eval(), config, tokenizer

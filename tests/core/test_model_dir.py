@@ -221,6 +221,15 @@ def test_a_configuration_that_promises_too_much_allocates_nothing(tmp_path: Path
             load_clip(path)
 
 
+def test_sizes_that_no_weight_bears_witness_of_are_bounded(tmp_path: Path) -> None:
+    path = save(tmp_path / "m", "small_resnet")
+    config = json.loads((path / "config.json").read_text())
+    config["clip"]["vision"]["image_size"] = config["preprocess"]["image_size"] = 100_000
+    (path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="asks for pictures of 100000 pixels"):
+        read_config(path)
+
+
 def test_a_tokenizer_larger_than_the_text_tower_is_refused(tmp_path: Path) -> None:
     clip, config, tokenizer = small_model()
     text = config.clip.text.model_copy(update={"vocab_size": tokenizer.vocab_size - 1})

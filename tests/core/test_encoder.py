@@ -1,0 +1,64 @@
+"""Does a name or a path lead to the right encoder, and to a helpful sentence otherwise?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.clip_encoder import CLIPEncoder
+from core.device import autocast_dtype, choose_device
+from core.encoder import load_encoder
+from core.errors import ConfigError, ModelError
+from core.model_dir import save_model
+from core.toy import ToyEncoder
+from tests.core.small_models import small_model
+
+
+def test_a_name_beats_a_directory_called_so_and_a_path_means_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tmp_path / "toy", *small_model(), card="", origin={})
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(load_encoder("toy"), ToyEncoder)
+    for path in ("./toy", Path("toy"), tmp_path / "toy", str(tmp_path / "toy")):
+        encoder = load_encoder(path, device="cpu")
+        assert isinstance(encoder, CLIPEncoder)
+        assert (encoder.name, encoder.dim) == ("small-vit", 24)
+
+
+def test_unknown_models_are_answered_with_the_known_ones_nearest_first(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"unknown model 'tinny'; choose one of: tiny, toy, or the path of"):
+        load_encoder("tinny")
+    with pytest.raises(ModelError, match=r"there is no model directory .*nothing; the models by name are: tiny, toy"):
+        load_encoder(tmp_path / "nothing")
+    with pytest.raises(ModelError, match=r"is not a model directory: config\.json and model\.safetensors missing"):
+        load_encoder(tmp_path)
+    (tmp_path / "model.pt").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"model\.pt is a file; a model is a directory"):
+        load_encoder(tmp_path / "model.pt")
+
+
+def test_importing_the_encoder_does_not_import_torch() -> None:
+    code = "import sys, core.encoder, core.toy, core.device, core.zeroshot; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_the_device_is_what_was_asked_for_or_an_error() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(ConfigError, match="unknown device 'cudda'; choose one of: cuda, "):
+        choose_device("cudda")
+    for odd in ("cuda:x", "cpu:1", "auto:0", ""):
+        with pytest.raises(ConfigError, match="unknown device"):
+            choose_device(odd)
+    with pytest.raises(ConfigError, match="is not here: PyTorch sees"):
+        choose_device("cuda:99")
+
+
+def test_the_number_format_is_bfloat16_or_none_and_never_overflows() -> None:
+    assert autocast_dtype(torch.device("cpu")) in (torch.bfloat16, None)
+    assert autocast_dtype(torch.device("meta")) is None
