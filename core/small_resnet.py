@@ -1,9 +1,9 @@
 """How does a residual network made for small pictures turn pixels into a feature?
 
-Not in the CLIP paper: its ResNets begin by shrinking the picture to a quarter, which leaves too little of a picture of 64
-pixels or fewer. This one is the plain network of two-convolution blocks (He et al. 2016, section 4.2, in the widths of
-its ResNet-18) behind a stem that only halves the picture, and averages over all positions at the end. It has no
-position embedding, so it may be trained on smaller pictures than it is used on.
+Not in the CLIP paper: its ResNets begin by shrinking the picture to a quarter, which leaves too little of 64 pixels or
+fewer. This one is the plain network of two-convolution blocks (He et al. 2016, section 4.2, in the widths of its
+ResNet-18) behind a stem that only halves the picture, and averages over all positions at the end. It has no position
+embedding, so it may be trained on smaller pictures than it is used on.
 """
 
 from __future__ import annotations

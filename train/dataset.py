@@ -41,7 +41,7 @@ class Part:
     text_count: np.ndarray  # (labels,) int64
 
     def rows(self, seed: int, step: int) -> np.ndarray:
-        """Which pictures take part in `step`, (share,): every epoch visits each picture once, in an order of its own."""
+        """Which pictures take part in `step`, (share,): each epoch visits every picture once, in its own order."""
         n, share = len(self.pixels), self.source.share
         positions = np.arange(step * share, (step + 1) * share)
         return np.concatenate(
@@ -49,13 +49,8 @@ class Part:
         )
 
     def texts(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """One caption for each label among the rows, or for every class there is: text numbers and their labels.
-
-        Classes without a picture in this step take part as wrong answers: there are few of them, and a picture then
-        is told from all.
-        """
-        every_class = isinstance(self.source, ClassSource)
-        labels = np.arange(len(self.first_text)) if every_class else np.unique(self.labels[rows])
+        """One caption for each label among the rows: text numbers and their labels."""
+        labels = np.unique(self.labels[rows])
         return self.first_text[labels] + rng.integers(0, self.text_count[labels]), labels
 
 

@@ -1,7 +1,7 @@
 """How does a step change the weights?
 
-AdamW with decoupled decay (Loshchilov and Hutter 2019) on weight matrices only, linear warm-up, then a cosine or a straight
-line down to nought; the temperature is clipped after every step as in the paper (section 2.5).
+AdamW with decoupled decay (Loshchilov and Hutter 2019) on weight matrices only, linear warm-up, then a cosine or a
+straight line down to nought; the temperature is clipped after every step as in the paper (section 2.5).
 """
 
 from __future__ import annotations

@@ -84,20 +84,26 @@ class SceneSource(Source):
 AnySource = Annotated[ClassSource | CaptionSource | SceneSource, Field(discriminator="kind")]
 
 
+class SizeBefore(Frozen):
+    """Steps before `step` see pictures of `size` pixels (Howard 2018, progressive resizing)."""
+
+    step: PositiveInt
+    size: PositiveInt
+
+
 class Schedule(Frozen):
     """How long and how fast. Defaults are the paper's (table 18) where a small run can use them.
 
     `shape`: after the warm-up the rate falls as half a `cosine`, or stays until `decay_from` (a share of `steps`) and
-    then falls in a straight line, a `trapezoid` (Hägele et al. 2024), whose length can be decided late. Before step
-    `early_steps` pictures come at `early_size`, which costs less and is allowed where the tower takes any size.
+    then falls in a straight line, a `trapezoid` (Hägele et al. 2024), whose length can be decided late. `sizes`:
+    pictures of another size than the model's own during a part of the run, which costs less.
     """
 
     steps: PositiveInt
     warmup_steps: NonNegativeInt = 500
     shape: Literal["cosine", "trapezoid"] = "cosine"
     decay_from: float = Field(default=0.6, ge=0, lt=1)
-    early_steps: NonNegativeInt = 0
-    early_size: PositiveInt | None = None
+    sizes: tuple[SizeBefore, ...] = ()
     learning_rate: PositiveFloat = 5e-4
     weight_decay: NonNegativeFloat = 0.2
     beta1: float = Field(default=0.9, ge=0, lt=1)
@@ -146,6 +152,10 @@ class Recipe(Frozen):
     def batch_size(self) -> int:
         return sum(source.share for source in self.data)
 
+    def image_size(self, step: int) -> int:
+        """Side of the pictures that `step` trains on."""
+        return next((item.size for item in self.schedule.sizes if step < item.step), self.preprocess.image_size)
+
     @model_validator(mode="after")
     def _agrees(self) -> Recipe:
         if self.preprocess.image_size != self.model.vision.image_size:
@@ -153,8 +163,8 @@ class Recipe(Frozen):
                 f"preprocess.image_size {self.preprocess.image_size} is not model.vision.image_size "
                 f"{self.model.vision.image_size}"
             )
-        if self.schedule.early_size is not None and not isinstance(self.model.vision, SmallResNetConfig):
-            raise ValueError(f"early_size needs a tower for any size: small_resnet, not {self.model.vision.kind}")
+        if self.schedule.sizes and not isinstance(self.model.vision, SmallResNetConfig):
+            raise ValueError(f"schedule.sizes needs a tower for any size: small_resnet, not {self.model.vision.kind}")
         if self.schedule.warmup_steps >= self.schedule.steps:
             raise ValueError(f"warmup_steps {self.schedule.warmup_steps} leaves nothing of {self.schedule.steps} steps")
         return self
