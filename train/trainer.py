@@ -158,7 +158,7 @@ def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
     )
     model = initialise(CLIP(config.clip), recipe.seed).to(device)
     if not isinstance(config.clip.vision, ViTConfig):
-        model.visual.to(memory_format=torch.channels_last)
+        model.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.schedule.recompute:
         recompute_blocks(model)
     ids = tokenizer.encode(corpus.texts).astype(np.int32)
