@@ -13,7 +13,7 @@ help:
 	@echo "make demo      install, paint a sample collection, index it, search it, open the app"
 	@echo "make test      install with the test extra and run the whole test suite"
 	@echo "make check     lint, formatting and types"
-	@echo "make docs      write the real outputs and the real file tree into README.md and ARCHITECTURE.md"
+	@echo "make docs      write real outputs, pictures and the file tree into README.md, docs/ and ARCHITECTURE.md"
 	@echo "make bench     timed comparisons; results in benchmarks/results/"
 	@echo "make install   only create $(VENV) and install; the command is then $(BIN)/clipdex"
 	@echo "make clean     remove $(VENV) and the caches of the tools"
@@ -51,14 +51,14 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The outputs in README.md and the tree in ARCHITECTURE.md, as they are now.  Read the difference before committing it.
+# The outputs and pictures of README.md and the tree in ARCHITECTURE.md, as they are now.  Read the difference before committing it.
 docs: $(VENV)/.installed-test
 	$(BIN)/python -m tests.tree
 	$(BIN)/python -m tests.readme_session
+	CLIPDEX_SCREENSHOTS=1 $(BIN)/python -m pytest -q tests/app/test_browser.py -k screenshots
 
 bench: $(VENV)/.installed-test
-	@for file in benchmarks/[a-z]*.py; do \
-	    [ -e "$$file" ] || { echo "there are no benchmarks yet"; exit 0; }; \
+	@for file in $$(grep -l __main__ benchmarks/*.py); do \
 	    echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; \
 	done
 
