@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = fail(_usage_message(error, arguments if arguments is not None else sys.argv[1:]))
     except (KeyboardInterrupt, typer.Abort):
         code = _stopped()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # typer turns the first into the second
         # The reader (`head`, `less`) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

@@ -53,8 +53,8 @@ class Answer:
 
 
 def folder() -> Path:
-    """The collection the server was started with: an argument after `--`, the variable, or the current folder."""
-    named = sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else os.environ.get(VARIABLE, "")
+    """The collection the server was started with: the variable, an argument after `--`, or the current folder."""
+    named = os.environ.get(VARIABLE) or next(iter(sys.argv[1:]), "")
     return Path(named or ".").resolve()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from indexer.query import Target
 
 
 def command(
@@ -28,7 +31,7 @@ def command(
     from app.output import hit_as_dict, print_hits, print_json
 
     words, where = query_and_folder(query, folder, by_example=image is not None or like is not None)
-    target = "texts" if texts else "images"
+    target: Target = "texts" if texts else "images"
     searcher = clipdex.open(where, model=model)
     hits = searcher.search(words, image=image, like=like, target=target, limit=limit, offset=offset)
     if as_json:

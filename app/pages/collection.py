@@ -58,4 +58,5 @@ def _failures(status: Status) -> None:
     )
 
 
-page()
+if __name__ == "__main__":  # as Streamlit names a page that it runs
+    page()

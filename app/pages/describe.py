@@ -59,4 +59,5 @@ def _labels(content: bytes) -> None:
         st.progress(float(label.probability), text=f"{as_text(label.name)} · {label.probability:.1%}")
 
 
-page()
+if __name__ == "__main__":  # as Streamlit names a page that it runs
+    page()

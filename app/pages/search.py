@@ -90,4 +90,5 @@ def _heading(question: state.Asked, shown: int, count: int, seconds: float) -> N
         st.button(label, icon=":material/close:", key="clear", type="tertiary", on_click=state.clear)
 
 
-page()
+if __name__ == "__main__":  # as Streamlit names a page that it runs
+    page()

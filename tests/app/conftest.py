@@ -1,0 +1,115 @@
+"""What do the tests of the app share?  A small collection of plain colours, and a running server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+import clipdex
+from app.commands.ui import server_command
+from tests.shared import ROOT
+
+COLOURS = {"red": (214, 24, 24), "green": (20, 150, 40), "blue": (24, 48, 214), "yellow": (240, 220, 20)}
+EACH = 20
+EVIL = '<img src=x onerror="document.title=\'pwned\'"> **bold** [link](http://evil.example)'
+
+
+def paint(path: Path, colour: str, number: int) -> None:
+    """A picture of one colour with a disc that makes it differ from its siblings."""
+    image = Image.new("RGB", (120 + 8 * (number % 5), 90), COLOURS[colour])
+    left = 4 + 5 * number % 80
+    ImageDraw.Draw(image).ellipse((left, 20, left + 22, 42), fill=(250, 250, 250))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def build(folder: Path) -> Path:
+    """80 pictures in four colours with captions (one of them hostile), two unreadable files; indexed with `toy`."""
+    lines = ["image,caption"]
+    for colour in COLOURS:
+        for number in range(EACH):
+            name = f"{colour}/{colour}-{number:02}.png"
+            paint(folder / name, colour, number)
+            lines.append(f"{name},a {colour} card with a disc at place {number}")
+    paint(folder / "red" / "red & <b>odd</b>.png", "red", 50)
+    hostile = EVIL.replace('"', '""')
+    lines.append(f'red/red & <b>odd</b>.png,"{hostile}"')
+    (folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "broken.jpg").write_text("this is no picture")
+    (folder / "empty.png").touch()
+    clipdex.index(folder, model="toy")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a collection that no test changes."""
+    return build(tmp_path_factory.mktemp("cards"))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app."""
+
+    url: str
+    folder: Path
+
+    def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers by lower-case name, and body."""
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, {name.lower(): value for name, value in error.headers.items()}, error.read()
+
+
+@pytest.fixture(scope="session")
+def server(collection: Path) -> Iterator[Server]:
+    """The app over the collection, started as `clipdex ui` starts it."""
+    yield from serve(collection)
+
+
+def serve(folder: Path) -> Iterator[Server]:
+    """Start the app for a folder, wait until it answers, end it afterwards."""
+    port = free_port()
+    environment = {**os.environ, "CLIPDEX_COLLECTION": str(folder)}
+    with subprocess.Popen(
+        server_command(port), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+            yield Server(f"http://127.0.0.1:{port}", folder)
+        finally:
+            process.terminate()
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Wait until a URL answers."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, "the server ended at once"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} does not answer after {seconds} s")

@@ -1,0 +1,255 @@
+"""Does the app work in a real browser?  Debian's Chromium, driven by Playwright.
+
+`CLIPDEX_SCREENSHOTS=1 pytest tests/app/test_browser.py` also paints the pictures of the app that README.md shows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+import clipdex
+from core.encoder import load_encoder
+from core.errors import ModelError
+from tests.app.conftest import EACH, EVIL, Server, serve
+from tests.shared import ROOT
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 30_000  # milliseconds; the machines that run tests are often busy
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails its test when a script breaks or something outside this machine is asked for."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: None if is_here(asked.url) else wrong.append(f"asked for {asked.url}"))
+    yield page
+    page.close()
+    assert wrong == []
+
+
+def is_here(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def tiles(page: Page) -> Locator:
+    return page.locator(".tile")
+
+
+def first_ids(page: Page, count: int) -> list[str]:
+    ids: list[str] = tiles(page).evaluate_all("all => all.map(tile => tile.dataset.id)")
+    return ids[:count]
+
+
+def expect_first(page: Page, folder: str) -> None:
+    """Wait until the best hit lies in a folder."""
+    expect(tiles(page).first).to_have_attribute("data-id", re.compile(f"^{folder}/"), timeout=PATIENCE)
+
+
+def search(page: Page, words: str) -> None:
+    page.get_by_placeholder("Describe a picture").fill(words)
+    page.keyboard.press("Enter")
+
+
+def test_typing_finds_pictures_and_the_url_remembers(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible(timeout=PATIENCE)
+    search(page, "blue")
+    expect_first(page, "blue")
+    assert [item.split("/")[0] for item in first_ids(page, EACH)] == ["blue"] * EACH
+    expect(tiles(page).first.locator("img.ready")).to_be_visible(timeout=PATIENCE)
+    assert tiles(page).first.locator("img").evaluate("image => image.naturalWidth") > 60
+    assert page.url.endswith("/?q=blue")
+    page.reload()
+    expect_first(page, "blue")
+    assert page.get_by_placeholder("Describe a picture").input_value() == "blue"
+    page.go_back()
+    expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible(timeout=PATIENCE)
+
+
+def test_tiles_say_rank_and_score_and_are_named_for_screen_readers(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=green")
+    expect_first(page, "green")
+    assert tiles(page).nth(1).locator(".tag").inner_text().startswith("2")
+    named = tiles(page).nth(1).locator(".look").get_attribute("aria-label") or ""
+    assert named.startswith("a green card with a disc at place")
+    assert ". Rank 2, score 0." in named
+    assert tiles(page).nth(1).locator("img").get_attribute("alt") == named.partition(". Rank")[0]
+
+
+def test_a_click_shows_the_picture_large_and_the_keyboard_walks_on(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=red")
+    expect_first(page, "red")
+    second, third = first_ids(page, 3)[1:]
+    tiles(page).nth(1).locator(".look").click()
+    large = page.locator("img.large")
+    expect(large).to_be_visible(timeout=PATIENCE)
+    page.wait_for_function("document.querySelector('img.large').naturalWidth > 100")
+    assert f"item={second}" in page.url.replace("%2F", "/")
+    expect(page.get_by_text("rank 2 · score")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("rank 3 · score")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_url(lambda url: f"item={third}" in url.replace("%2F", "/"))
+    page.reload()
+    expect(page.get_by_text("rank 3 · score")).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Escape")
+    expect(large).to_have_count(0, timeout=PATIENCE)
+    page.wait_for_url(lambda url: "item=" not in url)
+
+
+def test_the_grid_is_walked_by_arrow_keys_and_enter_opens(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=yellow")
+    expect_first(page, "yellow")
+    tiles(page).first.locator(".look").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("rank 2 · score")).to_be_visible(timeout=PATIENCE)
+
+
+def test_find_similar_and_back(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=red")
+    expect_first(page, "red")
+    wanted = first_ids(page, 5)[4]
+    tiles(page).nth(4).hover()
+    tiles(page).nth(4).locator(".similar").click()
+    expect(page.get_by_role("heading", name="Similar to")).to_be_visible(timeout=PATIENCE)
+    expect(tiles(page).first).to_have_attribute("data-id", wanted, timeout=PATIENCE)
+    page.go_back()
+    expect(page.get_by_role("heading", name="red", exact=True)).to_be_visible(timeout=PATIENCE)
+
+
+def test_an_uploaded_picture_finds_itself(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    page.locator("input[type=file]").set_input_files(server.folder / "green" / "green-11.png")
+    expect(page.get_by_role("heading", name="Similar to green-11.png")).to_be_visible(timeout=PATIENCE)
+    expect(tiles(page).first).to_have_attribute("data-id", "green/green-11.png", timeout=PATIENCE)
+    search(page, "red")
+    expect_first(page, "red")
+
+
+def test_more_results_come_below_and_leave_the_others_in_place(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=red")
+    expect(tiles(page)).to_have_count(60, timeout=PATIENCE)
+    before = first_ids(page, 60)
+    tiles(page).first.evaluate("tile => { tile.marked = true }")
+    page.get_by_role("button", name="Show more").click()
+    expect(tiles(page)).to_have_count(4 * EACH + 1, timeout=PATIENCE)
+    assert first_ids(page, 60) == before
+    assert tiles(page).first.evaluate("tile => tile.marked") is True
+
+
+def test_html_in_captions_and_names_is_text(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?like=red/red-00.png&item=red/red %26 <b>odd</b>.png")
+    expect(page.get_by_role("dialog").get_by_text(EVIL[:20])).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Escape")
+    tile = page.locator('.tile[data-id*="odd"]')
+    expect(tile).to_have_count(1, timeout=PATIENCE)
+    assert tile.locator(".foot").inner_text() == EVIL
+    assert tile.locator("img").count() == 1
+    assert "pwned" not in page.title()
+
+
+def test_a_picture_that_cannot_be_shown_says_so(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    page.route("**/thumb/**", lambda route: route.abort())
+    page.goto(f"{server.url}/?q=red")
+    expect(tiles(page).first.get_by_text("This picture cannot be shown")).to_be_visible(timeout=PATIENCE)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [400, 768, 1400, 2500])
+def test_every_width_is_used_and_nothing_sticks_out(page: Page, server: Server, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{server.url}/?q=red")
+    expect_first(page, "red")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = [box for box in (tile.bounding_box() for tile in tiles(page).all()[:20]) if box]
+    assert min(box["x"] for box in boxes) < width * 0.1
+    assert max(box["x"] + box["width"] for box in boxes) > width * 0.9
+    assert all(box["width"] >= 72 for box in boxes)
+
+
+def test_the_other_pages_open_from_the_navigation(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    page.get_by_role("link", name="Collection").click()
+    expect(page.get_by_text("1 not an image")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("link", name="Describe").click()
+    expect(page.get_by_role("heading", name="Describe a picture")).to_be_visible(timeout=PATIENCE)
+    page.locator("input[type=file]").set_input_files(server.folder / "blue" / "blue-01.png")
+    expect(page.get_by_text("a blue card").first).to_be_visible(timeout=PATIENCE)
+
+
+# --- the pictures in README.md ---------------------------------------------------------------------------------------
+
+SCENES = 240
+SHOTS = [
+    ("app-search", "/?q={q}", 1400, "light"),
+    ("app-search-dark", "/?q={q}", 1400, "dark"),
+    ("app-narrow", "/?q={q}", 400, "light"),
+    ("app-start", "/", 1400, "light"),
+    ("app-picture", "/?q={q}&item={first}", 1400, "light"),
+]
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app over painted scenes, indexed with the bundled model where it is there."""
+    from train.scenes import write_collection
+
+    folder = write_collection(tmp_path_factory.mktemp("gallery") / "scenes", SCENES, seed=7, size=384)
+    try:
+        load_encoder("tiny")
+        model = "tiny"
+    except ModelError:
+        model = "toy"
+    clipdex.index(folder, model=model)
+    yield from serve(folder)
+
+
+@pytest.mark.skipif(not os.environ.get("CLIPDEX_SCREENSHOTS"), reason="paints docs/*.png: set CLIPDEX_SCREENSHOTS=1")
+@pytest.mark.parametrize(("name", "path", "width", "scheme"), SHOTS, ids=[shot[0] for shot in SHOTS])
+def test_the_screenshots_are_painted(
+    browser: Browser, gallery: Server, name: str, path: str, width: int, scheme: str
+) -> None:
+    question = "a sailing boat at sunset"
+    first = clipdex.open(gallery.folder).search(question, limit=1)[0].id
+    context = browser.new_context(
+        viewport={"width": width, "height": 860},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.goto(gallery.url + path.format(q=question.replace(" ", "+"), first=first))
+    expect(tiles(page).nth(5).locator("img.ready")).to_be_visible(timeout=PATIENCE)
+    if "{first}" in path:
+        page.wait_for_function("document.querySelector('img.large')?.naturalWidth > 100")
+    page.wait_for_timeout(1500)
+    (ROOT / "docs").mkdir(exist_ok=True)
+    page.screenshot(path=ROOT / "docs" / f"{name}.png")
+    context.close()

@@ -1,0 +1,233 @@
+"""What do the pages show and do?  Driven through Streamlit's AppTest, with the native widgets (`?plain=1`)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.components.text import as_text
+from app.pages import PAGES
+from app.pages.search import EXAMPLES, FEATURED
+from tests.app.conftest import EACH, EVIL
+from tests.shared import ROOT
+
+COUNT = 4 * EACH + 1
+
+
+@pytest.fixture
+def app(collection: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The app over the collection, not yet run."""
+    return opened(collection, monkeypatch)
+
+
+def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("CLIPDEX_COLLECTION", str(folder))
+    test = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    test.query_params["plain"] = "1"
+    return test
+
+
+def tiles(app: AppTest) -> list[str]:
+    """The ids of the tiles, best first."""
+    return [button.key.removeprefix("open-") for button in app.button if (button.key or "").startswith("open-")]
+
+
+def shown(app: AppTest) -> str:
+    """All words on the page."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.error, app.code)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def param(app: AppTest, name: str) -> str | None:
+    value = app.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def test_the_start_screen_invites_and_shows_some_of_the_collection(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    assert "What are you looking for?" in shown(app)
+    assert f"{COUNT} pictures" in shown(app)
+    assert [button.label for button in app.button if (button.key or "").startswith("example-")] == list(EXAMPLES)
+    assert len(tiles(app)) == FEATURED
+
+
+def test_words_find_pictures_best_first(app: AppTest) -> None:
+    app.run()
+    app.text_input(key="q").set_value("blue").run()
+    assert not app.exception
+    assert [item.split("/")[0] for item in tiles(app)[:EACH]] == ["blue"] * EACH
+    assert "1 · 0" in shown(app).replace("\\", "")
+
+
+def test_a_url_with_words_opens_their_results(app: AppTest) -> None:
+    app.query_params["q"] = "green"
+    app.run()
+    assert app.text_input(key="q").value == "green"
+    assert [item.split("/")[0] for item in tiles(app)[:EACH]] == ["green"] * EACH
+
+
+def test_an_example_is_searched_by_a_click(app: AppTest) -> None:
+    app.run()
+    app.button(key=f"example-{EXAMPLES[0]}").click().run()
+    assert app.text_input(key="q").value == EXAMPLES[0]
+    assert EXAMPLES[0] in shown(app)
+
+
+def test_show_more_adds_below_what_is_there(app: AppTest) -> None:
+    app.query_params["q"] = "red"
+    app.run()
+    first = tiles(app)
+    assert len(first) == 60
+    app.button(key="more").click().run()
+    assert tiles(app)[:60] == first
+    assert len(tiles(app)) == COUNT
+    assert param(app, "n") == "120"
+    assert "more" not in [button.key for button in app.button]
+
+
+@pytest.mark.parametrize("number", ["-1", "abc", "1e9", "99999999999", "²"])
+def test_a_wrong_number_in_the_url_does_no_harm(app: AppTest, number: str) -> None:
+    app.query_params["q"] = "red"
+    app.query_params["n"] = number
+    app.run()
+    assert not app.exception
+    assert len(tiles(app)) in (60, COUNT)
+
+
+def test_a_picture_is_seen_large_with_its_captions_numbers_and_place(app: AppTest, collection: Path) -> None:
+    app.query_params["q"] = "yellow"
+    app.run()
+    second = tiles(app)[1]
+    app.button(key=f"open-{second}").click().run()
+    assert not app.exception
+    assert param(app, "item") == second
+    assert "a yellow card with a disc at place" in shown(app)
+    assert "rank 2 · score" in shown(app)
+    assert str(collection / second) in shown(app)
+
+
+def test_next_and_previous_walk_through_the_hits(app: AppTest) -> None:
+    app.query_params["q"] = "yellow"
+    app.run()
+    hits = tiles(app)
+    app.button(key=f"open-{hits[0]}").click().run()
+    assert app.button(key="viewer-previous").disabled
+    app.button(key="viewer-next").click().run()
+    assert param(app, "item") == hits[1]
+    app.button(key="viewer-previous").click().run()
+    assert param(app, "item") == hits[0]
+
+
+def test_similar_pictures_are_found_and_the_words_are_the_way_back(app: AppTest) -> None:
+    app.query_params["q"] = "red"
+    app.run()
+    app.button(key="similar-red/red-04.png").click().run()
+    assert param(app, "like") == "red/red-04.png"
+    assert tiles(app)[0] == "red/red-04.png"
+    assert "Similar to red\\-04\\.png" in shown(app)
+    app.button(key="clear").click().run()
+    assert param(app, "like") is None
+    assert app.text_input(key="q").value == "red"
+    app.button(key="clear").click().run()
+    assert "What are you looking for?" in shown(app)
+
+
+def test_a_picture_can_be_uploaded_to_find_others_like_it(app: AppTest, collection: Path) -> None:
+    content = (collection / "green" / "green-05.png").read_bytes()
+    app.run()
+    app.file_uploader[0].set_value(("my card.png", content, "image/png")).run()
+    assert not app.exception
+    assert tiles(app)[0] == "green/green-05.png"
+    assert "Similar to my card\\.png" in shown(app)
+    app.text_input(key="q").set_value("red").run()
+    assert tiles(app)[0].startswith("red/")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"q": "a red car " * 3400}, "10,200 words"),
+        ({"like": "no/such.png"}, "no picture 'no/such.png' is indexed here"),
+        ({"q": "red", "item": "../../etc/passwd"}, "no picture '../../etc/passwd' is indexed here"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_place(app: AppTest, params: dict[str, str], message: str) -> None:
+    for name, value in params.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert message in "\n".join(error.value for error in app.error)
+
+
+def test_an_upload_that_is_no_picture_is_said_in_place(app: AppTest) -> None:
+    app.run()
+    app.file_uploader[0].set_value(("notes.txt", b"not a picture", "text/plain")).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "not a picture" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", [page["page"].name for page in PAGES])
+def test_every_page_says_that_there_is_no_collection(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(tmp_path, monkeypatch).run()
+    app.switch_page(f"app/pages/{page}").run()
+    assert not app.exception
+    assert [("clipdex index" in error.value) for error in app.error] == [True]
+
+
+def test_a_damaged_collection_is_said_in_place(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(collection, tmp_path / "copy")
+    info = copy / ".clipdex" / "collection.json"
+    info.write_text(json.dumps({**json.loads(info.read_text()), "format_version": 99}))
+    app = opened(copy, monkeypatch).run()
+    assert not app.exception
+    assert "99" in app.error[0].value
+
+
+def test_words_from_files_are_shown_as_they_are_written(app: AppTest) -> None:
+    app.query_params["q"] = "red"
+    app.query_params["item"] = "red/red & <b>odd</b>.png"
+    app.run()
+    assert not app.exception
+    assert f"**{as_text(EVIL)}**" in [element.value for element in app.markdown]
+    assert "<" not in as_text(EVIL).replace("\\<", "")
+
+
+def test_the_describe_page_ranks_captions_and_labels(app: AppTest, collection: Path) -> None:
+    app.run()
+    app.switch_page("app/pages/describe.py").run()
+    app.file_uploader[0].set_value(("b.png", (collection / "blue" / "blue-01.png").read_bytes(), "image/png")).run()
+    assert not app.exception
+    ranked = [element.value for element in app.markdown if element.value.startswith("`")]
+    assert len(ranked) == 10
+    assert all("blue" in line for line in ranked)
+    app.text_input(key="labels").set_value("red, blue, green").run()
+    bars = [bar.proto.text.replace("\\", "") for bar in app.get("progress")]
+    assert [bar.partition(" · ")[0] for bar in bars][0] == "blue"
+    assert len(bars) == 3
+    app.text_input(key="labels").set_value("red").run()
+    assert "Two labels or more" in shown(app)
+
+
+def test_the_collection_page_counts_and_lists_the_failures(app: AppTest, collection: Path) -> None:
+    app.run()
+    app.switch_page("app/pages/collection.py").run()
+    assert not app.exception
+    assert {metric.label: metric.value for metric in app.metric if metric.label != "On disk"} == {
+        "Pictures": str(COUNT),
+        "Captions": str(COUNT),
+        "Not readable": "2",
+    }
+    table = app.dataframe[0].value
+    assert dict(zip(table["file"], table["reason"], strict=True)) == {
+        "broken.jpg": "not an image",
+        "empty.png": "empty file",
+    }
+    assert f'clipdex index "{collection}"' in shown(app)

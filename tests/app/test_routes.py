@@ -1,0 +1,159 @@
+"""Which pictures does the server hand out, and to whom?  Asked over HTTP, as a browser would, and as an attacker would."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import socket
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import clipdex
+from app.commands.ui import server_command
+from app.routes import address, item_of
+from tests.app.conftest import Server, paint, serve
+from tests.shared import ROOT
+
+pytestmark = pytest.mark.serial
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over pictures of kinds that browsers cannot show, and a secret beside the collection."""
+    root = tmp_path_factory.mktemp("odd")
+    (root / "secret.png").write_bytes(b"secret")
+    folder = root / "pictures"
+    paint(folder / "plain.png", "red", 1)
+    paint(folder / "gone.png", "green", 1)
+    paint(folder / "replaced.png", "blue", 1)
+    Image.new("RGB", (300, 200), (10, 200, 30)).save(folder / "scan.tiff")
+    Image.new("CMYK", (30, 20), (0, 200, 200, 0)).save(folder / "print.jpg")
+    Image.fromarray(np.full((20, 30), 40_000, np.uint16)).save(folder / "deep.png")
+    shutil.copy(folder / "plain.png", os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
+    clipdex.index(folder, model="toy")
+    (folder / "gone.png").unlink()
+    (folder / "replaced.png").unlink()
+    (folder / "replaced.png").symlink_to(root / "secret.png")
+    yield from serve(folder)
+
+
+def key(server: Server) -> str:
+    """The name under which the server knows its collection."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIPDEX_COLLECTION", str(server.folder))
+        from app import state
+
+        return state.key()
+
+
+def url(server: Server, kind: str, item: str) -> str:
+    return address(kind, key(server), item)
+
+
+def test_an_id_survives_its_way_through_a_url() -> None:
+    for item in ("a.png", "Ordner/ä b%20?#&.jpg", "..\\x", os.fsdecode(b"caf\xe9"), "日本/🙂.png"):
+        token = address("thumb", "k", item).rsplit("/", 1)[-1]
+        assert token.replace("-", "").replace("_", "").isalnum()
+        assert item_of(token) == item
+    assert item_of("not base64!") is None
+
+
+def test_a_thumbnail_comes_as_webp_and_is_kept_by_the_browser(server: Server) -> None:
+    status, headers, body = server.get(url(server, "thumb", "red/red-03.png"))
+    assert status == 200
+    assert headers["content-type"] == "image/webp"
+    assert Image.open(io.BytesIO(body)).size == (144, 90)
+    assert "max-age=3600" in headers["cache-control"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    again, _, nothing = server.get(url(server, "thumb", "red/red-03.png"), **{"If-None-Match": headers["etag"]})
+    assert (again, nothing) == (304, b"")
+
+
+def test_the_full_picture_is_the_file_itself(server: Server) -> None:
+    status, headers, body = server.get(url(server, "image", "red/red-03.png"))
+    assert (status, headers["content-type"]) == (200, "image/png")
+    assert body == (server.folder / "red" / "red-03.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["scan.tiff", "print.jpg", "deep.png"])
+def test_what_browsers_cannot_show_is_converted(odd: Server, name: str) -> None:
+    status, headers, body = odd.get(url(odd, "image", name))
+    assert (status, headers["content-type"]) == (200, "image/webp")
+    with Image.open(odd.folder / name) as original:
+        assert Image.open(io.BytesIO(body)).size == original.size
+
+
+def test_a_name_that_is_no_utf8_is_served(odd: Server) -> None:
+    names = [hit.id for hit in clipdex.open(odd.folder).search("red") if hit.id.startswith("caf")]
+    assert len(names) == 1
+    assert odd.get(url(odd, "image", names[0]))[0] == 200
+
+
+@pytest.mark.parametrize("name", ["gone.png", "replaced.png"])
+def test_a_file_that_is_gone_or_no_picture_any_more_is_not_found(odd: Server, name: str) -> None:
+    assert odd.get(url(odd, "thumb", name))[0] == 200
+    status, _, body = odd.get(url(odd, "image", name))
+    assert (status, body) == (404, b"no such picture")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "../secret.png",
+        "../pictures/plain.png",
+        "/etc/passwd",
+        "./plain.png",
+        "plain.png/../../secret.png",
+        "captions.csv",
+        ".clipdex/collection.json",
+        "plain.png\x00",
+    ],
+)
+@pytest.mark.parametrize("kind", ["thumb", "image"])
+def test_nothing_outside_the_table_is_served(odd: Server, kind: str, item: str) -> None:
+    status, _, body = odd.get(url(odd, kind, item))
+    assert (status, body) == (404, b"no such picture")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/image/{key}/../../secret.png",
+        "/image/{key}/..%2f..%2fsecret.png",
+        "/image/{key}/%2e%2e%2fsecret.png",
+        "/image/{key}/..%5csecret.png",
+        "/image/{key}//etc/passwd",
+        "/image/{key}/%2fetc%2fpasswd",
+        "/image/000000000000/" + base64.urlsafe_b64encode(b"plain.png").decode().rstrip("="),
+    ],
+)
+def test_paths_in_the_url_lead_nowhere(odd: Server, path: str) -> None:
+    status, headers, body = odd.get(path.replace("{key}", key(odd)))
+    assert status >= 400 or headers["content-type"].startswith("text/html")
+    assert b"root:" not in body
+    assert body != b"secret"
+
+
+def test_only_the_loopback_address_answers(server: Server) -> None:
+    port = int(server.url.rsplit(":", 1)[1])
+    # A server that listens on every address answers on 127.0.0.2, too.
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", port), timeout=5):
+        pass
+
+
+def test_the_by_hand_configuration_is_as_safe_as_the_command() -> None:
+    flags = server_command(8501)
+    given = dict(zip(flags[5::2], flags[6::2], strict=True))
+    by_hand = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
+    for section, name in (("server", "address"), ("browser", "gatherUsageStats"), ("client", "showErrorDetails")):
+        assert given[f"--{section}.{name}"] == str(by_hand[section][name]).replace("False", "false")
+    assert by_hand["server"]["address"] == "127.0.0.1"
+    assert by_hand["browser"]["gatherUsageStats"] is False
