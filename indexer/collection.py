@@ -136,11 +136,12 @@ class Collection:
     def save(self, info: Info) -> None:
         """Replace `collection.json` in one step."""
         new = self.path / (INFO + ".new")
-        with new.open("w") as file:
-            file.write(json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path / INFO)
+        with tables.storage_errors(self.path, "writing"):
+            with new.open("w") as file:
+                file.write(json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self.path / INFO)
         self.info = info
 
     def writing(self) -> AbstractContextManager[None]:

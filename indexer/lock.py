@@ -19,8 +19,16 @@ LOCK = "lock"
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Hold the one right to write to the collection at `path`. Raises `CollectionError` if another process has it."""
-    file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Hold the one right to write to the collection at `path`.
+
+    Raises `CollectionError` if another process has it, or if nobody may write there.
+    """
+    try:
+        file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise CollectionError(
+            f"the collection {path} cannot be written: {error.strerror}; keep one in another place with --to DIR"
+        ) from None
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,6 +37,8 @@ def writing(path: Path) -> Iterator[None]:
             raise CollectionError(
                 f"another run is indexing this folder (process {owner}); wait until it is done"
             ) from None
+        except OSError as error:
+            raise CollectionError(f"{path / LOCK} cannot be locked: {error.strerror}; use --to DIR") from None
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         yield

@@ -149,8 +149,11 @@ class _Walk:
                 elif entry.is_dir():
                     self.links.append(name + "/")
                 else:
+                    if entry.is_symlink() and not (self.root / name).exists():
+                        self.unreadable.append(escape(name) + "/")  # perhaps a folder on a disk that is not connected
                     self.file(name, entry)
             except OSError as error:
+                self.unreadable.append(escape(name) + "/")
                 self.problems.append(
                     Problem(escape(name), _reason(error), f"{escape(name)}: {error.strerror or error}")
                 )

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,19 +158,21 @@ def test_two_runs_at_once_are_refused_and_a_dead_one_blocks_nobody(tmp_path: Pat
 
 
 INDEX = """
-import sys
+import json, sys
 from pathlib import Path
 import clipdex
-try:
-    report = clipdex.index(sys.argv[1], model="toy", to=sys.argv[2] if len(sys.argv) > 2 else None)
-    print(report.added, report.unchanged, report.removed, report.kept, report.failed)
-except clipdex.ClipdexError as error:
-    print(f"{type(error).__name__}: {error}")
+for line in sys.stdin:
+    folder, to = json.loads(line)
+    try:
+        report = clipdex.index(folder, model="toy", to=to)
+        print(report.added, report.unchanged, report.removed, report.kept, report.failed, flush=True)
+    except clipdex.ClipdexError as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
 """
 
 
-@pytest.fixture
-def as_others() -> Callable[..., str]:
+@pytest.fixture(scope="module")
+def as_others() -> Iterator[Callable[..., str]]:
     """Index in a process that permissions bind: root gives up its right to pass over them."""
     prefix: list[str] = []
     if os.geteuid() == 0:
@@ -178,14 +180,18 @@ def as_others() -> Callable[..., str]:
         if setpriv is None:
             pytest.skip("root needs setpriv to be refused anything")
         prefix = [setpriv, "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    command = [*prefix, sys.executable, "-c", INDEX]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
-    def run(*arguments: Path) -> str:
-        command = [*prefix, sys.executable, "-c", INDEX, *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        def run(folder: Path, to: Path | None = None) -> str:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(json.dumps([str(folder), None if to is None else str(to)]) + "\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
 
-    return run
+        yield run
+        assert process.stdin is not None
+        process.stdin.close()
 
 
 def test_a_read_only_folder_points_to_another_place(tmp_path: Path, as_others: Callable[..., str]) -> None:
@@ -196,6 +202,26 @@ def test_a_read_only_folder_points_to_another_place(tmp_path: Path, as_others: C
     assert said.endswith("Permission denied; choose another place with --to DIR")
     assert as_others(folder, tmp_path / "kept") == "3 0 0 0 {}"
     folder.chmod(0o755)
+
+
+def test_a_collection_that_became_read_only_is_searched_and_not_written(
+    tmp_path: Path, as_others: Callable[..., str]
+) -> None:
+    folder = paint_three(tmp_path / "photos")
+    index(folder)
+    kept = folder / ".clipdex"
+    everything = [kept, *kept.rglob("*")]
+    for place in everything:
+        place.chmod(0o555 if place.is_dir() else 0o444)
+    assert as_others(folder) == (
+        f"CollectionError: the collection {kept} cannot be written: Permission denied; "
+        "keep one in another place with --to DIR"
+    )
+    (kept / "lock").chmod(0o644)
+    assert as_others(folder).startswith(f"CollectionError: writing the collection {kept} failed: ")
+    assert clipdex.open(folder).search("red")[0].id == "red.jpg"
+    for place in everything:
+        place.chmod(0o755)
 
 
 def test_files_and_folders_without_permission_are_failures_and_lose_nothing(

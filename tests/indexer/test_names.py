@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.sources.names import escape, unescape
@@ -33,6 +33,7 @@ def test_the_odd_bytes_of_a_name_are_written_out(raw: bytes, written: str) -> No
     assert os.fsencode(unescape(written)) == raw
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40).filter(lambda raw: b"\0" not in raw))
 def test_any_name_becomes_printable_utf_8_and_comes_back(raw: bytes) -> None:
     text = escape(os.fsdecode(raw))
@@ -41,6 +42,7 @@ def test_any_name_becomes_printable_utf_8_and_comes_back(raw: bytes) -> None:
     assert len(text.splitlines()) <= 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=6).filter(lambda raw: b"\0" not in raw), min_size=2, max_size=2))
 def test_two_names_never_become_one_id(raws: list[bytes]) -> None:
     first, second = (escape(os.fsdecode(raw)) for raw in raws)

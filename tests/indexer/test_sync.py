@@ -211,6 +211,22 @@ def test_a_suddenly_empty_folder_removes_nothing(tmp_path: Path) -> None:
     assert counts(index(folder, to=tmp_path / "kept")) == {"unchanged": 3}
 
 
+def test_a_linked_folder_that_is_gone_keeps_its_pictures(tmp_path: Path) -> None:
+    folder = paint_three(tmp_path / "photos")
+    paint(tmp_path / "disk" / "a.jpg", seed=1)
+    (folder / "linked").symlink_to(tmp_path / "disk")
+    index(folder)
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    report = index(folder)
+    assert (report.unchanged, report.removed, report.kept) == (3, 0, 1)
+    assert "1 kept from folders that cannot be read now" in report.summary()
+    assert ids(folder) == ["blue.png", "green.jpg", "linked/a.jpg", "red.jpg"]
+    (tmp_path / "unplugged").rename(tmp_path / "disk")
+    assert counts(index(folder)) == {"unchanged": 4}
+    (folder / "linked").unlink()
+    assert counts(index(folder)) == {"unchanged": 3, "removed": 1}
+
+
 def test_a_collection_elsewhere_knows_its_folder_and_keeps_it(tmp_path: Path) -> None:
     folder = paint_three(tmp_path / "a")
     kept = tmp_path / "deep" / "kept"
