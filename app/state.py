@@ -91,9 +91,10 @@ def _stamp(where: Path) -> str:
     return f"{collection.path} {collection.info.updated} {collection.info.model.fingerprint}"
 
 
-def key() -> str:
-    """A short name of the open collection for URLs: a browser's cache must not mix two collections."""
-    return hashlib.sha256(str(folder()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+def key(where: Path | None = None) -> str:
+    """A short name of a collection (the open one) for URLs: a browser's cache must not mix two collections."""
+    named = str(where or folder()).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(named).hexdigest()[:12]
 
 
 @contextmanager

@@ -16,12 +16,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 import clipdex
+from app import state
 from app.commands.ui import server_command
+from app.routes import address
 from tests.shared import ROOT
 
 COLOURS = {"red": (214, 24, 24), "green": (20, 150, 40), "blue": (24, 48, 214), "yellow": (240, 220, 20)}
 EACH = 20
-EVIL = '<img src=x onerror="document.title=\'pwned\'"> **bold** [link](http://evil.example)'
+EVIL = "<img src=x onerror=\"document.title='pwned'\"> **bold** [link](http://evil.example)"
 
 
 def paint(path: Path, colour: str, number: int) -> None:
@@ -64,11 +66,15 @@ class Server:
     url: str
     folder: Path
 
+    def address(self, kind: str, item: str) -> str:
+        """The path under which a picture of an item is served."""
+        return address(kind, state.key(self.folder.resolve()), item)
+
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body."""
         request = urllib.request.Request(self.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -90,7 +96,11 @@ def serve(folder: Path) -> Iterator[Server]:
     ) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-            yield Server(f"http://127.0.0.1:{port}", folder)
+            running = Server(f"http://127.0.0.1:{port}", folder)
+            running.get(
+                running.address("thumb", "no such item")
+            )  # the library is loaded now, not while a test waits for its page
+            yield running
         finally:
             process.terminate()
 

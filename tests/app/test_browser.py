@@ -22,7 +22,7 @@ from tests.shared import ROOT
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PATIENCE = 30_000  # milliseconds; the machines that run tests are often busy
+PATIENCE = 60_000  # milliseconds; the machines that run tests are often busy
 
 pytestmark = [
     pytest.mark.browser,

@@ -33,7 +33,8 @@ def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 def tiles(app: AppTest) -> list[str]:
     """The ids of the tiles, best first."""
-    return [button.key.removeprefix("open-") for button in app.button if (button.key or "").startswith("open-")]
+    keys = [button.key or "" for button in app.button]
+    return [key.removeprefix("open-") for key in keys if key.startswith("open-")]
 
 
 def shown(app: AppTest) -> str:
@@ -173,7 +174,9 @@ def test_an_upload_that_is_no_picture_is_said_in_place(app: AppTest) -> None:
 
 
 @pytest.mark.parametrize("page", [page["page"].name for page in PAGES])
-def test_every_page_says_that_there_is_no_collection(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_says_that_there_is_no_collection(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(tmp_path, monkeypatch).run()
     app.switch_page(f"app/pages/{page}").run()
     assert not app.exception
@@ -210,7 +213,7 @@ def test_the_describe_page_ranks_captions_and_labels(app: AppTest, collection: P
     assert all("blue" in line for line in ranked)
     app.text_input(key="labels").set_value("red, blue, green").run()
     bars = [bar.proto.text.replace("\\", "") for bar in app.get("progress")]
-    assert [bar.partition(" · ")[0] for bar in bars][0] == "blue"
+    assert bars[0].startswith("blue · ")
     assert len(bars) == 3
     app.text_input(key="labels").set_value("red").run()
     assert "Two labels or more" in shown(app)
