@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ CONFIG, WEIGHTS, TOKENIZER, CARD, ORIGIN = (
     "card.md",
     "origin.json",
 )
+Dtype = Literal["float16", "float32", "exact"]
 MAX_CONFIG_BYTES = 1024 * 1024
 MAX_SIDE, MAX_CONTEXT = 4096, 65_536  # towers exist whose weights bear witness of neither
 LISTED = 8  # names in a message; the rest are counted
@@ -50,12 +51,13 @@ def save_model(
     *,
     card: str,
     origin: dict[str, Any],
-    dtype: Literal["float16", "float32"] = "float16",
+    dtype: Dtype = "float16",
 ) -> None:
     """Write a model directory, whole or not at all; one that is there already is replaced, other files stay.
 
     With float16 matrices are rounded and vectors (gains, biases, statistics) stay float32: they are few, and
-    rounding them costs more accuracy than all matrices together. Raises `ModelError` when the parts do not fit each
+    rounding them costs more accuracy than all matrices together. With exact each tensor is float16 if no number of it
+    changes, else float32: what came as float16 stays as small, and nothing is lost. Raises `ModelError` when the parts do not fit each
     other or a weight is not finite or too large for float16.
     """
     path = Path(path)
@@ -151,12 +153,22 @@ def fingerprint(path: str | Path, clip: CLIP | None = None) -> str:
     """
     path = Path(path)
     config = read_config(path)
+    vocabulary = (path / TOKENIZER).read_bytes() if config.tokenizer is not None else None
+    return _digest(config, vocabulary, _weights(clip or load_clip(path)))
+
+
+def weights_fingerprint(config: ModelConfig, tokenizer: Tokenizer | None, weights: Mapping[str, Tensor]) -> str:
+    """The fingerprint that a model directory of these parts will have."""
+    return _digest(config, tokenizer.to_json().encode() if tokenizer else None, weights)
+
+
+def _digest(config: ModelConfig, vocabulary: bytes | None, weights: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     rules = config.model_dump(mode="json", include={"clip", "preprocess", "tokenizer"})
     digest.update(json.dumps(rules, sort_keys=True, separators=(",", ":")).encode() + b"\0")
-    if config.tokenizer is not None:
-        digest.update(hashlib.sha256((path / TOKENIZER).read_bytes()).digest())
-    for name, tensor in sorted(_weights(clip or load_clip(path)).items()):
+    if vocabulary is not None:
+        digest.update(hashlib.sha256(vocabulary).digest())
+    for name, tensor in sorted(weights.items()):
         digest.update(f"{name}:{tuple(tensor.shape)}".encode() + b"\0")
         digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
     return digest.hexdigest()
@@ -176,9 +188,10 @@ def _shapes(config: CLIPConfig, path: Path) -> CLIP:
         raise ModelError(f"{path / CONFIG} describes an impossible model ({error})") from None
 
 
-def _stored(tensor: Tensor, dtype: Literal["float16", "float32"]) -> Tensor:
-    half = dtype == "float16" and tensor.dim() >= 2
-    return tensor.detach().to("cpu", torch.float16 if half else torch.float32).contiguous()
+def _stored(tensor: Tensor, dtype: Dtype) -> Tensor:
+    tensor = tensor.detach().to("cpu", torch.float32)
+    half = tensor.to(torch.float16) if dtype == "exact" or (dtype == "float16" and tensor.dim() >= 2) else tensor
+    return (tensor if dtype == "exact" and not torch.equal(half.float(), tensor) else half).contiguous()
 
 
 def _write(path: Path, data: bytes) -> None:

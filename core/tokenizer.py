@@ -100,11 +100,16 @@ class Tokenizer:
         """The text as it is encoded: repaired, single spaces, lower case."""
         return self._clean(text)
 
-    def save(self, path: str | Path) -> None:
-        """Write `tokenizer.json` (the format of the tokenizers library); the same vocabulary gives the same bytes."""
+    def to_json(self) -> str:
+        """The text of `tokenizer.json` (the format of the tokenizers library); the same vocabulary gives the same."""
         library = tokenizers.Tokenizer.from_str(self._library.to_str())
         library.add_special_tokens(list(self._specials))
-        Path(path).write_text(library.to_str(pretty=True) + "\n", encoding="utf-8")
+        text: str = library.to_str(pretty=True)
+        return text + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write `tokenizer.json`."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def from_file(cls, path: str | Path, config: TokenizerConfig) -> Tokenizer:
