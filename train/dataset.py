@@ -40,10 +40,10 @@ class Part:
     first_text: np.ndarray  # (labels,) int64
     text_count: np.ndarray  # (labels,) int64
 
-    def rows(self, seed: int, step: int) -> np.ndarray:
-        """Which pictures take part in `step`, (share,): each epoch visits every picture once, in its own order."""
-        n, share = len(self.pixels), self.source.share
-        positions = np.arange(step * share, (step + 1) * share)
+    def rows(self, seed: int, start: int, count: int) -> np.ndarray:
+        """The `count` pictures after `start` visits: each epoch visits every picture once, in an order of its own."""
+        n = len(self.pixels)
+        positions = np.arange(start, start + count)
         return np.concatenate(
             [_order(n, seed, int(epoch))[positions[positions // n == epoch] % n] for epoch in np.unique(positions // n)]
         )

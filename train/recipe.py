@@ -84,26 +84,29 @@ class SceneSource(Source):
 AnySource = Annotated[ClassSource | CaptionSource | SceneSource, Field(discriminator="kind")]
 
 
-class SizeBefore(Frozen):
-    """Steps before `step` see pictures of `size` pixels (Howard 2018, progressive resizing)."""
+class Phase(Frozen):
+    """Steps before `before` (and after the phase above) see something else than the rest of the run.
 
-    step: PositiveInt
-    size: PositiveInt
+    `size`: pictures of another side than the model's own (Howard 2018, progressive resizing). `shares`: how many
+    pictures of each source, in the order of the sources, make up a batch.
+    """
+
+    before: PositiveInt
+    size: PositiveInt | None = None
+    shares: tuple[PositiveInt, ...] | None = None
 
 
 class Schedule(Frozen):
     """How long and how fast. Defaults are the paper's (table 18) where a small run can use them.
 
     `shape`: after the warm-up the rate falls as half a `cosine`, or stays until `decay_from` (a share of `steps`) and
-    then falls in a straight line, a `trapezoid` (Hägele et al. 2024), whose length can be decided late. `sizes`:
-    pictures of another size than the model's own during a part of the run, which costs less.
+    then falls in a straight line, a `trapezoid` (Hägele et al. 2024), whose length can be decided late.
     """
 
     steps: PositiveInt
     warmup_steps: NonNegativeInt = 500
     shape: Literal["cosine", "trapezoid"] = "cosine"
     decay_from: float = Field(default=0.6, ge=0, lt=1)
-    sizes: tuple[SizeBefore, ...] = ()
     learning_rate: PositiveFloat = 5e-4
     weight_decay: NonNegativeFloat = 0.2
     beta1: float = Field(default=0.9, ge=0, lt=1)
@@ -145,16 +148,31 @@ class Recipe(Frozen):
     preprocess: PreprocessConfig
     data: tuple[AnySource, ...] = Field(min_length=1)
     schedule: Schedule
+    phases: tuple[Phase, ...] = ()
     augment: Augment = Augment()
     evaluate: tuple[Evaluation, ...] = ()
 
-    @property
-    def batch_size(self) -> int:
-        return sum(source.share for source in self.data)
-
     def image_size(self, step: int) -> int:
         """Side of the pictures that `step` trains on."""
-        return next((item.size for item in self.schedule.sizes if step < item.step), self.preprocess.image_size)
+        sizes = (phase.size for phase in self.phases if step < phase.before)
+        return next(sizes, None) or self.preprocess.image_size
+
+    def shares(self, step: int) -> tuple[int, ...]:
+        """How many pictures of each source make up the batch of `step`."""
+        shares = (phase.shares for phase in self.phases if step < phase.before)
+        return next(shares, None) or tuple(source.share for source in self.data)
+
+    def visited(self, step: int) -> tuple[int, ...]:
+        """How many pictures of each source all steps before `step` have seen."""
+        totals, begin = [0] * len(self.data), 0
+        for end in [*(phase.before for phase in self.phases), step]:
+            end = min(end, step)
+            if end > begin:
+                totals = [
+                    total + share * (end - begin) for total, share in zip(totals, self.shares(begin), strict=True)
+                ]
+                begin = end
+        return tuple(totals)
 
     @model_validator(mode="after")
     def _agrees(self) -> Recipe:
@@ -163,8 +181,13 @@ class Recipe(Frozen):
                 f"preprocess.image_size {self.preprocess.image_size} is not model.vision.image_size "
                 f"{self.model.vision.image_size}"
             )
-        if self.schedule.sizes and not isinstance(self.model.vision, SmallResNetConfig):
-            raise ValueError(f"schedule.sizes needs a tower for any size: small_resnet, not {self.model.vision.kind}")
+        if any(phase.size for phase in self.phases) and not isinstance(self.model.vision, SmallResNetConfig):
+            raise ValueError(f"phases.size needs a tower for any size: small_resnet, not {self.model.vision.kind}")
+        if any(phase.shares and len(phase.shares) != len(self.data) for phase in self.phases):
+            raise ValueError(f"phases.shares needs {len(self.data)} numbers, one for each source")
+        ends = [phase.before for phase in self.phases]
+        if ends != sorted(set(ends)):
+            raise ValueError(f"phases.before must ascend, not {ends}")
         if self.schedule.warmup_steps >= self.schedule.steps:
             raise ValueError(f"warmup_steps {self.schedule.warmup_steps} leaves nothing of {self.schedule.steps} steps")
         return self

@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,13 +71,13 @@ class Run:
     def log(self) -> Path:
         return self.out / "log.jsonl"
 
-    @contextmanager
-    def arithmetic(self) -> Iterator[None]:
-        """How towers compute inside: in `dtype`, and on the CPU with plain attention, whose backward pass takes half
-        the time of the fused one on short texts."""
-        autocast = torch.autocast(self.device.type, dtype=self.dtype) if self.dtype is not None else nullcontext()
-        with autocast, sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext():
-            yield
+    def autocast(self) -> AbstractContextManager[object]:
+        """Inside, matrix products are computed in `dtype`."""
+        return torch.autocast(self.device.type, dtype=self.dtype) if self.dtype is not None else nullcontext()
+
+    def attention(self) -> AbstractContextManager[object]:
+        """Inside, the CPU attends plainly: the fused kernel takes twice the time backward on short texts."""
+        return sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def run(
                     "learning_rate": rate,
                     "gradient_norm": round(norm.item(), 4),
                     "logit_scale": round(it.model.logit_scale.exp().item(), 3),
-                    "images_per_second": round(recipe.batch_size / (time.perf_counter() - started), 1),
+                    "images_per_second": round(sum(recipe.shares(step)) / (time.perf_counter() - started), 1),
                 }
             measured = measure(it, step + 1, last)
             if measured:
@@ -190,8 +190,9 @@ def batches(it: Run, first_step: int) -> Iterator[tuple[int, Batch]]:
 def gather(it: Run, step: int) -> Batch:
     """The batch of one step, a function of the seed and the step alone."""
     columns: tuple[list[Tensor], ...] = ([], [], [], [])
+    visited, shares = it.recipe.visited(step), it.recipe.shares(step)
     for number, part in enumerate(it.corpus.parts):
-        rows = part.rows(it.recipe.seed, step)
+        rows = part.rows(it.recipe.seed, visited[number], shares[number])
         texts, text_labels = part.texts(rows, np.random.default_rng([it.recipe.seed, number, step]))
         ids = it.ids[texts, : it.lengths[texts].max()].astype(np.int64)
         for column, array in zip(columns, (part.pixels[rows], part.labels[rows], ids, text_labels), strict=True):
@@ -218,30 +219,32 @@ def augment(it: Run, batch: Batch, step: int) -> Tensor:
 def backward(it: Run, batch: Batch, step: int) -> Tensor:
     """Leave the gradients of one batch in the parameters; returns the loss, a scalar."""
     pixels = augment(it, batch, step)
-    if it.recipe.schedule.micro_batch is not None:
-        return backward_in_micro_batches(it, batch, pixels, it.recipe.schedule.micro_batch)
-    loss = loss_of_parts(it, batch, encode_images(it, pixels), [encode_texts(it, ids) for ids in batch.ids])
-    loss.backward()
-    return loss.detach()
+    with it.attention():
+        if it.recipe.schedule.micro_batch is not None:
+            return backward_in_micro_batches(it, batch, pixels, it.recipe.schedule.micro_batch)
+        loss = loss_of_parts(it, batch, encode_images(it, pixels), [encode_texts(it, ids) for ids in batch.ids])
+        loss.backward()
+        return loss.detach()
 
 
 def encode_images(it: Run, pixels: Tensor) -> Tensor:
     """(n, 3, s, s) -> (n, d) unit features in float32."""
-    with it.arithmetic():
+    with it.autocast():
         return F.normalize(it.model.encode_image(pixels).float(), dim=-1)
 
 
 def encode_texts(it: Run, ids: Tensor) -> Tensor:
     """(m, t) -> (m, d) unit features in float32."""
-    with it.arithmetic():
+    with it.autocast():
         return F.normalize(it.model.encode_text(ids.to(it.device, non_blocking=True)).float(), dim=-1)
 
 
 def loss_of_parts(it: Run, batch: Batch, images: Tensor, texts: list[Tensor]) -> Tensor:
     """Each source's contrastive loss among its own pictures and captions, averaged by share and weight."""
     scale = it.model.logit_scale.exp()
-    of_parts = images.split([part.source.share for part in it.corpus.parts])
-    weights = [part.source.share * part.source.weight for part in it.corpus.parts]
+    shares = [len(labels) for labels in batch.image_labels]
+    of_parts = images.split(shares)
+    weights = [share * part.source.weight for share, part in zip(shares, it.corpus.parts, strict=True)]
     losses = [
         weight * contrastive_loss(image, text, scale, image_labels.to(it.device), text_labels.to(it.device))
         for weight, image, text, image_labels, text_labels in zip(

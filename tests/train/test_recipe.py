@@ -18,7 +18,6 @@ SMALL = (ROOT / "tests/train/small.toml").read_text("utf-8")
 def test_every_committed_recipe_is_whole(path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.name == path.stem
-    assert recipe.batch_size == sum(source.share for source in recipe.data)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +47,20 @@ def test_a_mistake_is_named(change: tuple[str, str], complaint: str, tmp_path: P
 def test_a_recipe_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such recipe"):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_phases_change_sizes_and_shares_and_no_picture_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "phases.toml"
+    phases = "[[phases]]\nbefore = 2\nsize = 16\nshares = [1, 2, 3]\n[[phases]]\nbefore = 4\nsize = 24\n"
+    resnet = SMALL.replace('kind = "resnet"', 'kind = "small_resnet"').replace("width = 4\nheads = 2", "width = 4", 1)
+    path.write_text(resnet.replace("[augment]", phases + "[augment]"), "utf-8")
+    recipe = read_recipe(path)
+    assert [recipe.image_size(step) for step in range(6)] == [16, 16, 24, 24, 32, 32]
+    assert [recipe.shares(step) for step in (0, 1, 2, 5)] == [(1, 2, 3), (1, 2, 3), (6, 5, 5), (6, 5, 5)]
+    totals = (0, 0, 0)
+    for step in range(6):
+        assert recipe.visited(step) == totals
+        totals = tuple(total + share for total, share in zip(totals, recipe.shares(step), strict=True))
+    path.write_text(resnet.replace("[augment]", "[[phases]]\nbefore = 2\nshares = [1]\n[augment]"), "utf-8")
+    with pytest.raises(ConfigError, match=r"phases\.shares needs 3 numbers"):
+        read_recipe(path)
