@@ -67,7 +67,9 @@ def load_archive(path: Path) -> Any:
         stored_entries(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=kind == "zip")
-    except Exception as error:  # bytes of unknown origin can raise anything, unpickling errors of several kinds included
+    except (
+        Exception
+    ) as error:  # bytes of unknown origin can raise anything, unpickling errors of several kinds included
         raise ModelError(f"{path} {_reason(str(error))}") from None
 
 

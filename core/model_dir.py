@@ -57,8 +57,8 @@ def save_model(
 
     With float16 matrices are rounded and vectors (gains, biases, statistics) stay float32: they are few, and
     rounding them costs more accuracy than all matrices together. With exact each tensor is float16 if no number of it
-    changes, else float32: what came as float16 stays as small, and nothing is lost. Raises `ModelError` when the parts do not fit each
-    other or a weight is not finite or too large for float16.
+    changes, else float32: what came as float16 stays as small, and nothing is lost. Raises `ModelError` when the
+    parts do not fit each other or a weight is not finite or too large for float16.
     """
     path = Path(path)
     if clip.config != config.clip:

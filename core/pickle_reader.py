@@ -13,7 +13,7 @@ from typing import Any
 
 from core.errors import ModelError
 
-Find = Callable[[str], Callable[..., Any]]
+Find = Callable[[str], Any]
 MAX_STEPS = 10_000_000
 
 CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
@@ -30,9 +30,9 @@ class _Mark:
 def read_pickle(data: bytes, find: Find, persistent: Callable[[Any], Any]) -> Any:
     """The value that the pickle describes.
 
-    `find("module name")` gives the function that a REDUCE or NEWOBJ of that name calls, `persistent` what stands for a
-    reference to data outside the pickle. Raises `ModelError` for a damaged pickle or an opcode that no tensor file has;
-    what `find` raises passes through.
+    `find("module name")` gives what stands for that name: a function if the pickle calls it. `persistent` gives what
+    stands for a reference to data outside the pickle. Raises `ModelError` for a damaged pickle or an opcode that no
+    tensor file has; what `find` raises passes through.
     """
     machine = _Machine(find, persistent)
     try:

@@ -9,7 +9,7 @@ views of the file, mapped copy-on-write.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class _Reader:
     def __init__(self, mapped: mmap.mmap, entries: Mapping[str, Entry]) -> None:
         self.mapped, self.entries = mapped, entries
 
-    def find(self, name: str) -> Callable[..., Any]:
+    def find(self, name: str) -> Any:
         if name in STORAGES:
             return _StorageKind(STORAGES[name])
         if name == "torch._utils _rebuild_tensor_v2":
@@ -80,11 +80,11 @@ class _Reader:
         if name == "torch._utils _rebuild_parameter":
             return lambda tensor, *_: tensor
         if name == "collections OrderedDict":
-            return lambda: {}
+            return dict
         if name.startswith("torch.jit._pickle build_"):
             return lambda items, *_: items
         if name.startswith("__torch__"):
-            return lambda: {}
+            return dict
         module, _, function = name.partition(" ")
         raise ModelError(
             f"it holds {module}.{function}, which is neither a tensor nor a plain value; it is refused, nothing was run"

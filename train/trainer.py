@@ -156,6 +156,9 @@ def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
         preprocess=recipe.preprocess,
         tokenizer=rules,
     )
+    # What the checkpoints are of; with these two files any of them is a model (core/convert/clipdex.py).
+    tokenizer.save(out / "tokenizer.json")
+    (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
     model = initialise(CLIP(config.clip), recipe.seed).to(device)
     if not isinstance(config.clip.vision, ViTConfig):
         model.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
