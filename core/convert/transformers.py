@@ -60,8 +60,8 @@ def read_transformers(source: Source) -> Converted:
     options = read_json(where)
     if options.get("model_type") != "clip":
         raise ModelError(
-            f"{where}: the architecture {options.get('model_type')!r:.40} is unknown here, only 'clip' is; dual encoders "
-            "of other kinds load through the package transformers (model names transformers:OWNER/REPO)"
+            f"{where}: the architecture {options.get('model_type')!r:.40} is unknown here, only 'clip' is; dual "
+            "encoders of other kinds load through the package transformers (model names transformers:OWNER/REPO)"
         )
     clip, eos = clip_config(options, str(where))
     image_size, text = clip["vision"]["image_size"], clip["text"]

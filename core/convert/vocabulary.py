@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from core import hub
 from core.config import TokenizerConfig, parse
 from core.convert.converted import Source
 from core.convert.fields import peek, read_json
@@ -19,7 +20,8 @@ MERGES = "bpe_simple_vocab_16e6.txt.gz"
 OPENAI_SPECIALS = (SOT, EOT)
 OPENCLIP_SPECIALS = ("<start_of_text>", "<end_of_text>")
 WAYS = (
-    "name a tokenizer.json or the published merges file (--tokenizer PATH), install the package open_clip_torch, "
+    "name a tokenizer.json or the published merges file (--tokenizer PATH), download the latter "
+    f"(--tokenizer {hub.VOCABULARY}), install the package open_clip_torch, "
     "or use the model on token ids and images only (--tokenizer none)"
 )
 
@@ -29,7 +31,7 @@ def find() -> Path:
 
     Raises `ModelError` that names the ways to get it.
     """
-    for place in (_of_open_clip,):
+    for place in (_of_open_clip, _of_hub):
         if (path := place()) is not None:
             return path
     raise ModelError(f"the CLIP vocabulary is not on this machine; {WAYS}")
@@ -100,6 +102,14 @@ def _of_open_clip() -> Path | None:
     spec = importlib.util.find_spec("open_clip")
     places = spec.submodule_search_locations if spec else None
     return next((file for place in places or () if (file := Path(place) / MERGES).is_file()), None)
+
+
+def _of_hub() -> Path | None:
+    """In the hub's cache, if it was downloaded once; nobody is asked."""
+    try:
+        return hub.vocabulary(download=False)
+    except ModelError:
+        return None
 
 
 def _is_json(path: Path) -> bool:

@@ -41,7 +41,8 @@ def tensor(
     kind: str = "FloatStorage",
 ) -> bytes:
     """A tensor over the entry data/`key`; contiguous and filling it unless told otherwise."""
-    steps, size = [], 1
+    steps: list[int] = []
+    size = 1
     for n in reversed(shape):
         steps.insert(0, size)
         size *= n
