@@ -117,58 +117,65 @@ def plain() -> bool:
 
 def asked() -> Asked | None:
     """What this view looks for; None for the start screen."""
-    like = st.query_params.get("like", "")
-    upload = picture()
+    like, upload, text = st.query_params.get("like", ""), picture(), words()
     if like:
         return Asked(like=like)
     if upload is not None:
         return Asked(picture=upload[1], picture_name=upload[0])
-    text = str(st.session_state.get("q", "")).strip()
     return Asked(text=text) if text else None
 
 
-def ask_text(text: str) -> None:
-    """Look for words (a callback: it runs before the page does)."""
-    st.session_state["q"] = text
-    on_text()
+def words() -> str:
+    """The words in the URL."""
+    return str(st.query_params.get("q", "")).strip()
+
+
+def fill_box() -> None:
+    """Put the URL's words into the text box when they are not the ones typed there: after back, forward or a link.
+
+    Streamlit's own binding of a widget to the URL leaves no steps for the back button.
+    """
+    told = st.query_params.get("q", "")
+    if "q" not in st.session_state or st.session_state.get("told") != told:
+        st.session_state["q"] = st.session_state["told"] = told
 
 
 def on_text() -> None:
     """New words replace the example that was looked for."""
-    _forget("like", "item", "n")
+    ask_text(st.session_state.get("q", ""))
+
+
+def ask_text(text: str) -> None:
+    """Look for words (a callback: it runs before the page does). No words: the start screen."""
     forget_picture()
+    _go(q=text.strip())
 
 
 def ask_like(item: str) -> None:
     """Look for pictures like one of the collection. The words stay, as the way back from it."""
-    _forget("item", "n")
     forget_picture()
-    st.query_params["like"] = item
+    _go(q=words(), like=item)
 
 
 def on_picture() -> None:
     """An uploaded picture replaces words and example."""
-    upload = st.session_state.get(picture_key())
-    if upload is None:
-        return
-    _forget("like", "item", "n")
-    st.session_state["q"] = ""
+    if st.session_state.get(picture_key()) is not None:
+        _go()
 
 
 def clear() -> None:
     """One step back: from an example to the words, if there are any, and from words to the start screen."""
-    words = st.session_state.get("q", "") if st.query_params.get("like") else ""
-    ask_text(words)
+    ask_text(words() if st.query_params.get("like") else "")
 
 
 def open_item(item: str) -> None:
     """See one item large."""
-    st.query_params["item"] = item
+    _go(**{**st.query_params.to_dict(), "item": item})
 
 
 def close_item() -> None:
     """Back to the grid."""
-    _forget("item")
+    _go(**{**st.query_params.to_dict(), "item": ""})
 
 
 def shown() -> int:
@@ -180,13 +187,15 @@ def shown() -> int:
 
 def show_more() -> None:
     """Show another page of hits below."""
-    st.query_params["n"] = str(min(shown() + PAGE_SIZE, MOST_SHOWN))
+    _go(**{**st.query_params.to_dict(), "n": str(min(shown() + PAGE_SIZE, MOST_SHOWN))})
 
 
-def _forget(*names: str) -> None:
-    for name in names:
-        if name in st.query_params:
-            del st.query_params[name]
+def _go(**view: str) -> None:
+    """Make the URL say what is seen now, all at once: one step for the back button."""
+    kept = {"plain": "1"} if plain() else {}
+    st.query_params.from_dict({**kept, **{name: value for name, value in view.items() if value}})
+    if "q" not in view:
+        st.session_state["q"] = st.session_state["told"] = ""
 
 
 # --- what a session keeps --------------------------------------------------------------------------------------------
@@ -198,7 +207,9 @@ def picture_key() -> str:
 
 
 def forget_picture() -> None:
-    """Empty the upload widget."""
+    """Empty the upload widget, if it holds something."""
+    if picture() is None:
+        return
     st.session_state["picture_number"] = st.session_state.get("picture_number", 0) + 1
 
 

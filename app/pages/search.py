@@ -31,11 +31,11 @@ def page() -> None:
 
 
 def _bar() -> None:
+    state.fill_box()
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
         st.text_input(
             "Describe a picture",
             key="q",
-            bind="query-params",
             label_visibility="collapsed",
             placeholder="Describe a picture …",
             icon=":material/search:",
@@ -85,7 +85,7 @@ def _heading(question: state.Asked, shown: int, count: int, seconds: float) -> N
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         st.subheader(as_text(title), anchor=False, width="content")
         st.markdown(f":gray[{shown:,} of {count:,} · {seconds * 1000:.0f} ms]", width="content")
-        words = str(st.session_state.get("q", "")) if question.like else ""
+        words = state.words() if question.like else ""
         label = f"Back to “{as_text(words)}”" if words else "Clear"
         st.button(label, icon=":material/close:", key="clear", type="tertiary", on_click=state.clear)
 

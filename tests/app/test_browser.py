@@ -245,6 +245,7 @@ def test_the_screenshots_are_painted(
         reduced_motion="reduce",
     )
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(gallery.url + path.format(q=question.replace(" ", "+"), first=first))
     expect(tiles(page).nth(5).locator("img.ready")).to_be_visible(timeout=PATIENCE)
     if "{first}" in path:

@@ -63,6 +63,7 @@ def test_words_find_pictures_best_first(app: AppTest) -> None:
     assert not app.exception
     assert [item.split("/")[0] for item in tiles(app)[:EACH]] == ["blue"] * EACH
     assert "1 · 0" in shown(app).replace("\\", "")
+    assert param(app, "q") == "blue"
 
 
 def test_a_url_with_words_opens_their_results(app: AppTest) -> None:

@@ -1,0 +1,261 @@
+"""`clipdex models list|show|convert`: which models are there, what is one, and how does it become a folder of ours?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from core.checkpoints import Description
+    from core.config import ModelConfig
+
+command = typer.Typer(help="List the models with a name, show what a model is, convert one into a model directory.")
+
+NUMBERS = ("M params", "px", "dim", "ImageNet", "COCO t→i", "i→t")
+COLUMNS = ("name", *NUMBERS, "here", "licence", "source")
+WIDTH = 170
+
+Model = Annotated[str, typer.Argument(help="A name, hf:OWNER/REPOSITORY, or the path of a model in any format.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@command.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the models that have a name, with published numbers and whether they are on this disk."""
+    from app.output import print_json
+    from core import hub
+    from core.checkpoints import DESCRIPTIONS
+
+    here = {each.name: (found := hub.find(each.name)) is not None and hub.is_here(found) for each in DESCRIPTIONS}
+    if as_json:
+        models = [each.model_dump(mode="json") | {"here": here[each.name]} for each in DESCRIPTIONS]
+        print_json({"recommended": hub.RECOMMENDED_MODEL, "bundled": "tiny", "models": models})
+    else:
+        _table(DESCRIPTIONS, here, hub.RECOMMENDED_MODEL)
+
+
+@command.command()
+def show(model: Model, as_json: AsJson = False) -> None:
+    """Show what a model is: towers, sizes, activation, preprocessing, tokenizer, fingerprint, origin."""
+    from app.output import print_json
+
+    facts = _facts(model)
+    if as_json:
+        print_json(facts)
+    else:
+        _show(facts)
+
+
+@command.command()
+def convert(
+    source: Model,
+    dest: Annotated[Path, typer.Argument(help="The model directory to write.")],
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="For a source without one: a tokenizer.json, a merges file, hf:OWNER/REPOSITORY, or none."),
+    ] = None,
+) -> None:
+    """Convert a model of any format into a model directory that needs nothing else."""
+    from app.output import short_path
+    from core import hub
+    from core.convert import convert as read
+    from core.convert import save
+
+    chosen: str | Path | None = tokenizer
+    if tokenizer is not None and tokenizer.startswith(hub.PREFIX):
+        chosen = hub.vocabulary(tokenizer)
+    reference, extra = hub.find(source), {}
+    folder = Path(source).expanduser() if reference is None else hub.resolve(source)
+    converted = read(folder, tokenizer=chosen, name=reference.name if reference else None)
+    if reference is not None:
+        extra = hub.read_origin(folder) or {}
+        if reference.description is not None:
+            reference.description.check(converted.config)
+    save(converted, dest, origin=extra)
+    print(f"{converted.config.name} is in {short_path(dest)}  ({converted.fingerprint()[:12]})")
+
+
+def _table(descriptions: tuple[Description, ...], here: dict[str, bool], recommended: str) -> None:
+    from rich.table import Table
+
+    from app.output import console
+
+    out = console()
+    wide = not out.is_terminal or out.width >= WIDTH  # a narrow terminal gets no repositories rather than half ones
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    for name in COLUMNS[: None if wide else -1]:
+        grid.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
+    for each in descriptions:
+        cells = row(each, here[each.name])
+        grid.add_row(*cells[: len(grid.columns)], style="bold" if each.name == recommended else "")
+    out.print(grid, width=None if out.is_terminal else WIDTH, crop=False)
+    out.print(
+        f"\nRecommended: {recommended}. Bundled, for trying clipdex: tiny. Any other: hf:OWNER/REPOSITORY[@REVISION], "
+        "or the path of a model.\nImageNet: zero-shot top-1. COCO: recall@1, text→image and image→text. In percent, as "
+        "published.",
+        style="dim",
+    )
+
+
+def row(known: Description, here: bool) -> list[str]:
+    """A description as the cells of `COLUMNS`."""
+    return [
+        known.name,
+        f"{known.parameters / 1e6:.0f}",
+        str(known.image_size),
+        str(known.embed_dim),
+        percent(known.imagenet),
+        percent(known.coco_text_to_image),
+        percent(known.coco_image_to_text),
+        "yes" if here else "",
+        known.licence.partition(";")[0].partition(",")[0],
+        f"hf:{known.repo}",
+    ]
+
+
+def percent(share: float | None) -> str:
+    """A published share, or a dash where none was published."""
+    return "–" if share is None else f"{share:.1f}"
+
+
+def _facts(model: str) -> dict[str, Any]:
+    """What is known about a model, as the JSON answer holds it; of one that is not here its description."""
+    from core import hub
+    from core.encoder import MODELS
+
+    reference = hub.find(model)
+    if reference is not None:
+        if not hub.is_here(reference):
+            if reference.description is None:
+                hub.resolve(model, download=False)  # says how it gets here
+                raise AssertionError("a model that is not here was found")
+            return {"name": reference.name, "here": False, "description": reference.description.model_dump(mode="json")}
+        folder = hub.resolve(model, download=False)
+        origin = hub.read_origin(folder)
+        facts = _of(folder, reference.name) | {"here": True}
+        if origin is not None:
+            facts["origin"] = {**facts["origin"], **origin}
+        if reference.description is not None:
+            facts["description"] = reference.description.model_dump(mode="json")
+        return facts
+    if model == "toy":
+        from core.toy import ToyEncoder
+
+        toy = ToyEncoder()
+        about = "colour and layout histograms, words hashed to the same axes; no training, for tests"
+        return {"name": toy.name, "here": True, "fingerprint": toy.fingerprint, "embed_dim": toy.dim, "about": about}
+    return _of(MODELS / "tiny" if model == "tiny" else Path(model).expanduser(), None) | {"here": True}
+
+
+def _of(path: Path, name: str | None) -> dict[str, Any]:
+    import json
+
+    from core.convert import convert as read
+    from core.encoder import load_encoder
+
+    if not path.exists():
+        load_encoder(str(path))  # raises the sentence for an unknown name
+    converted = read(path, tokenizer=None, name=name)
+    origin: dict[str, Any] = dict(converted.origin)
+    own = path / "origin.json"
+    if converted.format == "clipdex" and own.is_file():
+        origin |= json.loads(own.read_text("utf-8"))
+    clip = converted.clip()
+    counts = {
+        part: sum(parameter.numel() for parameter in module.parameters())
+        for part, module in (("total", clip), ("image", clip.visual), ("text", clip.text))
+    }
+    return {
+        "name": name or converted.config.name,
+        "format": converted.format,
+        "fingerprint": converted.fingerprint(),
+        "parameters": counts,
+        "config": converted.config.model_dump(mode="json"),
+        "vocabulary": converted.tokenizer.vocab_size if converted.tokenizer else None,
+        "origin": origin,
+    }
+
+
+def _show(facts: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from app.output import console, printable
+
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    for what, text in lines(facts):
+        grid.add_row(what, printable(text))
+    console().print(grid)
+
+
+def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The facts of a model as (what, sentence)."""
+    found = [("name", str(facts["name"]))]
+    if "about" in facts:
+        found += [("what", facts["about"]), ("numbers", f"{facts['embed_dim']} a picture")]
+    if "config" in facts:
+        found += _towers(facts)
+    if "fingerprint" in facts:
+        found.append(("fingerprint", facts["fingerprint"]))
+    for key, value in facts.get("origin", {}).items():
+        if isinstance(value, str | int | float):
+            found.append((f"origin: {key}", str(value)))
+    if known := facts.get("description"):
+        found += _published(known, facts["here"])
+    return found
+
+
+def _towers(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    from core.config import ModelConfig
+
+    config: ModelConfig = ModelConfig.model_validate(facts["config"])
+    counts, clip = facts["parameters"], config.clip
+    return [
+        ("format", facts["format"]),
+        ("image tower", f"{_tower(clip.vision)}; {counts['image']:,} parameters"),
+        ("text tower", f"{_tower(clip.text)}; {counts['text']:,} parameters"),
+        ("numbers", f"{clip.embed_dim} a picture or text"),
+        ("preprocessing", _preprocessing(config)),
+        ("tokenizer", _tokenizer(config, facts["vocabulary"])),
+    ]
+
+
+def _tower(tower: Any) -> str:
+    """`vit: image_size 224, patch_size 32, …`, every number of a tower's configuration."""
+    values = tower.model_dump()
+    kind = values.pop("kind")
+    return f"{kind}: " + ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _preprocessing(config: ModelConfig) -> str:
+    rules = config.preprocess
+    mean = " ".join(f"{value:g}" for value in rules.mean)
+    std = " ".join(f"{value:g}" for value in rules.std)
+    return (
+        f"{rules.resize} to {rules.image_size} px, {rules.interpolation} ({rules.backend}), RGB {rules.convert}, "
+        f"crop rounded {rules.crop_rounding}, mean {mean}, std {std}"
+    )
+
+
+def _tokenizer(config: ModelConfig, vocabulary: int | None) -> str:
+    rules = config.tokenizer
+    if rules is None:
+        return "none: the model reads pictures and token ids only"
+    return f"{vocabulary:,} tokens, texts up to {rules.context_length}, cleaned as {rules.clean}"
+
+
+def _published(known: dict[str, Any], here: bool) -> list[tuple[str, str]]:
+    numbers = (
+        f"ImageNet {percent(known['imagenet'])} %, COCO t→i {percent(known['coco_text_to_image'])} %, "
+        f"i→t {percent(known['coco_image_to_text'])} %, Flickr t→i {percent(known['flickr_text_to_image'])} %"
+    )
+    shape = (
+        f"{known['parameters']:,} parameters, {known['image_size']} px, {known['embed_dim']} numbers, "
+        f"{known['activation']}"
+    )
+    where = f"https://huggingface.co/{known['repo']}" + (f" at {known['revision'][:12]}" if known["revision"] else "")
+    found = [] if here else [("here", f"no; using it downloads it: --model {known['name']}"), ("towers", shape)]
+    return [*found, ("repository", where), ("published", numbers), ("licence", known["licence"])]

@@ -1,0 +1,178 @@
+"""What does a person see of the models?  `clipdex models list | show | convert`"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import clipdex as library
+from core.checkpoints import DESCRIPTIONS
+from core.encoder import load_encoder
+from core.errors import ModelError
+from core.hub import RECOMMENDED_MODEL
+from core.model_dir import fingerprint, load_clip, save_model
+from tests.app.conftest import paint
+from tests.app.test_cli import clipdex, fails
+from tests.core.hub_server import COMMIT
+from tests.core.small_models import small_model
+from tests.shared import ROOT, shared
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_model(folder, *small_model(), card="# small\n", origin={"made": "by a test"})
+    return folder
+
+
+def in_cache(repo: str, model: Path) -> None:
+    """The model as if it had been downloaded; nothing here asks a network."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    place = Path(HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text(COMMIT)
+    shutil.copytree(model, place / "snapshots" / COMMIT)
+
+
+def test_list_shows_every_name_with_its_numbers_on_one_line_each() -> None:
+    code, out, err = clipdex("models", "list")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    for each in DESCRIPTIONS:
+        (line,) = [line for line in lines if line.startswith(each.name + " ")]
+        assert line.rstrip().endswith(f"hf:{each.repo}")
+    best = next(line for line in lines if line.startswith(RECOMMENDED_MODEL))
+    assert best.split()[1:8] == ["151", "256", "512", "72.8", "39.9", "57.9", "MIT"]
+    assert next(line for line in lines if line.startswith("ViT-H-14/dfn5b")).split()[4:7] == ["83.4", "–", "–"]
+
+
+def test_list_as_json_holds_everything_that_is_known() -> None:
+    code, out, _ = clipdex("models", "list", "--json")
+    answer = json.loads(out)
+    assert (code, answer["recommended"], answer["bundled"]) == (0, RECOMMENDED_MODEL, "tiny")
+    assert [each["name"] for each in answer["models"]] == [each.name for each in DESCRIPTIONS]
+    first = answer["models"][0]
+    assert (first["imagenet"], first["licence"], first["activation"], first["here"]) == (72.81, "MIT", "gelu", False)
+
+
+def test_show_tells_what_a_directory_is(model: Path) -> None:
+    code, out, _ = clipdex("models", "show", model, "--json")
+    facts = json.loads(out)
+    assert (code, facts["name"], facts["format"]) == (0, "small-vit", "clipdex")
+    assert facts["fingerprint"] == fingerprint(model)
+    clip = load_clip(model)
+    assert facts["parameters"] == {
+        "total": sum(parameter.numel() for parameter in clip.parameters()),
+        "image": sum(parameter.numel() for parameter in clip.visual.parameters()),
+        "text": sum(parameter.numel() for parameter in clip.text.parameters()),
+    }
+    assert facts["origin"]["made"] == "by a test"
+    code, out, _ = clipdex("models", "show", model)
+    for fact in (
+        "small-vit",
+        "patch_size 8",
+        "activation gelu",
+        "activation quick_gelu",
+        fingerprint(model),
+        "bicubic",
+    ):
+        assert fact in " ".join(out.split()), fact
+
+
+def test_show_knows_the_test_encoder_and_a_model_that_is_not_here() -> None:
+    assert "layout histograms" in clipdex("models", "show", "toy")[1]
+    code, out, _ = clipdex("models", "show", "ViT-L-14/laion2b_s32b_b82k")
+    assert code == 0
+    assert "no; using it downloads it: --model ViT-L-14/laion2b_s32b_b82k" in out
+    assert "427,616,513 parameters, 224 px, 768 numbers, gelu" in out
+    assert "COCO t→i 46.5 %, i→t 63.4 %" in out
+
+
+def test_show_says_how_an_unknown_model_can_be_reached(tmp_path: Path) -> None:
+    assert "naming it downloads it (--model hf:me/nowhere)" in fails("models", "show", "hf:me/nowhere")
+    assert fails("models", "show", "ViT-B-32/opnai").endswith("; on the hub there is ViT-B-32/openai")
+    assert "holds no model" in fails("models", "show", tmp_path)
+
+
+def test_a_model_of_the_hub_that_is_here_is_shown_converted_and_used_to_index(model: Path, tmp_path: Path) -> None:
+    in_cache("me/small", model)
+    facts = json.loads(clipdex("models", "show", "hf:me/small", "--json")[1])
+    assert (facts["name"], facts["here"], facts["fingerprint"]) == ("hf:me/small", True, fingerprint(model))
+    assert facts["origin"]["revision"] == COMMIT
+
+    code, out, err = clipdex("models", "convert", "hf:me/small", tmp_path / "mine")
+    assert (code, err) == (0, "")
+    assert fingerprint(model)[:12] in out
+    assert fingerprint(tmp_path / "mine") == fingerprint(model)
+    origin = json.loads((tmp_path / "mine" / "origin.json").read_text("utf-8"))
+    assert (origin["source"], origin["revision"]) == ("hf:me/small", COMMIT)
+    assert set(origin["files"]) == {"config.json", "model.safetensors", "tokenizer.json", "card.md", "origin.json"}
+
+    paint(tmp_path / "cards" / "red.png", "red", 1)
+    assert clipdex("index", tmp_path / "cards", "--model", "hf:me/small")[0] == 0
+    status = library.open(tmp_path / "cards").status()
+    assert (status.model, status.fingerprint) == ("hf:me/small", fingerprint(model))
+    code, out, _ = clipdex("search", "a red card", tmp_path / "cards")
+    assert code == 0
+    assert out.strip().endswith("red.png")
+
+
+def test_a_collection_never_sends_anybody_to_the_network(model: Path, tmp_path: Path) -> None:
+    in_cache("me/gone", model)
+    paint(tmp_path / "cards" / "red.png", "red", 1)
+    assert clipdex("index", tmp_path / "cards", "--model", "hf:me/gone")[0] == 0
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    shutil.rmtree(Path(HF_HUB_CACHE) / "models--me--gone")
+    message = fails("search", "red", tmp_path / "cards")
+    assert "needs its model hf:me/gone" in message
+    assert "naming it downloads it (--model hf:me/gone)" in message
+
+
+def test_convert_takes_a_foreign_folder_and_refuses_to_write_over_something_else(tmp_path: Path) -> None:
+    source = shared("reference", "transformers-clip")
+    assert clipdex("models", "convert", source, tmp_path / "ours")[0] == 0
+    same = load_encoder(source, device="cpu")
+    assert load_encoder(tmp_path / "ours", device="cpu").fingerprint == same.fingerprint
+    assert clipdex("models", "convert", source, tmp_path / "silent", "--tokenizer", "none")[0] == 0
+    with pytest.raises(ModelError, match="has no tokenizer"):
+        load_encoder(tmp_path / "silent", device="cpu").encode_texts(["red"])
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    assert "is there already and is no model directory" in fails("models", "convert", source, tmp_path / "photos")
+    assert "there is no file" in fails("models", "convert", source, tmp_path / "x", "--tokenizer", "nowhere.json")
+
+
+def test_a_vocabulary_of_the_hub_can_be_named_and_offline_says_so(tmp_path: Path, model: Path) -> None:
+    message = fails("models", "convert", model, tmp_path / "x", "--tokenizer", "hf:openai/clip-vit-base-patch32")
+    assert message.startswith("the vocabulary of openai/clip-vit-base-patch32 is not on this machine")
+    assert message.endswith("name another file with --tokenizer PATH")
+
+
+def test_the_table_in_the_documentation_is_the_registry() -> None:
+    page = (ROOT / "docs" / "models.md").read_text("utf-8")
+    assert documented() in page, "`python -m tests.app.test_models` writes the table into docs/models.md"
+
+
+def documented() -> str:
+    """The registry as a Markdown table."""
+    from app.commands.models import COLUMNS, row
+
+    cells = [
+        [cell for name, cell in zip(COLUMNS, row(each, False), strict=True) if name != "here"] for each in DESCRIPTIONS
+    ]
+    lines = [[name for name in COLUMNS if name != "here"], ["---"] * 9]
+    for each, line in zip(DESCRIPTIONS, cells, strict=True):
+        lines.append([f"`{each.name}`", *line[1:-1], f"[{each.repo}]({each.page})"])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    path = ROOT / "docs" / "models.md"
+    before, start, rest = path.read_text("utf-8").partition("<!-- the registry -->\n")
+    _, end, after = rest.partition("<!-- end -->\n")
+    path.write_text(before + start + documented() + end + after, "utf-8")
