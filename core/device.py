@@ -6,7 +6,7 @@ Both answers are functions of what the machine has, asked where they are needed 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from core.errors import ConfigError, unknown_choice
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -56,3 +58,32 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
     else:
         native = False
     return torch.bfloat16 if native else None
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """The number format to encode in: `auto` takes bf16 where the hardware multiplies it natively, else fp32.
+
+    int8 is for the linear layers on CPUs that multiply and add bytes in one instruction: without it (AVX2) a sum of
+    two products saturates at 16 bits, and vectors are wrong. Raises `ConfigError` for an unknown name, and for int8
+    where it does not work.
+    """
+    if name not in PRECISIONS:
+        raise ConfigError(unknown_choice("precision", name, PRECISIONS))
+    if name == "auto":
+        return "fp32" if autocast_dtype(device) is None else "bf16"
+    if name == "int8" and not multiplies_bytes(device):
+        raise ConfigError(
+            f"precision 'int8' does not work on this {device.type} device: it needs a CPU with AVX512-VNNI, AVX-VNNI or "
+            "AMX; use 'auto'"
+        )
+    return cast(Precision, name)
+
+
+def multiplies_bytes(device: torch.device) -> bool:
+    """Does PyTorch have a matrix product of bytes here that adds them up in 32 bits?"""
+    import torch
+
+    ask = getattr(torch.cpu, "get_capabilities", None)  # absent from older PyTorch
+    capabilities = ask() if ask and device.type == "cpu" else {}
+    known = any(capabilities.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+    return known and hasattr(torch.ops.onednn, "qlinear_pointwise")

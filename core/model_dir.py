@@ -15,17 +15,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
+from core import weights
 from core.clip import CLIP
-from core.config import CLIPConfig, ModelConfig, TransformerTextConfig, ViTConfig, parse
+from core.config import CLIPConfig, ModelConfig, parse
 from core.errors import ConfigError, ModelError
 from core.tokenizer import Tokenizer
 
@@ -39,8 +39,6 @@ CONFIG, WEIGHTS, TOKENIZER, CARD, ORIGIN = (
 Dtype = Literal["float16", "float32", "exact"]
 MAX_CONFIG_BYTES = 1024 * 1024
 MAX_SIDE, MAX_CONTEXT = 4096, 65_536  # towers exist whose weights bear witness of neither
-LISTED = 8  # names in a message; the rest are counted
-STORED = ("F16", "BF16", "F32")  # number formats of safetensors that we read, all as float32
 
 
 def save_model(
@@ -66,8 +64,8 @@ def save_model(
     if (tokenizer.config if tokenizer else None) != config.tokenizer:
         raise ModelError(f"{path}: the tokenizer has other rules than config.tokenizer says")
     _check_tokenizer(tokenizer, config.clip, path)
-    tensors = {name: _stored(tensor, dtype) for name, tensor in _weights(clip).items()}
-    _check_finite(tensors, path)
+    tensors = {name: _stored(tensor, dtype) for name, tensor in weights.values(clip).items()}
+    weights.check_finite(tensors, path)
 
     path.mkdir(parents=True, exist_ok=True)
     _write(path / (WEIGHTS + ".partial"), safetensors_bytes(tensors))
@@ -112,26 +110,7 @@ def read_config(path: str | Path) -> ModelConfig:
 def load_clip(path: str | Path) -> CLIP:
     """The model in float32 on the CPU, in evaluation mode. Raises `ModelError` that lists what does not fit."""
     path = Path(path)
-    config = read_config(path).clip
-    try:
-        with safe_open(path / WEIGHTS, framework="pt") as file:
-            names = set(file.keys())
-            if _layers(config) > len(names):
-                raise ModelError(
-                    f"{path}: {CONFIG} promises {_layers(config)} layers, {WEIGHTS} holds {len(names)} tensors"
-                )
-            clip = _shapes(config, path)
-            expected = _weights(clip)
-            _check_names(expected, names, path)
-            shapes = {name: (file.get_slice(name).get_shape(), file.get_slice(name).get_dtype()) for name in expected}
-            _check_shapes(expected, shapes, path)
-            tensors = {name: file.get_tensor(name).float() for name in expected}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path / WEIGHTS} is damaged or cut short ({error}); copy or download it again") from None
-    _check_finite(tensors, path)
-    counters = {name: torch.tensor(0) for name in clip.state_dict() if name not in expected}
-    clip.load_state_dict(tensors | counters, assign=True)
-    return clip.eval()
+    return weights.load_clip(path / WEIGHTS, read_config(path).clip)
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer | None:
@@ -153,39 +132,26 @@ def fingerprint(path: str | Path, clip: CLIP | None = None) -> str:
     """
     path = Path(path)
     config = read_config(path)
-    vocabulary = (path / TOKENIZER).read_bytes() if config.tokenizer is not None else None
-    return _digest(config, vocabulary, _weights(clip or load_clip(path)))
+    parts = weights.digests(weights.values(clip)) if clip else weights.stored_digests(path / WEIGHTS, config.clip)
+    return fingerprint_of(path, config, parts)
 
 
-def weights_fingerprint(config: ModelConfig, tokenizer: Tokenizer | None, weights: Mapping[str, Tensor]) -> str:
+def fingerprint_of(path: Path, config: ModelConfig, parts: Mapping[str, str]) -> str:
+    """The fingerprint of a model directory whose weights have these digests (`weights.digests`)."""
+    return _digest(config, (path / TOKENIZER).read_bytes() if config.tokenizer is not None else None, parts)
+
+
+def weights_fingerprint(config: ModelConfig, tokenizer: Tokenizer | None, tensors: Mapping[str, Tensor]) -> str:
     """The fingerprint that a model directory of these parts will have."""
-    return _digest(config, tokenizer.to_json().encode() if tokenizer else None, weights)
+    return _digest(config, tokenizer.to_json().encode() if tokenizer else None, weights.digests(tensors))
 
 
-def _digest(config: ModelConfig, vocabulary: bytes | None, weights: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(config: ModelConfig, vocabulary: bytes | None, parts: Mapping[str, str]) -> str:
     rules = config.model_dump(mode="json", include={"clip", "preprocess", "tokenizer"})
-    digest.update(json.dumps(rules, sort_keys=True, separators=(",", ":")).encode() + b"\0")
-    if vocabulary is not None:
-        digest.update(hashlib.sha256(vocabulary).digest())
-    for name, tensor in sorted(weights.items()):
-        digest.update(f"{name}:{tuple(tensor.shape)}".encode() + b"\0")
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-def _weights(clip: CLIP) -> dict[str, Tensor]:
-    """What a feature depends on: parameters and running statistics, not the counters beside the latter."""
-    return {name: tensor for name, tensor in clip.state_dict().items() if tensor.is_floating_point()}
-
-
-def _shapes(config: CLIPConfig, path: Path) -> CLIP:
-    """The model without memory: nothing is allocated before the file has proved the sizes of the configuration."""
-    try:
-        with torch.device("meta"):
-            return CLIP(config)
-    except RuntimeError as error:  # sizes beyond what torch can count
-        raise ModelError(f"{path / CONFIG} describes an impossible model ({error})") from None
+    lines = [json.dumps(rules, sort_keys=True, separators=(",", ":"))]
+    lines += [hashlib.sha256(vocabulary).hexdigest()] if vocabulary is not None else []
+    lines += [f"{part} {digest}" for part, digest in sorted(parts.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _stored(tensor: Tensor, dtype: Dtype) -> Tensor:
@@ -201,11 +167,6 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _layers(config: CLIPConfig) -> int:
-    vision = config.vision.layers if isinstance(config.vision, ViTConfig) else sum(config.vision.layers)
-    return vision + (config.text.layers if isinstance(config.text, TransformerTextConfig) else 0)
-
-
 def _check_tokenizer(tokenizer: Tokenizer | None, config: CLIPConfig, path: Path) -> None:
     if tokenizer is None:
         return
@@ -215,40 +176,3 @@ def _check_tokenizer(tokenizer: Tokenizer | None, config: CLIPConfig, path: Path
     ):
         if given > limit:
             raise ModelError(f"{path}: the tokenizer's {what} of {given} is larger than the text tower's {limit}")
-
-
-def _check_names(expected: dict[str, Tensor], found: set[str], path: Path) -> None:
-    missing = [name for name in expected if name not in found]
-    unexpected = sorted(found - expected.keys())
-    problems = [
-        f"{len(names)} tensors {kind}: {_some(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected))
-        if names
-    ]
-    if problems:
-        raise ModelError(f"{path / WEIGHTS} does not hold the model of {CONFIG}; {'; '.join(problems)}")
-
-
-def _check_shapes(expected: dict[str, Tensor], found: dict[str, tuple[list[int], str]], path: Path) -> None:
-    problems = [
-        f"{name} is {tuple(found[name][0])}, not {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if tuple(found[name][0]) != tuple(tensor.shape)
-    ]
-    problems += [
-        f"{name} is {kind}, not {' or '.join(STORED)}" for name, (_, kind) in found.items() if kind not in STORED
-    ]
-    if problems:
-        raise ModelError(f"{path / WEIGHTS} does not fit {CONFIG}: {_some(problems)}")
-
-
-def _check_finite(tensors: dict[str, Tensor], path: Path) -> None:
-    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-    if broken:
-        raise ModelError(f"{path}: {len(broken)} tensors hold NaN or infinite numbers: {_some(broken)}")
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
