@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from core.encoder import DEFAULT_MODEL, ENCODERS, load_encoder
+from core.encoder import DEFAULT_MODEL, lasting, load_encoder
 from core.errors import ClipdexError
 from indexer import sync
 from indexer.query import Hit, Status
@@ -33,13 +33,12 @@ def index(
 ) -> Report:
     """Make the pictures of a folder searchable, or bring its collection up to date.
 
-    The collection lives in `folder/.clipdex`, or in `to`. `captions` is a CSV file with the columns image,caption.
+    The collection lives in `folder/.clipdex`, or in `to`. `model` is a name (of the hub, too: then it is downloaded
+    unless it is here), or the path of a model. `captions` is a CSV file with the columns image,caption.
     Raises a `ClipdexError` whose message says what to do.
     """
     encoder = load_encoder(model)
-    named = isinstance(model, str) and model in ENCODERS
-    load = str(model) if named else str(Path(model).expanduser().resolve())
-    return sync.index(folder, encoder=encoder, to=to, captions=captions, progress=progress, load=load)
+    return sync.index(folder, encoder=encoder, to=to, captions=captions, progress=progress, load=lasting(model))
 
 
 def open(folder: str | Path = ".", *, model: str | Path | None = None) -> Searcher:  # noqa: A001

@@ -1,21 +1,25 @@
 """How do images and texts become unit vectors that can be compared?
 
-`Encoder` is the interface that everything outside `core` sees; `load_encoder` turns a name or a model directory into
-one. A new family is one class and one line in `ENCODERS`.
+`Encoder` is the interface that everything outside `core` sees; `load_encoder` turns a name, or a model of any format
+in `core.convert.FORMATS`, into one. A new family is one class and one line in `ENCODERS`.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from core import hub
 from core.errors import ModelError, unknown_choice
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from core.convert import Converted
 
 DEFAULT_MODEL = "tiny"
 MODELS = Path(__file__).parent / "models"
@@ -32,6 +36,8 @@ class Encoder(Protocol):
     """d, the length of a vector."""
     logit_scale: float
     """What a cosine is multiplied with before a softmax; learned with the model."""
+    side: int
+    """s, the width and height of what `prepare` returns. A picture may be decoded to twice that and no less."""
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """One picture as `core.images.open_image` returns it -> uint8 (s, s, 3). Cheap enough for decode threads."""
@@ -49,39 +55,87 @@ class Encoder(Protocol):
         """n texts -> (n, d) float32, rows of length 1."""
         ...
 
+    def truncation(self, texts: Sequence[str]) -> list[str | None]:
+        """For each text the first word that is too far behind for the model to see, None where it sees all."""
+        ...
 
-def _tiny(device: str) -> Encoder:
+
+def _tiny(device: str, precision: str) -> Encoder:
     from core.clip_encoder import CLIPEncoder
 
     if not (MODELS / "tiny" / "config.json").is_file():
         raise ModelError(f"the bundled model 'tiny' is not in this installation ({MODELS / 'tiny'}); reinstall clipdex")
-    return CLIPEncoder.from_directory(MODELS / "tiny", device=device)
+    return CLIPEncoder.from_directory(MODELS / "tiny", device=device, precision=precision)
 
 
-def _toy(device: str) -> Encoder:
+def _toy(device: str, precision: str) -> Encoder:
     from core.toy import ToyEncoder
 
     return ToyEncoder()
 
 
-ENCODERS: dict[str, Callable[[str], Encoder]] = {"tiny": _tiny, "toy": _toy}
+def _from_hub(reference: hub.Reference, device: str, precision: str, download: bool) -> Encoder:
+    from core.convert import convert
+
+    converted = convert(hub.resolve(reference.name, download=download), name=reference.name)
+    if reference.description is not None:
+        reference.description.check(converted.config)
+    return _of(converted, device, precision)
 
 
-def load_encoder(model: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Encoder:
-    """The encoder of a name in `ENCODERS`, or else of a model directory.
-
-    Text that is a registered name means that name; a directory that happens to be called so is `./tiny` or a `Path`.
-    Raises `ModelError` for an unknown name and for a directory that is no model or a damaged one.
-    """
-    if isinstance(model, str) and model in ENCODERS:
-        return ENCODERS[model](device)
-    path = Path(model).expanduser()
-    if not path.is_dir():
-        if path.is_file():
-            raise ModelError(f"{path} is a file; a model is a directory with config.json and model.safetensors")
-        if len(path.parts) > 1:
-            raise ModelError(f"there is no model directory {path}; the models by name are: {', '.join(ENCODERS)}")
-        raise ModelError(f"{unknown_choice('model', str(model), ENCODERS)}, or the path of a model directory")
+def _of(converted: Converted, device: str, precision: str) -> Encoder:
     from core.clip_encoder import CLIPEncoder
 
-    return CLIPEncoder.from_directory(path, device=device)
+    return CLIPEncoder.from_weights(
+        converted.weights,
+        converted.config,
+        converted.tokenizer,
+        device=device,
+        precision=precision,
+        fingerprint=converted.fingerprint(),
+    )
+
+
+ENCODERS: dict[str, Callable[[str, str], Encoder]] = {"tiny": _tiny, "toy": _toy}
+
+
+def load_encoder(
+    model: str | Path = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto", download: bool = True
+) -> Encoder:
+    """The encoder of a name in `ENCODERS`, of a model on the hub (`core/hub.py`), or else of a source of any format.
+
+    Text that is a registered name means that name; a directory that happens to be called so is `./tiny` or a `Path`.
+    `precision` ("auto", "fp32", "bf16", "fp16" or "int8", `core/precision.py`) is what it computes in; the vectors stay
+    in one space. Without `download` a model of the hub must be on this disk already. Raises `ModelError` for an unknown
+    name, and for a path that is no model, a damaged one, or leaves something open.
+    """
+    if isinstance(model, str) and model in ENCODERS:
+        return ENCODERS[model](device, precision)
+    if isinstance(model, str) and (reference := hub.find(model)) is not None:
+        return _from_hub(reference, device, precision, download)
+    path = Path(model).expanduser()
+    if not path.exists():
+        if len(path.parts) > 1:
+            raise ModelError(f"there is no model {path}; the models by name are: {', '.join(ENCODERS)}{_meant(model)}")
+        raise ModelError(f"{unknown_choice('model', str(model), ENCODERS)}, or the path of a model{_meant(model)}")
+    from core.clip_encoder import CLIPEncoder
+    from core.convert import convert
+    from core.convert.fields import is_model_directory
+
+    if is_model_directory(path):
+        return CLIPEncoder.from_directory(path, device=device, precision=precision)
+    return _of(convert(path), device, precision)
+
+
+def lasting(model: str | Path) -> str:
+    """What to remember a model by, so that `load_encoder` finds it from any folder: its name, or the full path."""
+    if isinstance(model, str) and model in ENCODERS:
+        return model
+    if isinstance(model, str) and (reference := hub.find(model)) is not None:
+        return reference.name
+    return str(Path(model).expanduser().resolve())
+
+
+def _meant(model: str | Path) -> str:
+    near = difflib.get_close_matches(str(model), hub.names(), n=3, cutoff=0.6)
+    return f"; on the hub there is {' and '.join(near)}" if near else "; `clipdex models list` shows those on the hub"

@@ -185,7 +185,8 @@ class Collection:
 
         model = self.info.model
         try:
-            encoder = load_encoder(model.load)
+            # A file that came from elsewhere must not send anybody to the network: only a person's --model does.
+            encoder = load_encoder(model.load, download=False)
         except ModelError as error:
             raise ModelError(f"the collection {self.path} needs its model {model.name}: {error}") from None
         self.check_model(encoder)

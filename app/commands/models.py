@@ -83,14 +83,16 @@ def _table(descriptions: tuple[Description, ...], here: dict[str, bool], recomme
     from app.output import console
 
     out = console()
-    wide = not out.is_terminal or out.width >= WIDTH  # a narrow terminal gets no repositories rather than half ones
+    if not out.is_terminal:
+        out.width = WIDTH
+    wide = out.width >= WIDTH  # a narrow terminal gets no repositories rather than half ones
     grid = Table(box=None, pad_edge=False, header_style="dim")
     for name in COLUMNS[: None if wide else -1]:
         grid.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
     for each in descriptions:
         cells = row(each, here[each.name])
         grid.add_row(*cells[: len(grid.columns)], style="bold" if each.name == recommended else "")
-    out.print(grid, width=None if out.is_terminal else WIDTH, crop=False)
+    out.print(grid)
     out.print(
         f"\nRecommended: {recommended}. Bundled, for trying clipdex: tiny. Any other: hf:OWNER/REPOSITORY[@REVISION], "
         "or the path of a model.\nImageNet: zero-shot top-1. COCO: recall@1, text→image and image→text. In percent, as "
