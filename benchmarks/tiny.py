@@ -2,8 +2,8 @@
 
     python -m benchmarks.tiny DATA      (a folder with cifar10/, tiny_imagenet/ and photos/)
 
-Zero-shot accuracy with the prompt ensemble, retrieval on painted scenes and ordinary photos, and what a person sees: the
-precision of the first ten hits of `clipdex search "a photo of a NAME"` over indexed files.
+Zero-shot accuracy with the prompt ensemble, retrieval on painted scenes and ordinary photos, and what a person sees:
+the precision of the first ten hits of `clipdex search "a photo of a NAME"` over indexed files.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from train.data import read_class_data
 from train.scenes import paint
 
 SCENES = 1000  # seeds 0 to 999; training starts at 1,000,000
+PROMPT = "a photo of a {}"
 
 
 def main() -> None:
@@ -82,7 +83,7 @@ def precision_at_10(data: Path, model: str, folder: Path) -> float:
     clipdex.index(folder, model=model)
     collection = clipdex.open(folder)
     right = [
-        statistics.mean(hit.id.startswith(f"{label:03d}-") for hit in collection.search(f"a photo of a {name}", limit=10))
+        statistics.mean(hit.id.startswith(f"{label:03d}-") for hit in collection.search(PROMPT.format(name), limit=10))
         for label, (name, *_) in enumerate(classes.names)
     ]
     return statistics.mean(right)

@@ -20,6 +20,7 @@ from types import FrameType
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from core.clip import CLIP
 from core.errors import DataError
@@ -27,14 +28,19 @@ from core.errors import DataError
 KEEP = 2  # the newest, and one more in case the newest sits on a dying disk
 
 
-def save_checkpoint(folder: Path, step: int, model: CLIP, optimizer: torch.optim.Optimizer, recipe: str) -> Path:
-    """Write `folder/step-NNNNNNN` for a run whose next step is `step`; older ones but one are removed."""
+def save_checkpoint(
+    folder: Path, step: int, model: CLIP, heads: nn.Module, optimizer: torch.optim.Optimizer, recipe: str
+) -> Path:
+    """Write `folder/step-NNNNNNN` for a run whose next step is `step`; older ones but one are removed.
+
+    `model` goes into a file of its own, so that a checkpoint is a model; `heads` is what only the training needs.
+    """
     final = folder / f"step-{step:07d}"
     temporary = folder / f".{final.name}.{os.getpid()}"
     temporary.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / "model.safetensors"
-    )
+    for module, name in ((model, "model"), (heads, "heads")):
+        tensors = {key: tensor.contiguous() for key, tensor in module.state_dict().items()}
+        save_file(tensors, temporary / f"{name}.safetensors")
     save_file(_moments(optimizer), temporary / "optimizer.safetensors")
     (temporary / "state.json").write_text(json.dumps({"step": step, "recipe": recipe}), "utf-8")
     if final.exists():
@@ -45,7 +51,9 @@ def save_checkpoint(folder: Path, step: int, model: CLIP, optimizer: torch.optim
     return final
 
 
-def restore_checkpoint(folder: Path, model: CLIP, optimizer: torch.optim.Optimizer, recipe: str) -> int:
+def restore_checkpoint(
+    folder: Path, model: CLIP, heads: nn.Module, optimizer: torch.optim.Optimizer, recipe: str
+) -> int:
     """Load the newest checkpoint of `folder` in place; returns the number of the next step, 0 if there is none.
 
     Raises `DataError` when the checkpoint belongs to another recipe or is damaged.
@@ -59,6 +67,7 @@ def restore_checkpoint(folder: Path, model: CLIP, optimizer: torch.optim.Optimiz
         if state["recipe"] != recipe:
             raise DataError(f"{newest} was written by another recipe; give the run another folder, or start it anew")
         model.load_state_dict(load_file(newest / "model.safetensors"))
+        heads.load_state_dict(load_file(newest / "heads.safetensors"))
         _restore_moments(optimizer, load_file(newest / "optimizer.safetensors"))
         return int(state["step"])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

@@ -15,10 +15,11 @@ from core.clip import CLIP, MAX_LOGIT_SCALE
 from train.recipe import Schedule
 
 
-def make_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
+def make_optimizer(model: nn.Module, heads: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
     """Decay for everything with two or more axes (weights, embeddings); none for gains, biases and the temperature."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    parameters = [*model.parameters(), *heads.parameters()]
+    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
+    vectors = [parameter for parameter in parameters if parameter.ndim < 2]
     return torch.optim.AdamW(
         [{"params": matrices, "weight_decay": schedule.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
         lr=schedule.learning_rate,
@@ -40,7 +41,8 @@ def learning_rate(step: int, schedule: Schedule) -> float:
 
 def take_step(model: CLIP, optimizer: torch.optim.Optimizer, rate: float, clip_norm: float) -> Tensor:
     """Clip the gradients already there, step, forget them; returns the norm before clipping, a scalar."""
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()

@@ -60,10 +60,12 @@ class Source(Frozen):
 
 
 class ClassSource(Source):
-    """Labelled pictures; captions are composed from the names of the labels."""
+    """Labelled pictures; captions are composed from the names of the labels. With `classify`, the weight of its loss,
+    a linear layer that only the training knows tells the labels apart as well: the image tower learns them sooner."""
 
     kind: Literal["classes"]
     path: str
+    classify: NonNegativeFloat = 0.0
 
 
 class CaptionSource(Source):
@@ -88,12 +90,14 @@ class Phase(Frozen):
     """Steps before `before` (and after the phase above) see something else than the rest of the run.
 
     `size`: pictures of another side than the model's own (Howard 2018, progressive resizing). `shares`: how many
-    pictures of each source, in the order of the sources, make up a batch.
+    pictures of each source, in the order of the sources, make up a batch. `classify`: whether the linear layers of
+    labelled sources learn.
     """
 
     before: PositiveInt
     size: PositiveInt | None = None
     shares: tuple[PositiveInt, ...] | None = None
+    classify: bool = True
 
 
 class Schedule(Frozen):
@@ -161,6 +165,10 @@ class Recipe(Frozen):
         """How many pictures of each source make up the batch of `step`."""
         shares = (phase.shares for phase in self.phases if step < phase.before)
         return next(shares, None) or tuple(source.share for source in self.data)
+
+    def classifies(self, step: int) -> bool:
+        """Whether the linear layers of labelled sources learn in `step`."""
+        return next((phase.classify for phase in self.phases if step < phase.before), True)
 
     def visited(self, step: int) -> tuple[int, ...]:
         """How many pictures of each source all steps before `step` have seen."""

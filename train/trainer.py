@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint as recompute
 
@@ -45,7 +45,7 @@ from train.checkpoint import restore_checkpoint, save_checkpoint, stop_between_s
 from train.dataset import Corpus, load_corpus
 from train.loss import contrastive_loss
 from train.optim import learning_rate, make_optimizer, take_step
-from train.recipe import Recipe, read_recipe
+from train.recipe import ClassSource, Recipe, read_recipe
 
 Record = dict[str, Any]
 
@@ -64,6 +64,7 @@ class Run:
     ids: np.ndarray  # (texts, t) token ids of every caption
     lengths: np.ndarray  # (texts,) tokens up to and with end-of-text
     model: CLIP
+    heads: nn.ModuleDict  # number of a source -> a linear layer from features to its labels; gone after the training
     optimizer: torch.optim.Optimizer
     dtype: torch.dtype | None  # of matrix products; None for float32
 
@@ -112,7 +113,7 @@ def run(
         raise DataError(f"{out} holds a run already; go on with it (--resume), choose another folder or remove it")
     it = prepare(recipe, Path(data), out, choose_device(device))
     identity = recipe.model_dump_json()
-    first = restore_checkpoint(out, it.model, it.optimizer, identity) if resume else 0
+    first = restore_checkpoint(out, it.model, it.heads, it.optimizer, identity) if resume else 0
     log.cut(it.log, first)
     with stop_between_steps() as asked_to_stop:
         for step, batch in batches(it, first):
@@ -138,7 +139,7 @@ def run(
                 log.append(it.log, record)
                 report({**record, "of": recipe.schedule.steps})
             if (step + 1) % recipe.schedule.checkpoint_every == 0 or last or asked_to_stop():
-                save_checkpoint(out, step + 1, it.model, it.optimizer, identity)
+                save_checkpoint(out, step + 1, it.model, it.heads, it.optimizer, identity)
             if asked_to_stop() and not last:
                 raise KeyboardInterrupt
     return finish(it)
@@ -166,9 +167,22 @@ def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
         recompute_blocks(model)
     ids = tokenizer.encode(corpus.texts).astype(np.int32)
     lengths = (ids == rules.eot_id).argmax(axis=1) + 1
-    optimizer = make_optimizer(model, recipe.schedule)
+    heads = classification_heads(corpus, config.clip.embed_dim).to(device)
+    optimizer = make_optimizer(model, heads, recipe.schedule)
     dtype = {"auto": autocast_dtype(device), "bf16": torch.bfloat16, "fp32": None}[recipe.schedule.precision]
-    return Run(recipe, data, out, device, corpus, tokenizer, config, ids, lengths, model, optimizer, dtype)
+    return Run(recipe, data, out, device, corpus, tokenizer, config, ids, lengths, model, heads, optimizer, dtype)
+
+
+def classification_heads(corpus: Corpus, embed_dim: int) -> nn.ModuleDict:
+    """A linear layer for each source that asks for one; at first all nought, so that every label is as likely."""
+    heads = nn.ModuleDict()
+    for number, part in enumerate(corpus.parts):
+        if isinstance(part.source, ClassSource) and part.source.classify:
+            head = nn.Linear(embed_dim, len(part.first_text))
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+            heads[str(number)] = head
+    return heads
 
 
 def recompute_blocks(model: CLIP) -> None:
@@ -224,40 +238,42 @@ def backward(it: Run, batch: Batch, step: int) -> Tensor:
     pixels = augment(it, batch, step)
     with it.attention():
         if it.recipe.schedule.micro_batch is not None:
-            return backward_in_micro_batches(it, batch, pixels, it.recipe.schedule.micro_batch)
-        loss = loss_of_parts(it, batch, encode_images(it, pixels), [encode_texts(it, ids) for ids in batch.ids])
+            return backward_in_micro_batches(it, batch, step, pixels, it.recipe.schedule.micro_batch)
+        loss = loss_of_parts(it, batch, step, encode_images(it, pixels), [encode_texts(it, ids) for ids in batch.ids])
         loss.backward()
         return loss.detach()
 
 
 def encode_images(it: Run, pixels: Tensor) -> Tensor:
-    """(n, 3, s, s) -> (n, d) unit features in float32."""
+    """(n, 3, s, s) -> (n, d) features in float32, not of unit length."""
     with it.autocast():
-        return F.normalize(it.model.encode_image(pixels).float(), dim=-1)
+        return it.model.encode_image(pixels).float()
 
 
 def encode_texts(it: Run, ids: Tensor) -> Tensor:
-    """(m, t) -> (m, d) unit features in float32."""
+    """(m, t) -> (m, d) features in float32, not of unit length."""
     with it.autocast():
-        return F.normalize(it.model.encode_text(ids.to(it.device, non_blocking=True)).float(), dim=-1)
+        return it.model.encode_text(ids.to(it.device, non_blocking=True)).float()
 
 
-def loss_of_parts(it: Run, batch: Batch, images: Tensor, texts: list[Tensor]) -> Tensor:
-    """Each source's contrastive loss among its own pictures and captions, averaged by share and weight."""
+def loss_of_parts(it: Run, batch: Batch, step: int, images: Tensor, texts: list[Tensor]) -> Tensor:
+    """Each source's contrastive loss among its own pictures and captions, and its classification loss where the recipe
+    asks for one, averaged by share and weight."""
     scale = it.model.logit_scale.exp()
     shares = [len(labels) for labels in batch.image_labels]
-    of_parts = images.split(shares)
     weights = [share * part.source.weight for share, part in zip(shares, it.corpus.parts, strict=True)]
-    losses = [
-        weight * contrastive_loss(image, text, scale, image_labels.to(it.device), text_labels.to(it.device))
-        for weight, image, text, image_labels, text_labels in zip(
-            weights, of_parts, texts, batch.image_labels, batch.text_labels, strict=True
-        )
-    ]
-    return torch.stack(losses).sum() / sum(weights)
+    total = torch.zeros((), device=it.device)
+    for number, (weight, image, text) in enumerate(zip(weights, images.split(shares), texts, strict=True)):
+        labels, text_labels = batch.image_labels[number].to(it.device), batch.text_labels[number].to(it.device)
+        loss = contrastive_loss(F.normalize(image, dim=-1), F.normalize(text, dim=-1), scale, labels, text_labels)
+        source = it.corpus.parts[number].source
+        if isinstance(source, ClassSource) and source.classify and it.recipe.classifies(step):
+            loss = loss + source.classify * F.cross_entropy(it.heads[str(number)](image), labels)
+        total = total + weight * loss
+    return total / sum(weights)
 
 
-def backward_in_micro_batches(it: Run, batch: Batch, pixels: Tensor, size: int) -> Tensor:
+def backward_in_micro_batches(it: Run, batch: Batch, step: int, pixels: Tensor, size: int) -> Tensor:
     """The whole batch's gradients in the memory of a part of it (GradCache, Gao et al. 2021).
 
     The contrastive loss couples all pairs, so plain accumulation would be another loss. Features of all micro-batches
@@ -268,8 +284,8 @@ def backward_in_micro_batches(it: Run, batch: Batch, pixels: Tensor, size: int) 
         images = torch.cat([encode_images(it, chunk) for chunk in pixels.split(size)])
         texts = [torch.cat([encode_texts(it, chunk) for chunk in ids.split(size)]) for ids in batch.ids]
     features = [tensor.requires_grad_() for tensor in (images, *texts)]
-    loss = loss_of_parts(it, batch, images, texts)
-    loss.backward()  # leaves gradients in the features and the temperature
+    loss = loss_of_parts(it, batch, step, images, texts)
+    loss.backward()  # leaves gradients in the features, the heads and the temperature
     gradients = [tensor.grad for tensor in features if tensor.grad is not None]
     for chunk, gradient in zip(pixels.split(size), gradients[0].split(size), strict=True):
         encode_images(it, chunk).backward(gradient)

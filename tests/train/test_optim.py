@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from core.clip import CLIP
 from core.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
@@ -55,7 +56,7 @@ def test_no_warm_up_begins_at_the_full_rate() -> None:
 @pytest.mark.parametrize("vision", [VIT, ResNetConfig(image_size=32, layers=(1, 1, 1, 1), width=4, heads=2)])
 def test_only_matrices_decay(vision: ViTConfig | ResNetConfig) -> None:
     net = model(vision)
-    decaying, other = make_optimizer(net, SCHEDULE).param_groups
+    decaying, other = make_optimizer(net, nn.ModuleDict(), SCHEDULE).param_groups
     assert decaying["weight_decay"] == 0.2 and other["weight_decay"] == 0.0
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     kept = {names[id(parameter)] for parameter in other["params"]}
@@ -70,7 +71,7 @@ def test_only_matrices_decay(vision: ViTConfig | ResNetConfig) -> None:
 
 def test_the_temperature_never_exceeds_a_hundred_and_gradients_are_forgotten() -> None:
     net = model()
-    optimizer = make_optimizer(net, SCHEDULE)
+    optimizer = make_optimizer(net, nn.ModuleDict(), SCHEDULE)
     net.logit_scale.data.fill_(math.log(99.99))
     net.logit_scale.grad = torch.tensor(-1.0)
     norm = take_step(net, optimizer, rate=1.0, clip_norm=10.0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from core.clip import CLIP
 from core.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
@@ -68,7 +69,7 @@ def test_five_steps_are_open_clips(name: str) -> None:
         beta2=rules["betas"][1],
         epsilon=rules["eps"],
     )
-    optimizer = make_optimizer(clip, schedule)
+    optimizer = make_optimizer(clip, nn.ModuleDict(), schedule)
     parameters = dict(clip.named_parameters())
     for step, expected in enumerate(recorded["losses_before_each_step"]):
         loss = contrastive_loss(*clip(pixels, ids))

@@ -179,3 +179,20 @@ def test_the_loss_falls(data: Path, tmp_path: Path) -> None:
         found.append(trainer.backward(it, batch, step).item())
         trainer.take_step(it.model, it.optimizer, 3e-3, 1.0)
     assert np.mean(found[-8:]) < 0.8 * np.mean(found[:4])
+
+
+def test_labels_teach_the_image_tower_through_a_layer_that_the_model_does_not_keep(data: Path, tmp_path: Path) -> None:
+    it = prepared(data, tmp_path / "out")
+    (head,) = it.heads.values()
+    assert head.weight.shape == (3, 8)
+    with_head, plain = gradients(it), gradients(prepared_without_heads(data, tmp_path / "plain"))
+    assert head.weight.grad.abs().sum() > 0
+    assert with_head.keys() == plain.keys() and not any("head" in name for name in with_head)
+
+
+def prepared_without_heads(data: Path, out: Path) -> trainer.Run:
+    recipe = read_recipe(SMALL)
+    sources = tuple(
+        source.model_copy(update={"classify": 0.0}) if source.kind == "classes" else source for source in recipe.data
+    )
+    return trainer.prepare(recipe.model_copy(update={"data": sources}), data, out, torch.device("cpu"))
