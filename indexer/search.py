@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import threading
+from bisect import bisect
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from core.zeroshot import Label
 
 NEAREST = 3  # ids suggested in place of an unknown one
+LOOKED_AT = 250  # ids before and after its place in the order; comparing 100,000 takes a minute
 
 
 class Searcher:
@@ -179,11 +181,10 @@ class Searcher:
         return np.ascontiguousarray(vector, np.float32)
 
     def _images(self, query: Query, vector: np.ndarray, snapshot: Snapshot) -> list[Hit]:
-        scores = exact.cosines(snapshot.vectors, vector)
-        best = exact.top_k(scores, query.offset + query.limit)[query.offset :]
+        rows, scores = _page(snapshot.vectors, vector, query)
         return [
-            self._hit(snapshot, int(row), float(scores[row]), query.offset + place)
-            for place, row in enumerate(best, start=1)
+            self._hit(snapshot, int(row), float(score), query.offset + place)
+            for place, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
         ]
 
     def _texts(self, query: Query, vector: np.ndarray, snapshot: Snapshot) -> list[Hit]:
@@ -192,12 +193,11 @@ class Searcher:
                 f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
                 "image,caption into its folder, or a .txt file beside each picture, and index it again"
             )
-        scores = exact.cosines(snapshot.text_vectors, vector)
-        best = exact.top_k(scores, query.offset + query.limit)[query.offset :]
-        found = snapshot.texts.select(["image_id", "text"]).take(best).to_pylist()
+        rows, scores = _page(snapshot.text_vectors, vector, query)
+        found = snapshot.texts.select(["image_id", "text"]).take(rows).to_pylist()
         return [
-            self._hit(snapshot, snapshot.rows[text["image_id"]], float(scores[row]), query.offset + place, text["text"])
-            for place, (row, text) in enumerate(zip(best, found, strict=True), start=1)
+            self._hit(snapshot, snapshot.rows[text["image_id"]], float(score), query.offset + place, text["text"])
+            for place, (score, text) in enumerate(zip(scores, found, strict=True), start=1)
         ]
 
     def _hit(self, snapshot: Snapshot, row: int, score: float, rank: int, caption: str | None = None) -> Hit:
@@ -212,6 +212,12 @@ class Searcher:
         return self.collection.source.path(item_id)
 
 
+def _page(vectors: np.ndarray, vector: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and scores of the hits from `query.offset` on, best first."""
+    rows, scores = exact.best(vectors, vector, query.offset + query.limit)
+    return rows[query.offset :], scores[query.offset :]
+
+
 def _file(image: Any) -> Any:
     return Path(image).expanduser() if isinstance(image, str) else image
 
@@ -219,7 +225,9 @@ def _file(image: Any) -> Any:
 def _row(snapshot: Snapshot, item_id: str) -> int:
     if item_id in snapshot.rows:
         return snapshot.rows[item_id]
-    near = difflib.get_close_matches(item_id, snapshot.ids[:100_000], n=NEAREST, cutoff=0.5)
+    place = bisect(snapshot.ids, item_id)
+    around = snapshot.ids[max(0, place - LOOKED_AT) : place + LOOKED_AT]
+    near = difflib.get_close_matches(item_id, around, n=NEAREST, cutoff=0.5)
     raise QueryError(f"no picture {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
 
 
