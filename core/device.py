@@ -73,7 +73,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         return "fp32" if autocast_dtype(device) is None else "bf16"
     if name == "int8" and not multiplies_bytes(device):
         raise ConfigError(
-            f"precision 'int8' does not work on this {device.type} device: it needs a CPU with AVX512-VNNI, AVX-VNNI or "
+            f"precision 'int8' does not work on this {device.type} device, only on a CPU with AVX512-VNNI, AVX-VNNI or "
             "AMX; use 'auto'"
         )
     return cast(Precision, name)

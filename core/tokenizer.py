@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from core.tokenizer_file import WORD_END, WORDS, pair, parse_vocabulary, read_te
 
 Clean = Literal["openai", "transformers"]
 SOT, EOT = "<|startoftext|>", "<|endoftext|>"
+LONGEST_WORD = 40  # characters of a word that is shown to people
 OPENAI_MERGES = 49152 - 256 - 2  # what openai/CLIP reads of the published file; the rest of the file is unused
 
 
@@ -80,6 +82,26 @@ class Tokenizer:
     def ids(self, text: str) -> list[int]:
         """The token ids of one text, without start and end."""
         return self._ids([text])[0]
+
+    def first_cut(self, text: str) -> str | None:
+        """The first word of a text that does not fit `encode` whole, or None if all of it fits.
+
+        As it was written, if cleaning leaves the words as many as they were. Of a word longer than 40 characters (or a
+        text in a script without spaces) what is left of it is returned, shortened.
+        """
+        room = max(self.config.context_length - 2, 0)
+        if len(self.ids(text)) <= room:
+            return None
+        words = self.clean(text).split()
+        fitting = bisect_right(range(1, len(words) + 1), room, key=lambda count: len(self.ids(" ".join(words[:count]))))
+        given = text.split()
+        cut = (given if len(given) == len(words) else words)[fitting]
+        if len(cut) <= LONGEST_WORD:
+            return cut
+        kept = room - len(self.ids(" ".join(words[:fitting])))
+        seen = self.decode(self.ids(words[fitting])[:kept]).rstrip(" \ufffd")
+        rest = words[fitting].removeprefix(seen)
+        return rest if len(rest) <= LONGEST_WORD else rest[: LONGEST_WORD - 1] + "…"
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids, a space after each word. Bytes that are no UTF-8 become U+FFFD."""

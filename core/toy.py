@@ -50,6 +50,7 @@ class ToyEncoder:
     fingerprint = hashlib.sha256(b"clipdex toy encoder 1").hexdigest()  # raise the number when a vector changes
     dim = DIM
     logit_scale = 100.0
+    side = SIDE
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The whole picture squashed to uint8 (32, 32, 3)."""
@@ -77,6 +78,10 @@ class ToyEncoder:
         """Pictures -> (n, d) float32, rows of length 1."""
         prepared = [self.prepare(image) for image in images]
         return self.encode_prepared(np.stack(prepared) if prepared else np.zeros((0, SIDE, SIDE, 3), np.uint8))
+
+    def truncation(self, texts: Sequence[str]) -> list[str | None]:
+        """Every word counts, so nothing is ever cut off."""
+        return [None] * len(texts)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts -> (n, d) float32, rows of length 1; the order of words does not matter."""

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from core.config import Activation
 
+QUICK_GELU = 1.702  # Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", section 2
+
 
 def activate(x: Tensor, activation: Activation) -> Tensor:
     """`gelu` is the exact erf form; `quick_gelu` is x·σ(1.702 x), which OpenAI's weights were trained with."""
     if activation == "gelu":
         return F.gelu(x)
-    return x * torch.sigmoid(1.702 * x)
+    return x * torch.sigmoid(QUICK_GELU * x)
 
 
 class Attention(nn.Module):

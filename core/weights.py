@@ -9,7 +9,7 @@ whatever is read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -37,13 +37,17 @@ def values(module: nn.Module) -> dict[str, Tensor]:
 def load_clip(file: Path, config: CLIPConfig) -> CLIP:
     """The whole model in float32 on the CPU, in evaluation mode. Raises `ModelError` that lists what does not fit."""
     with _opened(file, config) as (stored, clip):
-        return _filled(clip, stored, "", file)
+        filled = fill(clip, stored.get_tensor)
+    check_finite(values(filled), file.parent)
+    return filled
 
 
 def load_tower(file: Path, config: CLIPConfig, tower: Tower) -> nn.Module:
     """One tower in float32 on the CPU, in evaluation mode; the other's numbers are not read."""
     with _opened(file, config) as (stored, clip):
-        return _filled(getattr(clip, tower), stored, f"{tower}.", file)
+        filled: nn.Module = fill(getattr(clip, tower), lambda name: stored.get_tensor(f"{tower}.{name}"))
+    check_finite({f"{tower}.{name}": tensor for name, tensor in values(filled).items()}, file.parent)
+    return filled
 
 
 def load_logit_scale(file: Path, config: CLIPConfig) -> float:
@@ -52,6 +56,15 @@ def load_logit_scale(file: Path, config: CLIPConfig) -> float:
         scale: Tensor = stored.get_tensor("logit_scale").float()
     check_finite({"logit_scale": scale}, file.parent)
     return float(scale.exp())
+
+
+def fill(module: M, stored: Callable[[str], Tensor]) -> M:
+    """`module`, which has no memory yet, with stored numbers in float32, in evaluation mode."""
+    names = values(module)
+    tensors = {name: stored(name).float() for name in names}
+    counters = {name: torch.tensor(0) for name in module.state_dict() if name not in names}
+    module.load_state_dict(tensors | counters, assign=True)
+    return module.eval()
 
 
 def digests(weights: Mapping[str, Tensor]) -> dict[str, str]:
@@ -117,15 +130,6 @@ def _opened(file: Path, config: CLIPConfig) -> Iterator[tuple[Any, CLIP]]:
             yield stored, clip
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{file} is damaged or cut short ({error}); copy or download it again") from None
-
-
-def _filled(module: M, stored: Any, prefix: str, file: Path) -> M:
-    names = values(module)
-    tensors = {name: stored.get_tensor(prefix + name).float() for name in names}
-    check_finite({prefix + name: tensor for name, tensor in tensors.items()}, file.parent)
-    counters = {name: torch.tensor(0) for name in module.state_dict() if name not in names}
-    module.load_state_dict(tensors | counters, assign=True)
-    return module.eval()
 
 
 def _empty(config: CLIPConfig, file: Path) -> CLIP:

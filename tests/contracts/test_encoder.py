@@ -1,8 +1,11 @@
-"""What holds for every encoder?  One battery over the registry and over a small model of each kind of tower."""
+"""What holds for every encoder?  One battery over the registry and over a small model of each kind of tower.
+
+In fp32, where sums hardly depend on their order; what fewer bits change is in `tests/core/test_precision.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,15 +19,20 @@ from tests.core.small_models import KINDS, small_model
 
 
 @pytest.fixture(scope="module", params=[*ENCODERS, *KINDS])
-def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encoder]:
+def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Encoder]:
+    """Loads the encoder anew, so that it remembers no text."""
     if request.param == "tiny" and not (MODELS / "tiny" / "config.json").is_file():
         pytest.skip("the bundled model has not been trained yet")
-    if request.param in ENCODERS:
-        yield load_encoder(request.param)
-    else:
-        path = tmp_path_factory.mktemp("models") / request.param
-        save_model(path, *small_model(request.param), card="", origin={})
-        yield load_encoder(path)
+    model = request.param
+    if model not in ENCODERS:
+        model = tmp_path_factory.mktemp("models") / request.param
+        save_model(model, *small_model(request.param), card="", origin={})
+    return lambda: load_encoder(model, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def encoder(load: Callable[[], Encoder]) -> Encoder:
+    return load()
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +75,8 @@ def test_it_says_what_it_is(encoder: Encoder) -> None:
     assert encoder.name
     assert len(bytes.fromhex(encoder.fingerprint)) == 32
     assert encoder.logit_scale > 0
+    assert encoder.prepare(Image.new("RGB", (300, 200))).shape == (encoder.side, encoder.side, 3)
+    assert encoder.truncation(["a photo of a red dog"]) == [None]
 
 
 def test_pictures_are_encoded_as_they_are_prepared(encoder: Encoder, pictures: list[Image.Image]) -> None:
@@ -87,9 +97,10 @@ def test_a_picture_has_one_vector_whatever_stands_beside_it(encoder: Encoder, pi
     assert np.abs(together[0] - together[-1]).max() > 1e-3  # coloured noise and black
 
 
-def test_a_text_has_one_vector_whatever_stands_beside_it(encoder: Encoder) -> None:
+def test_a_text_has_one_vector_whatever_stands_beside_it(encoder: Encoder, load: Callable[[], Encoder]) -> None:
     together = encoder.encode_texts(TEXTS)
-    alone = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
+    other = load()
+    alone = np.concatenate([other.encode_texts([text]) for text in TEXTS])
     many = encoder.encode_texts(TEXTS * 100)
     assert np.abs(alone - together).max() <= 1e-5
     assert np.abs(many - np.concatenate([together] * 100)).max() <= 1e-5

@@ -1,0 +1,102 @@
+"""What is a linear layer with fewer bits?
+
+Three of one interface: `layer(x)`, or `layer(x, plus)` that adds `plus` to the result; an activation may be part of the
+layer. (…, in) -> (…, out). They are for inference: the weights are constants, rounded once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Inner = Literal["none", "gelu", "swish"]  # as oneDNN calls them; swish is x·σ(x)
+
+LARGEST = 127  # of a signed byte; -128 is left out, so that the range is symmetric
+OFFSET = 128  # oneDNN's fast kernels take activations as unsigned bytes
+
+
+class Linear(Protocol):
+    """A linear layer, an activation, and an addition."""
+
+    def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor: ...
+
+
+class RoundedLinear(nn.Module):
+    """The plain layer with rounded weights, for every device."""
+
+    _weight: Tensor
+    _bias: Tensor | None
+
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype, inner: Inner = "none") -> None:
+        super().__init__()
+        self.register_buffer("_weight", linear.weight.detach().to(dtype))
+        self.register_buffer("_bias", None if linear.bias is None else linear.bias.detach().to(dtype))
+        self._inner: Inner = inner
+
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        out = _activate(F.linear(x, self._weight, self._bias), self._inner)
+        return out if plus is None else out + plus
+
+
+class PackedLinear(nn.Module):
+    """bf16 on a CPU: the matrix lies in memory as oneDNN's kernels read it, not rearranged at every call.
+
+    With one query of ten words that would take longer than the product itself. Activation and addition happen in the
+    kernel, while the numbers are still in registers.
+    """
+
+    def __init__(self, linear: nn.Linear, inner: Inner = "none") -> None:
+        super().__init__()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().bfloat16())
+        self._bias = None if linear.bias is None else linear.bias.detach().bfloat16()
+        self._inner: Inner = inner
+
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        product: Tensor
+        if plus is None:
+            product = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, self._inner, [], "none")
+        else:
+            product = torch.ops.mkldnn._linear_pointwise(x, plus, self._weight, self._bias, "add")
+        return product
+
+
+class ByteLinear(nn.Module):
+    """A layer that multiplies bytes: each output channel and each input row has a scale of its own.
+
+    A row's scale comes from its own largest number, so a picture's vector does not depend on what is beside it in a
+    batch, and one row with large numbers does not coarsen the others (Dettmers et al. 2022, "LLM.int8()", section 2,
+    vector-wise quantisation). `dtype` is what goes in and comes out.
+    """
+
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype, inner: Inner = "none") -> None:
+        super().__init__()
+        weight = linear.weight.detach().float()
+        self._scale = (weight.abs().amax(dim=1) / LARGEST).clamp_min(torch.finfo(torch.float32).tiny)
+        rounded = (weight / self._scale[:, None]).round().clamp(-LARGEST, LARGEST).to(torch.int8)
+        self._weight = torch.ops.onednn.qlinear_prepack(rounded, None)
+        self._zero = torch.zeros(len(weight), dtype=torch.int32)
+        bias = linear.bias.detach() if linear.bias is not None else torch.zeros(len(weight))
+        self._bias, self._dtype, self._inner = bias.to(dtype), dtype, inner
+
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1]).float()
+        # Two plain extremes are several times as fast as one of absolute values or an infinity norm.
+        largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True)).clamp_min(1e-30)
+        # By way of signed bytes: PyTorch's conversion to unsigned ones is not vectorised, seven times as slow.
+        signed = rows.mul(LARGEST / largest).round_().to(torch.int8)
+        unsigned = signed.view(torch.uint8).bitwise_xor_(OFFSET)
+        product = torch.ops.onednn.qlinear_pointwise(
+            unsigned, 1.0, OFFSET, self._weight, self._scale, self._zero, None, 1.0, 0, self._dtype, "none", [], ""
+        )
+        out = torch.addcmul(self._bias, product, (largest / LARGEST).to(self._dtype))
+        out = _activate(out, self._inner).view(*x.shape[:-1], -1)
+        return out if plus is None else out.add_(plus)
+
+
+def _activate(x: Tensor, inner: Inner) -> Tensor:
+    if inner == "none":
+        return x
+    return F.gelu(x) if inner == "gelu" else F.silu(x)

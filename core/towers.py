@@ -1,0 +1,72 @@
+"""How does each tower come into memory: once, when it is first needed, and as the one it was taken for?"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from core import fingerprints, weights
+from core.clip import CLIP, image_tower, text_tower
+from core.config import CLIPConfig
+from core.device import Precision
+from core.errors import ModelError
+from core.precision import reduced
+from core.weights import Tower
+
+
+class Towers:
+    """Two towers on a device in a precision, each loaded when it is first asked for. Safe between threads."""
+
+    def __init__(self, load: Callable[[Tower], nn.Module], device: torch.device, precision: Precision) -> None:
+        self._load, self._device, self._precision = load, device, precision
+        self._locks: dict[Tower, threading.Lock] = {"visual": threading.Lock(), "text": threading.Lock()}
+        self._towers: dict[Tower, nn.Module] = {}
+
+    def __getitem__(self, tower: Tower) -> nn.Module:
+        if tower not in self._towers:
+            with self._locks[tower]:
+                if tower not in self._towers:
+                    self._towers[tower] = reduced(self._load(tower), self._precision, self._device)
+        return self._towers[tower]
+
+
+def of_clip(clip: CLIP, precision: Precision) -> Callable[[Tower], nn.Module]:
+    """The towers of a model in memory: its own in fp32, else copies, so that the model itself stays exact."""
+
+    def load(tower: Tower) -> nn.Module:
+        module: nn.Module = getattr(clip, tower)
+        return module if precision == "fp32" else copy.deepcopy(module)
+
+    return load
+
+
+def of_weights(tensors: Mapping[str, Tensor], config: CLIPConfig) -> Callable[[Tower], nn.Module]:
+    """The towers of weights under our names, in any number format; they are read when a tower is built."""
+
+    def load(tower: Tower) -> nn.Module:
+        with torch.device("meta"):
+            module = image_tower(config) if tower == "visual" else text_tower(config)
+        return weights.fill(module, lambda name: tensors[f"{tower}.{name}"])
+
+    return load
+
+
+def of_file(file: Path, config: CLIPConfig, digests: Mapping[str, str]) -> Callable[[Tower], nn.Module]:
+    """The towers of a weights file, verified against its digests: a swapped file raises `ModelError`."""
+
+    def load(tower: Tower) -> nn.Module:
+        module = weights.load_tower(file, config, tower)
+        if weights.tower_digest(module) != digests[tower]:
+            fingerprints.forget(file)
+            raise ModelError(
+                f"{file} was changed while it was in use, or without a trace in its times; its vectors would not be "
+                "those of the model that was opened: start again"
+            )
+        return module
+
+    return load
