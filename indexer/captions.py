@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import ImageError, SourceError
-from indexer.sources import Listing, Problem, Source
+from indexer.sources import TRANSIENT, Listing, Problem, Source
 from indexer.sources.names import escape
 
 AUTOMATIC = "captions.csv"  # found by itself in the folder
@@ -29,6 +29,8 @@ class Captions:
     by_item: dict[str, list[str]] = field(default_factory=dict)
     unmatched: int = 0  # CSV rows that name no picture, or have no caption
     problems: list[Problem] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
+    """Items whose text file cannot be read now: the captions that they had stay."""
 
     def of(self, item_id: str, embedded: Iterable[str]) -> list[str]:
         """The captions of one picture. Those inside the file count where nobody wrote others: many are a camera's."""
@@ -39,6 +41,7 @@ def read_captions(source: Source, listing: Listing, table: Path | None) -> Capti
     """The captions of a listing; `table` is a CSV file. Raises `SourceError` if that cannot be read as one."""
     by_item: dict[str, list[str]] = {}
     problems: list[Problem] = []
+    unread: set[str] = set()
     rows = [] if table is None else _read_table(table)
     find = _Finder([item.id for item in listing.items] + [problem.location for problem in listing.problems])
     unmatched = 0
@@ -52,10 +55,12 @@ def read_captions(source: Source, listing: Listing, table: Path | None) -> Capti
         try:
             by_item.setdefault(item_id, []).extend(_read_sidecar(source, sidecar))
         except ImageError as error:
+            if error.reason in TRANSIENT:
+                unread.add(item_id)
             problem = Problem(sidecar, error.reason, f"{sidecar}: {error}")
             if problem not in problems:  # photo.txt may serve photo.jpg and photo.png
                 problems.append(problem)
-    return Captions({key: clean(texts) for key, texts in by_item.items()}, unmatched, problems)
+    return Captions({key: clean(texts) for key, texts in by_item.items()}, unmatched, problems, unread)
 
 
 def clean(texts: Iterable[str]) -> list[str]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from indexer import tables
-from indexer.sources import Item
+from indexer.sources import TRANSIENT, Item
 
-# Reasons that say nothing about the content: the file is tried again in every run.
-TRANSIENT = frozenset(["vanished", "no permission", "read error", "unsupported", "model error", "decoder error"])
+RETRIED = TRANSIENT | {"unsupported", "model error", "decoder error"}  # another version may read the same file
 
 
 class Known:
@@ -59,7 +58,7 @@ class Known:
         """Did exactly this file fail before, for a reason that lies in its content?"""
         row = self.failures.get(item.id)
         same = row is not None and (row["size"], row["mtime_ns"]) == (item.size, item.mtime_ns)
-        return same and row is not None and row["reason"] not in TRANSIENT
+        return same and row is not None and row["reason"] not in RETRIED
 
     def _value(self, column: str, item_id: str) -> Any:
         row = self._row.get(item_id)

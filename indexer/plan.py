@@ -22,8 +22,9 @@ class Plan:
     embed: list[Item] = field(default_factory=list)
     failed: list[Problem] = field(default_factory=list)  # failed before and are still the same file
     gone: dict[str, str] = field(default_factory=dict)  # id -> content hash
-    kept: list[str] = field(default_factory=list)  # in folders that cannot be looked at now
-    news: list[Problem] = field(default_factory=list)  # problems of the listing that are not recorded yet
+    kept: list[str] = field(default_factory=list)  # cannot be looked at now: in a closed folder, behind a dead link
+    problems: list[Problem] = field(default_factory=list)  # of the listing and the captions, but for what is kept
+    news: list[Problem] = field(default_factory=list)  # those that are not recorded yet
 
 
 def make_plan(listing: Listing, known: Known, words: Captions) -> Plan:
@@ -32,7 +33,7 @@ def make_plan(listing: Listing, known: Known, words: Captions) -> Plan:
     for item in listing.items:
         if known.unchanged(item):
             texts = words.of(item.id, known.embedded(item.id))
-            if captions.key(item.id, texts) == known.texts_key(item.id):
+            if item.id in words.unread or captions.key(item.id, texts) == known.texts_key(item.id):
                 plan.unchanged.append(item.id)
             else:
                 plan.recaption.append(item)
@@ -49,7 +50,9 @@ def make_plan(listing: Listing, known: Known, words: Captions) -> Plan:
             plan.kept.append(item_id)
         else:
             plan.gone[item_id] = known.hash(item_id) or ""
-    for problem in [*listing.problems, *words.problems]:
+    kept = set(plan.kept)
+    plan.problems.extend(problem for problem in [*listing.problems, *words.problems] if problem.location not in kept)
+    for problem in plan.problems:
         before = known.failures.get(problem.location)
         if before is None or before["reason"] != problem.reason:
             plan.news.append(problem)

@@ -23,7 +23,7 @@ class Report:
     seconds: float
     stages: dict[str, float]
     """Seconds of work in each stage; read and decode are summed over threads and overlap with the others."""
-    kept: int = 0  # pictures in folders that could not be looked at this time: they stay in the collection
+    kept: int = 0  # pictures that could not be looked at this time: they stay in the collection
     ignored: int = 0  # hidden files and files that are no pictures
     texts: int = 0  # captions in the collection after the run
     unmatched_captions: int = 0  # rows of the caption file that name no picture
@@ -38,7 +38,7 @@ class Report:
         if failed:
             lines.append(f"{failed:,} failed: " + ", ".join(f"{n:,} {reason}" for reason, n in self.failed.items()))
         if self.kept:
-            lines.append(f"{self.kept:,} kept from folders that cannot be read now")
+            lines.append(f"{self.kept:,} kept that cannot be looked at now")
         notes = [f"{self.texts:,} captions"] if self.texts else []
         if self.unmatched_captions:
             notes.append(f"{self.unmatched_captions:,} caption rows name no picture here")

@@ -94,7 +94,7 @@ class _Run:
         self.writer = Writer(collection, encoder, words, watch, written=self._written, failed=self._failed)
         with tables.storage_errors(collection.path, "reading"):
             self.known = Known(self.writer.images, self.writer.failures)
-        _check_not_empty(self.source.location, listing, len(self.known), collection.path)
+        self._check_not_empty(listing)
         self.plan = make_plan(listing, self.known, words)
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -107,11 +107,11 @@ class _Run:
         """Embed and write what is new or changed."""
         plan = self.plan
         self.counts["unchanged"] = len(plan.unchanged)
-        for problem in [*plan.failed, *self.listing.problems, *self.words.problems]:
+        for problem in [*plan.failed, *plan.problems]:
             self._fail(problem)
         with tables.storage_errors(self.collection.path, "writing"):
             self.writer.record(plan.news)
-        total = len(self.listing.items) + len(self.listing.problems) + len(self.words.problems)
+        total = len(self.listing.items) + len(plan.problems)
         self.meter.failed = self.reasons.total()
         self.meter.begin("embed", done=total - len(plan.recaption) - len(plan.embed), total=total)
         self.writer.recaption(plan.recaption)
@@ -124,7 +124,7 @@ class _Run:
         """Remove what is gone, and what interrupted runs left behind. Raises `SourceError` if the source is gone."""
         self.meter.begin("finish", done=self.meter.total, total=self.meter.total)
         if self.reasons["vanished"]:  # a few files deleted meanwhile, or the whole disk?
-            _check_not_empty(self.source.location, self.source.scan(), len(self.known), self.collection.path)
+            self._check_not_empty(self.source.scan())
         started = time.perf_counter()
         writer = self.writer
         with tables.storage_errors(self.collection.path, "writing"):
@@ -154,6 +154,14 @@ class _Run:
             texts=self.texts,
             unmatched_captions=self.words.unmatched,
         )
+
+    def _check_not_empty(self, listing: Listing) -> None:
+        """Absence is not deletion: a folder without any picture looks like a disk that is not connected."""
+        if not listing.items and not all(listing.hides(item_id) for item_id in self.known):
+            raise SourceError(
+                f"{self.source.location} has no pictures now and the collection has {len(self.known):,}: is the disk "
+                f"connected? Nothing was removed; if they are really gone, delete {self.collection.path}"
+            )
 
     def _embed(self, pipeline: Pipeline, items: list[Item], claims: Claims | None) -> None:
         with closing(pipeline.run(items, claims)) as outcomes:  # an error here must stop the decoding ahead, too
@@ -196,15 +204,6 @@ def _check_folder(collection: Collection, root: Path) -> None:
         f"the collection {collection.path} holds the pictures of {recorded}, not of {root}; choose another place "
         "with --to DIR"
     )
-
-
-def _check_not_empty(root: Path, listing: Listing, known: int, path: Path) -> None:
-    """Absence is not deletion: a folder without any picture looks like a disk that is not connected."""
-    if known and not listing.items and not listing.unreadable:
-        raise SourceError(
-            f"{root} has no pictures now and the collection has {known:,}: is the disk connected? Nothing was removed; "
-            f"if they are really gone, delete {path}"
-        )
 
 
 def _caption_table(root: Path, given: Path | None, collection: Collection | None) -> Path | None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import SourceError, unknown_choice
-from indexer.sources.base import Item, Listing, Problem, Source
+from indexer.sources.base import TRANSIENT, Item, Listing, Problem, Source
 from indexer.sources.folder import FolderSource
 
-__all__ = ["SOURCES", "Item", "Listing", "Problem", "Source", "make_source"]
+__all__ = ["SOURCES", "TRANSIENT", "Item", "Listing", "Problem", "Source", "make_source"]
 
 SOURCES: dict[str, Callable[[Path], Source]] = {"folder": FolderSource}
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+# Reasons for which something cannot be read now that say nothing about its content.
+TRANSIENT = frozenset(["vanished", "no permission", "read error"])
+
 
 class Item(NamedTuple):
     """One picture of a source. Same id, size and time: the same picture, without opening it."""
@@ -36,14 +39,15 @@ class Listing:
     items: list[Item] = field(default_factory=list)  # sorted by id
     problems: list[Problem] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
-    """Ids that begin so could not be looked at: they are absent from `items`, and that says nothing about them."""
+    """What could not be looked at, each with a slash at its end: a folder, or a link that may be a file or a folder.
+    Such an id, and ids that begin so, are absent from `items`, and that says nothing about them."""
     sidecars: dict[str, str] = field(default_factory=dict)
     """Item id -> id of the text file beside it, for those that have one."""
     ignored: int = 0  # things that are no pictures
 
     def hides(self, location: str) -> bool:
         """Does this id lie where the listing could not look?"""
-        return bool(self.unreadable) and location.startswith(tuple(self.unreadable))
+        return bool(self.unreadable) and f"{location}/".startswith(tuple(self.unreadable))
 
 
 class Source(Protocol):

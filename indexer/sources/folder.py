@@ -150,7 +150,7 @@ class _Walk:
                     self.links.append(name + "/")
                 else:
                     if entry.is_symlink() and not (self.root / name).exists():
-                        self.unreadable.append(escape(name) + "/")  # perhaps a folder on a disk that is not connected
+                        self.unreadable.append(escape(name) + "/")  # perhaps on a disk that is not connected
                     self.file(name, entry)
             except OSError as error:
                 self.unreadable.append(escape(name) + "/")

@@ -54,6 +54,17 @@ def test_names_match_by_path_then_by_a_file_name_that_is_unique(tmp_path: Path) 
     assert "3 caption rows name no picture here" in report.summary()
 
 
+def test_captions_stay_while_their_text_file_cannot_be_read(tmp_path: Path) -> None:
+    paint(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "disk.txt").write_text("a red field")
+    (tmp_path / "photos" / "a.txt").symlink_to(tmp_path / "disk.txt")
+    index(tmp_path / "photos")
+    (tmp_path / "disk.txt").rename(tmp_path / "unplugged")
+    report = index(tmp_path / "photos")
+    assert (report.unchanged, report.failed, report.texts) == (1, {"vanished": 1}, 1)
+    assert captions(tmp_path / "photos") == {"a.jpg": ["a red field"]}
+
+
 def test_a_text_file_beside_the_picture_holds_one_caption_a_line(tmp_path: Path) -> None:
     paint_three(tmp_path)
     (tmp_path / "red.txt").write_text("\ufeffone\n\n  two   words \none\n", encoding="utf-8")

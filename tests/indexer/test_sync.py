@@ -219,12 +219,40 @@ def test_a_linked_folder_that_is_gone_keeps_its_pictures(tmp_path: Path) -> None
     (tmp_path / "disk").rename(tmp_path / "unplugged")
     report = index(folder)
     assert (report.unchanged, report.removed, report.kept) == (3, 0, 1)
-    assert "1 kept from folders that cannot be read now" in report.summary()
+    assert "1 kept that cannot be looked at now" in report.summary()
     assert ids(folder) == ["blue.png", "green.jpg", "linked/a.jpg", "red.jpg"]
     (tmp_path / "unplugged").rename(tmp_path / "disk")
     assert counts(index(folder)) == {"unchanged": 4}
     (folder / "linked").unlink()
     assert counts(index(folder)) == {"unchanged": 3, "removed": 1}
+
+
+def test_links_to_pictures_on_a_disk_that_is_gone_keep_them(tmp_path: Path) -> None:
+    disk, folder = paint_three(tmp_path / "disk"), tmp_path / "album"
+    folder.mkdir()
+    for file in disk.iterdir():
+        (folder / file.name).symlink_to(file)
+    index(folder)
+    disk.rename(tmp_path / "unplugged")
+    (folder / "new.jpg").symlink_to(disk / "new.jpg")
+    report = index(folder)
+    assert (report.kept, report.removed, report.failed, report.total) == (3, 0, {"vanished": 1}, 1)
+    assert ids(folder) == ["blue.png", "green.jpg", "red.jpg"]
+    assert failures(folder) == {"new.jpg": "vanished"}  # a picture is in one place: kept, or failed
+    paint(folder / "real.jpg", seed=1)
+    (folder / "red.jpg").unlink()
+    assert counts(index(folder)) == {"added": 1, "removed": 1, "failed": 1}
+
+
+def test_an_unreadable_folder_does_not_excuse_an_empty_disk(tmp_path: Path) -> None:
+    folder = paint_three(tmp_path / "mount point")
+    index(folder, to=tmp_path / "kept")
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / "lost+found").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match="is the disk connected"):
+        index(folder, to=tmp_path / "kept")
+    assert len(ids(tmp_path / "kept")) == 3
 
 
 def test_a_collection_elsewhere_knows_its_folder_and_keeps_it(tmp_path: Path) -> None:
