@@ -90,13 +90,14 @@ class Phase(Frozen):
     """Steps before `before` (and after the phase above) see something else than the rest of the run.
 
     `size`: pictures of another side than the model's own (Howard 2018, progressive resizing). `shares`: how many
-    pictures of each source, in the order of the sources, make up a batch. `classify`: whether the linear layers of
-    labelled sources learn.
+    pictures of each source, in the order of the sources, make up a batch. `min_area`: how much of a picture a crop
+    shows at least, for every source. `classify`: whether the linear layers of labelled sources learn.
     """
 
     before: PositiveInt
     size: PositiveInt | None = None
     shares: tuple[PositiveInt, ...] | None = None
+    min_area: float | None = Field(default=None, gt=0, le=1)
     classify: bool = True
 
 
@@ -156,19 +157,29 @@ class Recipe(Frozen):
     augment: Augment = Augment()
     evaluate: tuple[Evaluation, ...] = ()
 
+    def phase(self, step: int) -> Phase | None:
+        """The phase that `step` falls into, None after the last."""
+        return next((phase for phase in self.phases if step < phase.before), None)
+
     def image_size(self, step: int) -> int:
         """Side of the pictures that `step` trains on."""
-        sizes = (phase.size for phase in self.phases if step < phase.before)
-        return next(sizes, None) or self.preprocess.image_size
+        phase = self.phase(step)
+        return (phase and phase.size) or self.preprocess.image_size
 
     def shares(self, step: int) -> tuple[int, ...]:
         """How many pictures of each source make up the batch of `step`."""
-        shares = (phase.shares for phase in self.phases if step < phase.before)
-        return next(shares, None) or tuple(source.share for source in self.data)
+        phase = self.phase(step)
+        return (phase and phase.shares) or tuple(source.share for source in self.data)
+
+    def min_areas(self, step: int) -> tuple[float, ...]:
+        """How much of a picture the crops of `step` show at least, for each source."""
+        phase = self.phase(step)
+        return tuple((phase and phase.min_area) or source.min_area for source in self.data)
 
     def classifies(self, step: int) -> bool:
         """Whether the linear layers of labelled sources learn in `step`."""
-        return next((phase.classify for phase in self.phases if step < phase.before), True)
+        phase = self.phase(step)
+        return phase is None or phase.classify
 
     def visited(self, step: int) -> tuple[int, ...]:
         """How many pictures of each source all steps before `step` have seen."""

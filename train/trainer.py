@@ -223,8 +223,8 @@ def augment(it: Run, batch: Batch, step: int) -> Tensor:
     generator = torch.Generator(it.device).manual_seed(it.recipe.seed * 1_000_003 + step)
     size = it.recipe.image_size(step)
     crops = [
-        random_crop(pixels.to(it.device, non_blocking=True), size, part.source.min_area, part.source.flip, generator)
-        for part, pixels in zip(it.corpus.parts, batch.pixels, strict=True)
+        random_crop(pixels.to(it.device, non_blocking=True), size, min_area, part.source.flip, generator)
+        for part, pixels, min_area in zip(it.corpus.parts, batch.pixels, it.recipe.min_areas(step), strict=True)
     ]
     images = vary(torch.cat(crops), it.recipe.augment, generator)
     pixels = normalise(images.round().to(torch.uint8).permute(0, 2, 3, 1), it.recipe.preprocess)

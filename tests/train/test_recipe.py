@@ -52,13 +52,14 @@ def test_a_recipe_that_is_not_there_is_said_so(tmp_path: Path) -> None:
 def test_phases_change_sizes_and_shares_and_no_picture_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "phases.toml"
     phases = "[[phases]]\nbefore = 2\nsize = 16\nshares = [1, 2, 3]\n"
-    phases += "[[phases]]\nbefore = 4\nsize = 24\nclassify = false\n"
+    phases += "[[phases]]\nbefore = 4\nsize = 24\nmin_area = 0.75\nclassify = false\n"
     resnet = SMALL.replace('kind = "resnet"', 'kind = "small_resnet"').replace("width = 4\nheads = 2", "width = 4", 1)
     path.write_text(resnet.replace("[augment]", phases + "[augment]"), "utf-8")
     recipe = read_recipe(path)
     assert [recipe.image_size(step) for step in range(6)] == [16, 16, 24, 24, 32, 32]
     assert [recipe.shares(step) for step in (0, 1, 2, 5)] == [(1, 2, 3), (1, 2, 3), (6, 5, 5), (6, 5, 5)]
     assert [recipe.classifies(step) for step in range(6)] == [True, True, False, False, True, True]
+    assert [recipe.min_areas(step) for step in (1, 3, 5)] == [(0.4,) * 3, (0.75,) * 3, (0.4,) * 3]
     totals = (0, 0, 0)
     for step in range(6):
         assert recipe.visited(step) == totals
