@@ -26,7 +26,7 @@ __all__ = ["ClipdexError", "Hit", "Progress", "Report", "Searcher", "Status", "i
 def index(
     folder: str | Path,
     *,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path | None = None,
     to: str | Path | None = None,
     captions: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -34,11 +34,20 @@ def index(
     """Make the pictures of a folder searchable, or bring its collection up to date.
 
     The collection lives in `folder/.clipdex`, or in `to`. `model` is a name (of the hub, too: then it is downloaded
-    unless it is here), or the path of a model. `captions` is a CSV file with the columns image,caption.
+    unless it is here), or the path of a model; without it a collection keeps its model, and a new one gets
+    `DEFAULT_MODEL`. `captions` is a CSV file with the columns image,caption.
     Raises a `ClipdexError` whose message says what to do.
     """
-    encoder = load_encoder(model)
-    return sync.index(folder, encoder=encoder, to=to, captions=captions, progress=progress, load=lasting(model))
+    encoder = sync.used_encoder(folder, to) if model is None else None
+    model = DEFAULT_MODEL if model is None else model
+    return sync.index(
+        folder,
+        encoder=encoder or load_encoder(model),
+        to=to,
+        captions=captions,
+        progress=progress,
+        load=lasting(model),
+    )
 
 
 def open(folder: str | Path = ".", *, model: str | Path | None = None) -> Searcher:  # noqa: A001

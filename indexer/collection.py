@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -76,7 +76,7 @@ class Collection:
             raise CollectionError(f"{path} is not a finished collection: run clipdex index on its pictures") from None
         except OSError as error:
             raise CollectionError(f"{file} cannot be read: {error.strerror or error}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CollectionError(f"{file} is damaged ({error}); delete {path} and index again") from None
         try:
             info = parse(Info, migrate(path, data), str(file))
@@ -91,13 +91,16 @@ class Collection:
     def find(cls, folder: Path) -> Collection:
         """The collection of a folder or of the nearest one above it; `folder` may be a collection itself."""
         folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links, and ".." means the link's place
-        if not folder.is_dir():
-            raise CollectionError(f"there is no folder {folder}")
-        for place in (folder, *folder.parents):
-            if _holds_collection(place):
-                return cls.open(place)
-            if (place / FOLDER).is_dir():
-                return cls.open(place / FOLDER)
+        try:
+            if not folder.is_dir():
+                raise CollectionError(f"there is no folder {folder}")
+            for place in (folder, *folder.parents):
+                if _holds_collection(place):
+                    return cls.open(place)
+                if (place / FOLDER).is_dir():
+                    return cls.open(place / FOLDER)
+        except OSError as error:
+            raise CollectionError(f"{folder} cannot be looked at: {error.strerror or error}") from None
         raise CollectionError(f"no collection in {folder} or above; make one: clipdex index {folder}")
 
     @classmethod
@@ -143,10 +146,6 @@ class Collection:
                 os.fsync(file.fileno())
             new.replace(self.path / INFO)
         self.info = info
-
-    def writing(self) -> AbstractContextManager[None]:
-        """Hold the right to write. Raises `CollectionError` if another process has it."""
-        return lock.writing(self.path)
 
     def table(self, name: str) -> Any:
         """A handle of its own on the newest version of a table; it stays at that version."""
@@ -201,8 +200,13 @@ class Collection:
         return found.st_ino, found.st_mtime_ns
 
     def size_bytes(self) -> int:
-        """What the collection takes on disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        """What the collection takes on disk, but for files that a run removes meanwhile."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - many files
+        return total
 
 
 def source_info(path: Path, folder: Path, captions: Path | None) -> SourceInfo:

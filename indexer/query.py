@@ -17,7 +17,6 @@ MAX_WORDS = 1_000  # far beyond what any model reads (CLIP: 77 tokens): a file p
 TARGETS = ("images", "texts")
 
 Target = Literal["images", "texts"]
-Picture = "str | Path | bytes | Image.Image"
 
 
 @dataclass(frozen=True)

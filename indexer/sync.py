@@ -51,7 +51,7 @@ def index(
     """
     started = time.perf_counter()
     root = _absolute(folder)
-    path = root / FOLDER if to is None else _absolute(to)
+    path = _place(root, to)
     meter, watch = Meter(progress), Stopwatch()
     meter.begin("scan", done=0, total=0)
     # Before anything is made: a missing disk must not become an empty folder with a collection in it.
@@ -75,6 +75,16 @@ def index(
         run.sweep()
         collection.save(collection.info.model_copy(update={"updated": datetime.now(UTC)}))
     return run.report(time.perf_counter() - started)
+
+
+def used_encoder(folder: str | Path, to: str | Path | None = None) -> Encoder | None:
+    """The model that made the collection which `index` would bring up to date, None where there is none yet."""
+    path = _place(_absolute(folder), to)
+    return Collection.open(path).load_encoder() if (path / INFO).exists() else None
+
+
+def _place(root: Path, to: str | Path | None) -> Path:
+    return root / FOLDER if to is None else _absolute(to)
 
 
 class _Run:
