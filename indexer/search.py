@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from core.zeroshot import Label
 
 NEAREST = 3  # ids suggested in place of an unknown one
+OPEN_AT_ONCE = 16  # pictures to classify; a decoded photo takes tens of megabytes
 LOOKED_AT = 250  # ids before and after its place in the order; comparing 100,000 takes a minute
 
 
@@ -80,8 +81,12 @@ class Searcher:
         from core import zeroshot
         from core.images import open_image
 
-        opened = [open_image(_file(image)) for image in images]
-        return zeroshot.classify(self.encoder, opened, list(labels), zeroshot.templates(templates))
+        prompts = zeroshot.templates(templates)
+        answers: list[list[Label]] = []
+        for start in range(0, len(images), OPEN_AT_ONCE):
+            opened = [open_image(_file(image)) for image in images[start : start + OPEN_AT_ONCE]]
+            answers += zeroshot.classify(self.encoder, opened, list(labels), prompts)
+        return answers
 
     @property
     def encoder(self) -> Encoder:

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands import AsJson, Model
+
 if TYPE_CHECKING:
     from core.zeroshot import Label
+
+OPEN_AT_ONCE = 16  # a decoded photo takes tens of megabytes
 
 
 def command(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The pictures to label.")],
     labels: Annotated[str, typer.Option("--labels", "-l", help='The choices, with commas: "cat,dog,a red bus".')],
-    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name, or a model directory.")] = "tiny",
+    model: Model = "tiny",
     templates: Annotated[str, typer.Option(help="Prompts around each label: 80, 7, 1, or a file with {} lines.")] = "7",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Label pictures with words of your own, with probabilities. No collection is needed."""
     from app.output import print_json
@@ -31,8 +35,11 @@ def command(
     names = [label.strip() for label in labels.split(",") if label.strip()]
     if len(set(names)) < 2:
         raise QueryError(f'give at least two different labels to choose from, not {labels!r}: --labels "cat,dog"')
-    pictures = [open_image(path) for path in images]
-    ranked = classify(load_encoder(model), pictures, names, read_templates(templates))
+    encoder, prompts = load_encoder(model), read_templates(templates)
+    ranked: list[list[Label]] = []
+    for start in range(0, len(images), OPEN_AT_ONCE):
+        pictures = [open_image(path) for path in images[start : start + OPEN_AT_ONCE]]
+        ranked += classify(encoder, pictures, names, prompts)
     if as_json:
         print_json({"model": model, "images": [_as_dict(path, row) for path, row in zip(images, ranked, strict=True)]})
         return

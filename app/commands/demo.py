@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from app.commands import Model
+
 QUERIES = ("a sailing boat at sunset", "a snowy mountain", "a red house", "two trees by a lake")
 
 
 def command(
     folder: Annotated[Path, typer.Option("--folder", help="Where the sample collection goes.")] = Path("demo"),
     count: Annotated[int, typer.Option("--n", min=1, help="How many pictures to paint.")] = 300,
-    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name, or a model directory.")] = "tiny",
+    model: Model = "tiny",
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port of the app.")] = 8501,
     ui: Annotated[bool, typer.Option("--ui/--no-ui", help="Open the app at the end.")] = True,
 ) -> None:
@@ -42,14 +44,18 @@ def command(
 def _paint(folder: Path, count: int) -> None:
     """Paint `count` scenes into the folder, unless an earlier demo left them there."""
     from core.errors import SourceError
-
-    marker = folder / "captions.csv"
-    if folder.exists() and any(folder.iterdir()) and not marker.exists():
-        raise SourceError(f"{folder} holds files that are no demo: choose another folder with --folder DIR")
-    if len(list(folder.glob("scene-*.jpg"))) == count:
-        print(f"{folder} holds {count} painted scenes already")
-        return
     from train.scenes import write_collection
 
+    if folder.exists() and not folder.is_dir():
+        raise SourceError(f"{folder} is a file: choose a folder with --folder DIR")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "captions.csv").exists():
+        raise SourceError(f"{folder} holds files that are no demo: choose another folder with --folder DIR")
+    found = len(list(folder.glob("scene-*.jpg")))
+    if found >= count:
+        print(f"{folder} holds {found} painted scenes already")
+        return
     print(f"Painting {count} scenes into {folder} …", flush=True)
-    write_collection(folder, count, seed=1, size=256)
+    try:
+        write_collection(folder, count, seed=1, size=256)
+    except OSError as error:
+        raise SourceError(f"no scenes can be painted into {folder}: {error.strerror}; choose --folder DIR") from None

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from app.commands import AsJson, Folder
+
 
 def command(
     image: Annotated[Path, typer.Argument(help="The picture to describe.")],
-    folder: Annotated[Path, typer.Argument(help="A folder with a collection, or any folder beneath it.")] = Path(),
+    folder: Folder = Path(),
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many captions.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rank the collection's captions for a picture, the best first."""
     import clipdex

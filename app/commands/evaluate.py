@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from app.commands import AsJson, Model
+
 command = typer.Typer(help="Measure a model: zero-shot classification, retrieval, or a linear probe.")
 
 Data = Annotated[Path, typer.Argument(help="A Parquet file, a folder of class folders, or a folder with captions.csv.")]
-Model = Annotated[str, typer.Option("--model", "-m", help="A bundled model's name, or a model directory.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @command.command()

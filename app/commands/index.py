@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands import AsJson
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,15 +18,16 @@ if TYPE_CHECKING:
     from clipdex import Report
     from indexer.report import Progress
 
-Model = Annotated[str, typer.Option("--model", "-m", help="A bundled model's name, or a model directory.")]
-
 
 def command(
     folder: Annotated[Path, typer.Argument(help="The folder whose pictures become searchable.")],
-    model: Model = "tiny",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A name (clipdex models list) or a path; a collection keeps its own."),
+    ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in FOLDER/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+    as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report; problems still show.")] = False,
 ) -> None:
     """Index a folder of pictures. A second run only does what changed."""
@@ -37,7 +40,7 @@ def command(
         print(report.summary())
 
 
-def run(folder: Path, *, model: str, to: Path | None, captions: Path | None, show_progress: bool) -> Report:
+def run(folder: Path, *, model: str | None, to: Path | None, captions: Path | None, show_progress: bool) -> Report:
     """Index with a progress bar on stderr, so that stdout holds only the report."""
     import clipdex
 

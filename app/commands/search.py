@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from app.commands import AsJson
 
 if TYPE_CHECKING:
     from indexer.query import Target
@@ -20,7 +23,7 @@ def command(
     offset: Annotated[int, typer.Option("--offset", min=0, help="How many of the best to leave out.")] = 0,
     texts: Annotated[bool, typer.Option("--texts", help="Search the captions, not the pictures.")] = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Insist on this model.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find pictures by words or by an example.
 
@@ -51,7 +54,7 @@ def query_and_folder(query: str | None, folder: Path | None, *, by_example: bool
         return None, Path(query or ".")
     if query is None:
         raise QueryError('say what to find: clipdex search "a red car", or --image FILE, or --like ID')
-    if folder is not None and not folder.exists():
+    if folder is not None and not os.path.exists(folder):  # noqa: PTH110 - a Path refuses very long words
         raise QueryError(
             f"there is no folder {str(folder)!r}; if it is part of the query, put that in quotes: "
             f'clipdex search "{query} {folder}"'

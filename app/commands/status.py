@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands import Folder
+
 if TYPE_CHECKING:
     from clipdex import Status
 
@@ -15,7 +17,7 @@ SHOWN_PER_REASON = 3
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="A folder with a collection, or any folder beneath it.")] = Path(),
+    folder: Folder = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with every failure.")] = False,
 ) -> None:
     """Show counts, model, size, and what could not be read and why."""
@@ -41,9 +43,9 @@ def as_dict(status: Status) -> dict[str, object]:
         "texts": status.texts,
         "size_bytes": status.size_bytes,
         "format_version": status.format_version,
-        "updated": str(status.updated),
+        "updated": status.updated.isoformat(),
         "failures": [
-            {"location": each.location, "reason": each.reason, "message": each.message, "when": str(each.when)}
+            {"location": each.location, "reason": each.reason, "message": each.message, "when": each.when.isoformat()}
             for each in status.failures
         ],
     }

@@ -15,13 +15,15 @@ from typing import Annotated
 
 import typer
 
+from app.commands import Folder
+
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLE = "CLIPDEX_COLLECTION"
+VARIABLE = "CLIPDEX_COLLECTION"  # tells the server its folder
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="A folder with a collection, or any folder beneath it.")] = Path(),
+    folder: Folder = Path(),
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port to listen on.")] = 8501,
 ) -> None:
     """Open the app in a browser on this machine."""
@@ -35,7 +37,7 @@ def run(folder: Path, port: int) -> None:
     clipdex.open(folder).status()  # an error belongs here, on the command line, rather than in the browser
     check_port(port)
     print(f"clipdex is at http://{HOST}:{port}  (Ctrl-C stops it)", flush=True)
-    environment = {**os.environ, VARIABLE: str(folder.resolve())}
+    environment = {**os.environ, VARIABLE: str(folder.expanduser().absolute())}
     with subprocess.Popen(server_command(port), cwd=ROOT, env=environment) as server:
         try:
             code = server.wait()

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_index_reports_every_file_and_a_second_run_does_nothing(tmp_path: Path) 
     first = json.loads(out)
     assert code == 0
     assert (first["added"], first["failed"], first["total"]) == (3, {"not an image": 1}, 4)
-    second = json.loads(clipdex("index", tmp_path, "--model", "toy", "--json")[1])
+    second = json.loads(clipdex("index", tmp_path, "--json")[1])  # the collection knows its model
     assert (second["added"], second["unchanged"]) == (0, 3)
 
 
@@ -141,6 +142,9 @@ def test_status_counts_and_names_the_failures(collection: Path) -> None:
         "broken.jpg": "not an image",
         "empty.png": "empty file",
     }
+    updated = datetime.fromisoformat(told["updated"])
+    assert "T" in told["updated"] and updated.tzinfo is not None
+    assert f"updated     {updated.astimezone():%Y-%m-%d %H:%M} " in out
 
 
 # --- search ----------------------------------------------------------------------------------------------------------
@@ -214,6 +218,8 @@ def test_searches_that_cannot_be_answered_say_why(collection: Path, tmp_path: Pa
     assert "not a picture" in fails("search", "--image", collection / "broken.jpg", collection)
     assert "nearest: red/red-1" in fails("search", "--like", "red/red-1.png", collection)
     assert 'clipdex search "red car"' in fails("search", "red", "car")
+    assert "there is no folder" in fails("search", "red", "car " * 2000)
+    assert "File name too long" in fails("search", "--like", "x", "car " * 2000)
     assert "--image FILE" in fails("search")
     assert "not between 1 and" in fails("search", "red", collection, "--limit", "1000000")
 
@@ -297,6 +303,7 @@ def test_the_demo_leaves_a_folder_of_other_things_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert "choose another folder" in fails("demo", "--folder", tmp_path, "--model", "toy", "--no-ui")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert "is a file" in fails("demo", "--folder", tmp_path / "mine.txt", "--model", "toy", "--no-ui")
 
 
 def test_the_demo_paints_indexes_and_searches(tmp_path: Path) -> None:
@@ -305,6 +312,10 @@ def test_the_demo_paints_indexes_and_searches(tmp_path: Path) -> None:
     assert "3 added" in out
     assert out.count("$ clipdex search") >= 3
     assert out.count("scene-0000") >= 9
+    assert (
+        "holds 3 painted scenes already"
+        in clipdex("demo", "--folder", tmp_path / "demo", "--n", "2", "--model", "toy", "--no-ui")[1]
+    )
 
 
 def test_sizes_are_said_as_people_say_them() -> None:
