@@ -88,7 +88,7 @@ def _read(key: str, token: str, read: Reader) -> tuple[bytes, str] | None:
         return None
     try:
         return read(state.searcher(), item)
-    except (ClipdexError, OSError):  # not in the collection, or gone from the disk since
+    except ClipdexError:  # not in the collection, or gone from the disk since
         return None
 
 
@@ -102,10 +102,10 @@ def _full_size(searcher: Searcher, item: str) -> tuple[bytes, str] | None:
 
     from core.images import open_image, thumbnail
 
-    path = searcher.item(item).path
-    if path is None:
+    details = searcher.item(item)
+    if details.path is None:
         return _thumbnail(searcher, item)
-    content = path.read_bytes()
+    content = searcher.collection.source.read(details.id)  # bounded, and of regular files only
     try:
         with Image.open(io.BytesIO(content)) as image:
             kind = SHOWN_BY_BROWSERS.get(image.format or "")

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.commands.ui import VARIABLE
+from app.components.text import as_text
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
     from clipdex import Hit, Status
     from indexer.search import Searcher
 
-VARIABLE = "CLIPDEX_COLLECTION"
 PAGE_SIZE = 60
 MOST_SHOWN = 3000
-MOST_PICTURE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -55,40 +55,40 @@ class Answer:
 def folder() -> Path:
     """The collection the server was started with: the variable, an argument after `--`, or the current folder."""
     named = os.environ.get(VARIABLE) or next(iter(sys.argv[1:]), "")
-    return Path(named or ".").resolve()
+    # Not resolve(): a collection beneath a link belongs to the link's place, as on the command line.
+    return Path(named or ".").absolute()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _opened(where: str, stamp: str) -> Searcher:
-    """One searcher a collection for all sessions; `stamp` makes a newly indexed collection a new one."""
+def _opened(path: str) -> Searcher:
+    """One searcher a collection for all sessions; it notices by itself what later runs write."""
     import clipdex
 
-    return clipdex.open(where)
+    return clipdex.open(path)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _status(where: str, stamp: str) -> Status:
-    return _opened(where, stamp).status()
+def _status(_source: Searcher, version: str) -> Status:
+    return _source.status()
 
 
 def searcher() -> Searcher:
     """The open collection. Raises CollectionError when there is none, it is damaged, or too new."""
-    where = folder()
-    return _opened(str(where), _stamp(where))
+    from indexer.collection import Collection
+
+    return _opened(str(Collection.find(folder()).path))
 
 
 def status() -> Status:
     """Counts, model and failures of the open collection. Raises CollectionError as `searcher`."""
-    where = folder()
-    return _status(str(where), _stamp(where))
+    source = searcher()
+    return _status(source, _version(source))
 
 
-def _stamp(where: Path) -> str:
-    """What changes when the collection is indexed again."""
-    from indexer.collection import Collection
-
-    collection = Collection.find(where)
-    return f"{collection.path} {collection.info.updated} {collection.info.model.fingerprint}"
+def _version(source: Searcher) -> str:
+    """What changes with every commit to the collection, and when it is made anew."""
+    versions = source.snapshot().versions
+    return f"{source.collection.path} {source.collection.info.model_dump_json()} {versions}"
 
 
 def key(where: Path | None = None) -> str:
@@ -103,7 +103,7 @@ def errors_in_place() -> Iterator[None]:
     try:
         yield
     except ClipdexError as error:
-        st.error(str(error).replace("`", "'"), icon=":material/error:")
+        st.error(as_text(str(error)), icon=":material/error:")
         st.stop()
 
 
@@ -222,7 +222,7 @@ def picture() -> tuple[str, bytes] | None:
 def answer(question: Asked, limit: int) -> Answer:
     """The best `limit` hits; opening and closing an item does not search again. Raises ClipdexError."""
     source = searcher()
-    mark = (id(source), question, limit)
+    mark = (_version(source), question, limit)
     kept = st.session_state.get("answer")
     if kept is None or kept[0] != mark:
         start = time.perf_counter()

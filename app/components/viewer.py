@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import state
-from app.components.text import as_text
+from app.components.text import as_text, sendable
 from app.output import size
 from app.routes import address
 
@@ -81,6 +81,6 @@ def _facts(item: Details, hit: Hit | None) -> None:
     for caption in others:
         st.markdown(f":gray[{as_text(caption)}]")
     numbers = [f"rank {hit.rank}", f"score {hit.score:.3f}"] if hit is not None else []
-    numbers += [f"{item.width} × {item.height}", size(item.size), f"{item.modified:%d %B %Y}"]
+    numbers += [f"{item.width} × {item.height}", size(item.size), f"{item.modified.astimezone():%d %B %Y}"]
     st.caption(" · ".join(numbers))
-    st.code(str(item.path) if item.path is not None else item.id, language=None, wrap_lines=True)
+    st.code(sendable(str(item.path)) if item.path is not None else item.id, language=None, wrap_lines=True)

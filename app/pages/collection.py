@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,14 @@ import streamlit as st
 
 from app import state
 from app.components import frame
-from app.components.text import as_text
+from app.components.text import as_text, sendable
 from app.output import moment, size
+from indexer.collection import FOLDER
 
 if TYPE_CHECKING:
     from clipdex import Status
+
+SHOWN_FAILURES = 1_000
 
 
 def page() -> None:
@@ -33,8 +37,15 @@ def page() -> None:
     st.code(status.fingerprint, language=None, wrap_lines=True)
     st.subheader("Update", anchor=False)
     st.markdown("New, changed and removed pictures are found by indexing again; what did not change costs nothing.")
-    st.code(f'clipdex index "{status.folder}"', language="shell", wrap_lines=True)
-    st.caption(f"Format {status.format_version}, kept in {status.collection}")
+    st.code(sendable(_update_command(status)), language="shell", wrap_lines=True)
+    st.caption(f"Format {status.format_version}, kept in {as_text(str(status.collection))}")
+
+
+def _update_command(status: Status) -> str:
+    words = ["clipdex", "index", str(status.folder)]
+    if status.collection != status.folder / FOLDER:
+        words += ["--to", str(status.collection)]
+    return shlex.join(words)
 
 
 def _failures(status: Status) -> None:
@@ -42,7 +53,7 @@ def _failures(status: Status) -> None:
         return
     st.subheader("Not readable", anchor=False)
     reasons = Counter(failure.reason for failure in status.failures)
-    st.markdown(" · ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()))
+    st.markdown(" · ".join(f"{count:,} {as_text(reason)}" for reason, count in reasons.most_common()))
     st.dataframe(
         [
             {
@@ -51,11 +62,13 @@ def _failures(status: Status) -> None:
                 "what happened": failure.message,
                 "when": moment(failure.when),
             }
-            for failure in status.failures
+            for failure in status.failures[:SHOWN_FAILURES]
         ],
         width="stretch",
         hide_index=True,
     )
+    if len(status.failures) > SHOWN_FAILURES:
+        st.caption(f"The first {SHOWN_FAILURES:,}; all of them: `clipdex status --json`")
 
 
 if __name__ == "__main__":  # as Streamlit names a page that it runs

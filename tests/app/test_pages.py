@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from app.components.text import as_text
 from app.pages import PAGES
 from app.pages.search import EXAMPLES, FEATURED
-from tests.app.conftest import EACH, EVIL
+from clipdex import index
+from tests.app.conftest import EACH, EVIL, paint
 from tests.shared import ROOT
 
 COUNT = 4 * EACH + 1
@@ -154,6 +156,7 @@ def test_a_picture_can_be_uploaded_to_find_others_like_it(app: AppTest, collecti
     ("params", "message"),
     [
         ({"q": "a red car " * 3400}, "10,200 words"),
+        ({"like": "![x](http://evil.example/x.png)"}, "no picture '![x](http://evil.example/x.png)' is indexed"),
         ({"like": "no/such.png"}, "no picture 'no/such.png' is indexed here"),
         ({"q": "red", "item": "../../etc/passwd"}, "no picture '../../etc/passwd' is indexed here"),
     ],
@@ -163,7 +166,7 @@ def test_what_cannot_be_answered_is_said_in_place(app: AppTest, params: dict[str
         app.query_params[name] = value
     app.run()
     assert not app.exception
-    assert message in "\n".join(error.value for error in app.error)
+    assert as_text(message) in "\n".join(error.value for error in app.error)
 
 
 def test_an_upload_that_is_no_picture_is_said_in_place(app: AppTest) -> None:
@@ -234,4 +237,30 @@ def test_the_collection_page_counts_and_lists_the_failures(app: AppTest, collect
         "broken.jpg": "not an image",
         "empty.png": "empty file",
     }
-    assert f'clipdex index "{collection}"' in shown(app)
+    assert f"clipdex index {collection}" in shown(app).splitlines()
+
+
+def test_a_collection_that_grows_is_counted_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, kept = tmp_path / "my pictures", tmp_path / "kept"
+    paint(folder / "a.png", "red", 1)
+    index(folder, model="toy", to=kept)
+    app = opened(kept, monkeypatch).run()
+    assert "1 pictures" in shown(app)
+    app.switch_page("app/pages/collection.py").run()
+    assert f"clipdex index '{folder}' --to {kept}" in shown(app).splitlines()
+    paint(folder / "b.png", "blue", 1)
+    index(folder, to=kept)
+    app.run()
+    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "2"
+
+
+def test_a_name_that_is_no_utf8_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint(tmp_path / "x.png", "red", 1)
+    (tmp_path / "x.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    index(tmp_path, model="toy")
+    app = opened(tmp_path, monkeypatch)
+    app.query_params["q"] = "red"
+    app.query_params["item"] = r"caf\xe9.png"
+    app.run()
+    assert not app.exception
+    assert f"{tmp_path}/caf\N{REPLACEMENT CHARACTER}.png" in shown(app).splitlines()
