@@ -17,7 +17,7 @@ from core.config import ModelConfig, ViTConfig
 from core.device import choose_device, choose_precision
 from core.errors import ModelError
 from core.precision import input_dtype
-from core.preprocess import normalise, resize_crop
+from core.preprocess import LEFT_BY_JPEG, normalise, resize_crop
 from core.text_cache import TextCache
 from core.tokenizer import Tokenizer
 
@@ -103,7 +103,7 @@ class CLIPEncoder:
         self.name = config.name
         self.fingerprint = fingerprint
         self.dim = config.clip.embed_dim
-        self.side = config.preprocess.image_size
+        self.decode_side: int | None = LEFT_BY_JPEG * config.preprocess.image_size
         self.config = config
         self.device = choose_device(device) if isinstance(device, str) else device
         self.precision = choose_precision(precision, self.device)
@@ -113,9 +113,9 @@ class CLIPEncoder:
     def _load(self, load: Callable[[weights.Tower], nn.Module]) -> None:
         self._towers = towers.Towers(load, self.device, self.precision)
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """One picture as `open_image` returns it -> uint8 (s, s, 3)."""
-        return resize_crop(image, self.config.preprocess)
+    def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
+        """One picture as `open_image` returns it -> uint8 (s, s, 3); with `full`, as `open_reduced` does."""
+        return resize_crop(image, self.config.preprocess, full)
 
     def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 (n, s, s, 3) -> (n, d) float32, rows of length 1."""

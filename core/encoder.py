@@ -36,11 +36,14 @@ class Encoder(Protocol):
     """d, the length of a vector."""
     logit_scale: float
     """What a cosine is multiplied with before a softmax; learned with the model."""
-    side: int
-    """s, the width and height of what `prepare` returns. A picture may be decoded to twice that and no less."""
+    decode_side: int | None
+    """How small, in pixels of its shorter side, a picture may be decoded for `prepare`; None: in full, to be exact."""
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """One picture as `core.images.open_image` returns it -> uint8 (s, s, 3). Cheap enough for decode threads."""
+    def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
+        """One picture as `core.images.open_image` returns it -> uint8 (s, s, 3). Cheap enough for decode threads.
+
+        `full` is the size of the whole picture where `open_reduced` gave it: then nearly the same pixels, sooner.
+        """
         ...
 
     def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
@@ -100,15 +103,28 @@ ENCODERS: dict[str, Callable[[str, str], Encoder]] = {"tiny": _tiny, "toy": _toy
 
 
 def load_encoder(
-    model: str | Path = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto", download: bool = True
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    exact: bool = False,
+    download: bool = True,
 ) -> Encoder:
     """The encoder of a name in `ENCODERS`, of a model on the hub (`core/hub.py`), or else of a source of any format.
 
     Text that is a registered name means that name; a directory that happens to be called so is `./tiny` or a `Path`.
     `precision` ("auto", "fp32", "bf16", "fp16" or "int8", `core/precision.py`) is what it computes in; the vectors stay
-    in one space. Without `download` a model of the hub must be on this disk already. Raises `ModelError` for an unknown
-    name, and for a path that is no model, a damaged one, or leaves something open.
+    in one space. With `exact` indexing decodes every picture in full, as the origins do (`Encoder.decode_side`).
+    Without `download` a model of the hub must be on this disk already. Raises `ModelError` for an unknown name, and
+    for a path that is no model, a damaged one, or leaves something open.
     """
+    encoder = _load(model, device, precision, download)
+    if exact:
+        encoder.decode_side = None
+    return encoder
+
+
+def _load(model: str | Path, device: str, precision: str, download: bool) -> Encoder:
     if isinstance(model, str) and model in ENCODERS:
         return ENCODERS[model](device, precision)
     if isinstance(model, str) and (reference := hub.find(model)) is not None:

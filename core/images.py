@@ -11,7 +11,7 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -21,6 +21,7 @@ from core.errors import ImageError
 from core.pillow import MAX_PIXELS, pillow_guard
 
 THUMBNAIL_SIDE = 320
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF, and its values that swap width and height
 
 # Pictures as people keep them. Left out on purpose: EPS and WMF (run other programs), scientific containers.
 FORMATS = (
@@ -39,20 +40,39 @@ _SUPPORTED = (
 )
 
 
+class Opened(NamedTuple):
+    """A picture, perhaps decoded to less than its size, and the size of the whole; both upright."""
+
+    image: Image.Image
+    width: int
+    height: int
+
+
 def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """A picture decoded in full, its first frame, turned upright by EXIF, in its own mode.
 
     Raises ImageError whose reason is one of: not an image, truncated, empty file, too large, no permission,
     vanished, unsupported.
     """
+    return open_reduced(source, None, max_pixels=max_pixels).image
+
+
+def open_reduced(
+    source: str | Path | bytes | Image.Image, shortest: int | None, *, max_pixels: int = MAX_PIXELS
+) -> Opened:
+    """As `open_image`, but a large JPEG is decoded straight to 1/2, 1/4 or 1/8 of its size, several times as fast.
+
+    Its sides keep at least `shortest` pixels; with None it is decoded in full.
+    """
     with pillow_guard(max_pixels):
         if isinstance(source, Image.Image):
-            return _finish(source, "the picture", max_pixels, in_place=False)
+            image = _finish(source, "the picture", max_pixels, in_place=False)
+            return Opened(image, image.width, image.height)
         if isinstance(source, bytes | bytearray | memoryview):
-            return _decode(io.BytesIO(source), "the picture", max_pixels)
+            return _decode(io.BytesIO(source), "the picture", max_pixels, shortest)
         name = _shown(source)
         with _open_file(Path(source), name) as file:
-            return _decode(file, name, max_pixels)
+            return _decode(file, name, max_pixels, shortest)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -121,7 +141,7 @@ def _kind(mode: int) -> str:
     return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
 
 
-def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None) -> Opened:
     start = _read_start(file, name)
     try:
         image = Image.open(file, formats=_known_formats())
@@ -132,7 +152,33 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     _check_size(image, name, max_pixels)
     if image.format in ("JPEG", "MPO", "WEBP"):
         _check_end(file, image.format, name)
-    return _finish(image, name, max_pixels, in_place=True)
+    orientation = _orientation(image)
+    width, height = image.size if orientation not in _TURNED else image.size[::-1]
+    factor = 1 if shortest is None else _reduction(image, shortest, orientation)
+    if factor > 1:
+        image.draft(image.mode, (image.width // factor, image.height // factor))
+    upright = _finish(image, name, max_pixels, in_place=True)
+    return Opened(upright, width, height) if factor > 1 else Opened(upright, *upright.size)
+
+
+def _reduction(image: Image.Image, shortest: int, orientation: int) -> int:
+    """By how much the decoder may reduce a picture, so that its sides keep `shortest` pixels."""
+    if image.format not in ("JPEG", "MPO"):
+        return 1
+    for factor in (8, 4, 2):
+        # A side that is no multiple is rounded up, at what would be the wrong end of a picture that is to be turned.
+        even = orientation == 1 or all(length % factor == 0 for length in image.size)
+        if even and min(image.size) >= factor * shortest:
+            return factor
+    return 1
+
+
+def _orientation(image: Image.Image) -> int:
+    """As EXIF says: 1 is upright already."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF says nothing
+        return 1
 
 
 def _read_start(file: BinaryIO, name: str) -> bytes:

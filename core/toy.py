@@ -50,9 +50,9 @@ class ToyEncoder:
     fingerprint = hashlib.sha256(b"clipdex toy encoder 1").hexdigest()  # raise the number when a vector changes
     dim = DIM
     logit_scale = 100.0
-    side = SIDE
+    decode_side: int | None = None
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
+    def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
         """The whole picture squashed to uint8 (32, 32, 3)."""
         from core.preprocess import resize_crop
 

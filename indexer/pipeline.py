@@ -149,12 +149,18 @@ class Pipeline:
                 self.watch.add("decode", time.perf_counter() - read)
 
     def _decode(self, item: Item, digest: str, data: bytes) -> _Prepared | Failed:
-        from core.images import description, open_image, thumbnail
+        from core.images import THUMBNAIL_SIDE, description, open_image, open_reduced, thumbnail
 
+        side = self.encoder.decode_side
         try:
-            image = open_image(data)
-            small, pixels = thumbnail(image), self.encoder.prepare(image)
-            return _Prepared(item, digest, image.width, image.height, description(image), small, pixels)
+            if side is None:
+                image = open_image(data)
+                width, height = image.size
+                pixels = self.encoder.prepare(image)
+            else:
+                image, width, height = open_reduced(data, max(side, THUMBNAIL_SIDE))
+                pixels = self.encoder.prepare(image, (width, height))
+            return _Prepared(item, digest, width, height, description(image), thumbnail(image), pixels)
         except ImageError:
             raise
         except Exception as error:  # a hostile file may break a decoder in any way; it must not end the run

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.errors import ImageError
-from core.images import FORMATS, open_image, thumbnail, to_rgb
+from core.images import FORMATS, open_image, open_reduced, thumbnail, to_rgb
 from core.pillow import MAX_PIXELS
 from tests.shared import ROOT
 
@@ -445,3 +445,43 @@ def test_a_thumbnail_keeps_no_metadata_and_a_sensible_profile() -> None:
 
 def test_the_limit_is_two_hundred_megapixels() -> None:
     assert MAX_PIXELS == 200_000_000
+
+
+# --- decoded small --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_a_large_jpeg_is_decoded_small_upright_and_with_its_true_size(value: int) -> None:
+    picture = Image.new("RGB", (404, 300), "yellow")
+    for colour, corner in (("red", (0, 0)), ("lime", (200, 0)), ("blue", (0, 150))):
+        picture.paste(colour, (*corner, corner[0] + 204, corner[1] + 150))
+    data = encode(picture, "JPEG", exif=orientation(value))
+    whole, small = open_image(data), open_reduced(data, 70)
+    assert small.image.size == (101, 75) if value < 5 else (75, 101)
+    assert (small.width, small.height) == whole.size == ((404, 300) if value < 5 else (300, 404))
+    assert corners(small.image) == corners(whole)
+    uneven = encode(picture.crop((0, 0, 403, 299)), "JPEG", exif=orientation(value))
+    assert (open_reduced(uneven, 70).image.size == (101, 75)) == (value == 1)  # or it would be shifted
+
+
+def test_it_is_never_decoded_smaller_than_asked_and_other_kinds_stay_whole() -> None:
+    data = encode(noise(800, 600), "JPEG")
+    sizes = {side: open_reduced(data, side).image.size for side in (75, 76, 150, 151, 300, 301, 5000)}
+    assert sizes == {
+        **dict.fromkeys((75,), (100, 75)),
+        **dict.fromkeys((76, 150), (200, 150)),
+        **dict.fromkeys((151, 300), (400, 300)),
+        **dict.fromkeys((301, 5000), (800, 600)),
+    }
+    assert open_reduced(data, None).image == open_image(data)
+    png = encode(noise(800, 600), "PNG")
+    assert open_reduced(png, 75) == (open_image(png), 800, 600)
+    assert open_reduced(noise(80, 60), 10) == (noise(80, 60), 80, 60)
+
+
+def test_decoding_small_finds_the_same_damage() -> None:
+    data = encode(noise(800, 600), "JPEG")
+    for broken in (data[: len(data) // 2], data[: len(data) // 2] + bytes(len(data) // 2)):
+        with pytest.raises(ImageError) as caught:
+            open_reduced(broken, 64)
+        assert caught.value.reason == "truncated"

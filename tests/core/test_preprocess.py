@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,7 +21,8 @@ from PIL import Image
 
 from core.config import PreprocessConfig
 from core.errors import ImageError
-from core.preprocess import normalise, resize_crop
+from core.images import open_image, open_reduced
+from core.preprocess import LEFT_BY_JPEG, normalise, resize_crop
 from tests.shared import shared
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "preprocess"
@@ -139,3 +142,73 @@ def test_every_mode_and_shape_becomes_a_square(
     )
     pixels = resize_crop(Image.new(mode, (width, height)), config)
     assert pixels.shape == (16, 16, 3) and pixels.dtype == np.uint8 and pixels.flags["C_CONTIGUOUS"]
+
+
+# --- the fast way ---------------------------------------------------------------------------------------------------
+
+
+def photo(width: int, height: int, seed: int = 5) -> Image.Image:
+    """Large shapes, fine ones, and the noise of a sensor."""
+    rng = np.random.default_rng(seed)
+    layers = np.zeros((height, width, 3))
+    for cells, strength in ((5, 120), (40, 50), (240, 25)):
+        size = (cells * width // max(width, height) + 2, cells * height // max(width, height) + 2)
+        small = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+        layers += strength / 255 * np.asarray(small.resize((width, height), Image.Resampling.BICUBIC), np.float64)
+    return Image.fromarray((layers + rng.normal(20, 4, (height, width, 1))).clip(0, 255).astype(np.uint8))
+
+
+def jpeg(image: Image.Image, turned: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=90, exif=exif)
+    return out.getvalue()
+
+
+def differences(data: bytes, config: PreprocessConfig) -> np.ndarray:
+    """Between the fast way and the exact one, value by value."""
+    opened = open_reduced(data, LEFT_BY_JPEG * config.image_size)
+    fast = resize_crop(opened.image, config, (opened.width, opened.height))
+    difference: np.ndarray = np.abs(fast.astype(int) - resize_crop(open_image(data), config))
+    return difference
+
+
+@pytest.mark.parametrize("rule", ["shortest", "longest", "squash"])
+@pytest.mark.parametrize("turned", [1, 3, 6, 8])
+@pytest.mark.parametrize("size", [(1600, 1200), (1203, 1797), (2000, 2000)])
+def test_a_large_photo_decoded_small_looks_the_same(
+    size: tuple[int, int], turned: int, rule: Literal["squash"]
+) -> None:
+    config = PreprocessConfig(image_size=96, resize=rule)
+    data = jpeg(photo(*size), turned)
+    assert max(open_reduced(data, 192).image.size) < max(size) / 3 or turned > 1
+    found = differences(data, config)
+    assert found.mean() <= 0.5
+    assert found.max() <= 12
+
+
+def test_a_picture_that_is_no_large_jpeg_is_nearly_exact_too() -> None:
+    config = PreprocessConfig(image_size=96, convert="display")
+    for image in (photo(1500, 1000), photo(1500, 1000).convert("L"), photo(200, 100), photo(30, 50), photo(96, 96)):
+        out = io.BytesIO()
+        image.save(out, "PNG")
+        assert differences(out.getvalue(), config).mean() <= 0.5
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I", "F", "I;16"])
+@pytest.mark.parametrize(
+    "rules", [{"convert": "display"}, {"resize": "longest"}, {"resize": "squash"}, {"backend": "torch"}]
+)
+def test_every_mode_goes_the_fast_way(mode: str, rules: dict[str, Any]) -> None:
+    image = photo(700, 500).convert("L").convert(mode) if mode != "I;16" else Image.new("I;16", (700, 500), 9999)
+    config = PreprocessConfig(image_size=32, **rules)
+    fast = resize_crop(image, config, image.size)
+    difference = np.abs(fast.astype(int) - resize_crop(image, config))
+    assert difference.mean() <= 1.5  # of a fine, noisy pattern of bits
+
+
+@pytest.mark.parametrize("size", [(3, 1000), (4000, 7), (1, 1), (1, 30_000)])
+def test_strips_go_the_fast_way(size: tuple[int, int]) -> None:
+    config = PreprocessConfig(image_size=16)
+    assert differences(jpeg(Image.new("RGB", size, (200, 10, 90))), config).max() <= 1

@@ -25,6 +25,7 @@ class GoldenEncoder:
     """OpenAI's reference model behind the encoder interface; the "texts" are the names of recorded token rows."""
 
     name, fingerprint, dim = "golden", "0" * 64, 64
+    decode_side: int | None = None
 
     def __init__(self) -> None:
         self.numbers = dict(np.load(TOWERS / "zeroshot.npz"))
@@ -37,7 +38,10 @@ class GoldenEncoder:
         with torch.inference_mode():
             return torch.nn.functional.normalize(self.clip.encode_text(torch.from_numpy(ids)), dim=-1).numpy()
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
+    def truncation(self, texts: Sequence[str]) -> list[str | None]:
+        raise NotImplementedError
+
+    def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
         raise NotImplementedError
 
     def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:

@@ -169,6 +169,7 @@ class Moody:
     def __init__(self, *, broken: tuple[int, ...] = (), strange: tuple[int, ...] = ()) -> None:
         self.toy = load_encoder("toy")
         self.name, self.fingerprint, self.dim, self.logit_scale = "toy", self.toy.fingerprint, self.toy.dim, 1.0
+        self.decode_side, self.truncation = self.toy.decode_side, self.toy.truncation
         self.prepare, self.encode_images = self.toy.prepare, self.toy.encode_images
         self.broken, self.strange = broken, strange
 
