@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 def fail(message: str, prefix: str = "error: ") -> int:
     """Print a problem as one line on stderr; return the exit code that goes with it."""
-    print(prefix + printable(" ".join(message.split())), file=sys.stderr)
+    note(message, prefix)
     return 2
+
+
+def note(message: str, prefix: str = "note: ") -> None:
+    """Print one line on stderr."""
+    print(prefix + printable(" ".join(message.split())), file=sys.stderr)
 
 
 def printable(text: str) -> str:

@@ -71,6 +71,10 @@ class Searcher:
         """The collection's captions that fit a picture, best first. Raises `QueryError` if it has no captions."""
         return self.search(image=image, target="texts", limit=limit, offset=offset)
 
+    def first_cut(self, text: str) -> str | None:
+        """The first word of a query that is too far behind for the model to read; None where it reads all."""
+        return self.encoder.truncation([text])[0]
+
     def classify(
         self,
         images: Sequence[str | Path | bytes | Image.Image],

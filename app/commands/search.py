@@ -31,15 +31,18 @@ def command(
     With --image or --like there is no QUERY: clipdex search --image photo.jpg [FOLDER].
     """
     import clipdex
-    from app.output import hit_as_dict, print_hits, print_json
+    from app.output import hit_as_dict, note, print_hits, print_json
 
     words, where = query_and_folder(query, folder, by_example=image is not None or like is not None)
     target: Target = "texts" if texts else "images"
     searcher = clipdex.open(where, model=model)
     hits = searcher.search(words, image=image, like=like, target=target, limit=limit, offset=offset)
+    cut = searcher.first_cut(words) if words is not None else None
+    if cut is not None:
+        note(f"the model reads no further than this: {cut!r} and what follows did not count; say it in fewer words")
     if as_json:
         asked = {"query": words, "image": image and str(image), "like": like, "limit": limit, "offset": offset}
-        print_json({**asked, "target": target, "hits": [hit_as_dict(hit) for hit in hits]})
+        print_json({**asked, "target": target, "cut_from": cut, "hits": [hit_as_dict(hit) for hit in hits]})
     else:
         print_hits(hits, texts=texts)
 

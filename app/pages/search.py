@@ -67,7 +67,10 @@ def _start(count: int) -> None:
 def _results(question: state.Asked, count: int) -> None:
     with state.errors_in_place():
         answer = state.answer(question, state.shown())
+        cut = state.searcher().first_cut(question.text) if question.text else None
     _heading(question, len(answer.hits), count, answer.seconds)
+    if cut is not None:
+        st.caption(f"The model reads no further than “{as_text(cut)}”: that word and what follows did not count.")
     grid.show(answer.hits)
     if len(answer.hits) == state.shown() < min(count, state.MOST_SHOWN):
         with st.container(horizontal=True, horizontal_alignment="center"):

@@ -180,6 +180,16 @@ def test_search_json_holds_the_question_and_the_hits(collection: Path) -> None:
     assert hit["id"].startswith("green/")
     assert Path(hit["path"]).is_file()
     assert hit["caption"].startswith("a green card")
+    assert told["cut_from"] is None
+
+
+def test_words_that_the_model_does_not_read_are_named(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from indexer.search import Searcher
+
+    monkeypatch.setattr(Searcher, "first_cut", lambda self, text: text.split()[3])
+    code, out, err = clipdex("search", "a red card and so on", collection, "--limit", "2")
+    assert (code, out.count("\n")) == (0, 2)
+    assert err.startswith("note: the model reads no further than this: 'and'")
 
 
 def test_pages_of_a_search_join_to_the_whole(collection: Path) -> None:
