@@ -14,7 +14,7 @@ help:
 	@echo "make test      install with the test extra and run the whole test suite"
 	@echo "make check     lint, formatting and types"
 	@echo "make docs      write real outputs, pictures and the file tree into README.md, docs/ and ARCHITECTURE.md"
-	@echo "make bench     timed comparisons; results in benchmarks/results/"
+	@echo "make bench     measurements with their targets; results in benchmarks/results/"
 	@echo "make install   only create $(VENV) and install; the command is then $(BIN)/clipdex"
 	@echo "make clean     remove $(VENV) and the caches of the tools"
 

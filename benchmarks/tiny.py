@@ -1,6 +1,6 @@
 """How much does the bundled model know?  The floors it has to reach, on data it was not trained on.
 
-    python -m benchmarks.tiny DATA      (a folder with cifar10/, tiny_imagenet/ and photos/)
+    python -m benchmarks.tiny [DATA]    (a folder with cifar10/, tiny_imagenet/ and photos/; shared/data unless given)
 
 Zero-shot accuracy with the prompt ensemble, retrieval on painted scenes and ordinary photos, and what a person sees:
 the precision of the first ten hits of `clipdex search "a photo of a NAME"` over indexed files.
@@ -18,6 +18,7 @@ from pathlib import Path
 import clipdex
 from benchmarks.report import Target, publish
 from core.encoder import load_encoder
+from tests.shared import SHARED
 from train import evaluate
 from train.data import read_class_data
 from train.scenes import paint
@@ -28,10 +29,12 @@ PROMPT = "a photo of a {}"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?", default=SHARED / "data")
     parser.add_argument("--model", default="tiny", help="a model's name or directory")
     arguments = parser.parse_args()
     data, model = arguments.data, arguments.model
+    if not data.is_dir():
+        parser.error(f"there is no folder {data}; name the one that holds cifar10/, tiny_imagenet/ and photos/")
     encoder = load_encoder(model)
     cifar = evaluate.zeroshot(encoder, data / "cifar10/test.parquet")
     imagenet = evaluate.zeroshot(encoder, data / "tiny_imagenet/val.parquet")

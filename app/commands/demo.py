@@ -17,9 +17,9 @@ def command(
     count: Annotated[int, typer.Option("--n", min=1, help="How many pictures to paint.")] = 300,
     model: Model = "tiny",
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port of the app.")] = 8501,
-    ui: Annotated[bool, typer.Option("--ui/--no-ui", help="Open the app at the end.")] = True,
+    ui: Annotated[bool, typer.Option("--ui/--no-ui", help="Start the app at the end.")] = True,
 ) -> None:
-    """Paint a sample collection, index it, search it, open the app."""
+    """Paint a sample collection, index it, search it, start the app."""
     import clipdex
     from app.commands import index as index_command
     from app.commands import ui as ui_command

@@ -26,7 +26,7 @@ def command(
     folder: Folder = Path(),
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port to listen on.")] = 8501,
 ) -> None:
-    """Open the app in a browser on this machine."""
+    """Serve the app to browsers on this machine, until Ctrl-C."""
     run(folder, port)
 
 
