@@ -58,10 +58,6 @@ class Progress:
     rate: float  # pictures a second in this run
     eta: float | None  # seconds left; None while nothing is known
 
-    @property
-    def fraction(self) -> float:
-        return self.done / self.total if self.total else 1.0
-
 
 class Meter:
     """Tells the caller about progress, not too often."""

@@ -24,7 +24,7 @@ def page() -> None:
     if question is None:
         with welcome:
             st.title("What are you looking for?", anchor=False)
-            st.markdown(f":gray[{count:,} pictures, found by what they show]")
+            st.markdown(f":gray[{count:,} {'picture' if count == 1 else 'pictures'}, found by what they show]")
         _start(count)
     else:
         _results(question, count)

@@ -245,7 +245,7 @@ def test_a_collection_that_grows_is_counted_anew(tmp_path: Path, monkeypatch: py
     paint(folder / "a.png", "red", 1)
     index(folder, model="toy", to=kept)
     app = opened(kept, monkeypatch).run()
-    assert "1 pictures" in shown(app)
+    assert "1 picture, found" in shown(app)
     app.switch_page("app/pages/collection.py").run()
     assert f"clipdex index '{folder}' --to {kept}" in shown(app).splitlines()
     paint(folder / "b.png", "blue", 1)
