@@ -42,7 +42,7 @@ class TextTransformer(nn.Module):
         for block in self.blocks:
             x = block(x, causal=True)
         x = self.norm_final(x)
-        at_eot = x[torch.arange(len(x), device=x.device), first_eot(ids, self.eot_id)]
+        at_eot = x[torch.arange(x.shape[0], device=x.device), first_eot(ids, self.eot_id)]
         return self.projection(at_eot)
 
 

@@ -32,7 +32,7 @@ class VisionTransformer(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)  # (n, patches, width), row by row
-        class_token = self.class_token.expand(len(patches), 1, -1)
+        class_token = self.class_token.expand(patches.shape[0], 1, -1)
         x = torch.cat([class_token, patches], dim=1) + self.position_embedding
         x = self.norm_pre(x)
         for block in self.blocks:
