@@ -1,7 +1,8 @@
 """How do images and texts become unit vectors that can be compared?
 
 `Encoder` is the interface that everything outside `core` sees; `load_encoder` turns a name, or a model of any format
-in `core.convert.FORMATS`, into one. A new family is one class and one line in `ENCODERS`.
+in `core.convert.FORMATS`, into one. A new encoder is one class and one line in `ENCODERS`; the models of another
+package are one file and one line in `core.families.FAMILIES`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from core import hub
+from core import families, hub
 from core.errors import ModelError, unknown_choice
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Encoder(Protocol):
     dim: int
     """d, the length of a vector."""
     logit_scale: float
-    """What a cosine is multiplied with before a softmax; learned with the model."""
+    """What a cosine is multiplied with before a softmax; learned with the model. A model that was trained with a
+    sigmoid also has a `logit_bias`, which is added before it."""
     decode_side: int | None
     """How small, in pixels of its shorter side, a picture may be decoded for `prepare`; None: in full, to be exact."""
 
@@ -110,13 +112,15 @@ def load_encoder(
     exact: bool = False,
     download: bool = True,
 ) -> Encoder:
-    """The encoder of a name in `ENCODERS`, of a model on the hub (`core/hub.py`), or else of a source of any format.
+    """The encoder of a name in `ENCODERS`, of a family (`openclip:…`, `transformers:…`, `core/families`), of a model on
+    the hub (`core/hub.py`), or else of a source of any format.
 
     Text that is a registered name means that name; a directory that happens to be called so is `./tiny` or a `Path`.
     `precision` ("auto", "fp32", "bf16", "fp16" or "int8", `core/precision.py`) is what it computes in; the vectors stay
     in one space. With `exact` indexing decodes every picture in full, as the origins do (`Encoder.decode_side`).
     Without `download` a model of the hub must be on this disk already. Raises `ModelError` for an unknown name, and
-    for a path that is no model, a damaged one, or leaves something open.
+    for a path that is no model, a damaged one, or leaves something open; `MissingExtraError` for a family whose package
+    is not installed.
     """
     encoder = _load(model, device, precision, download)
     if exact:
@@ -127,6 +131,9 @@ def load_encoder(
 def _load(model: str | Path, device: str, precision: str, download: bool) -> Encoder:
     if isinstance(model, str) and model in ENCODERS:
         return ENCODERS[model](device, precision)
+    if (family := families.split(model)) is not None:
+        prefix, rest = family
+        return families.FAMILIES[prefix](rest, device, precision, download)
     if isinstance(model, str) and (reference := hub.find(model)) is not None:
         return _from_hub(reference, device, precision, download)
     path = Path(model).expanduser()
@@ -147,6 +154,8 @@ def lasting(model: str | Path) -> str:
     """What to remember a model by, so that `load_encoder` finds it from any folder: its name, or the full path."""
     if isinstance(model, str) and model in ENCODERS:
         return model
+    if (family := families.split(model)) is not None:
+        return families.lasting(*family)
     if isinstance(model, str) and (reference := hub.find(model)) is not None:
         return reference.name
     return str(Path(model).expanduser().resolve())

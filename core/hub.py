@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.checkpoints import BY_NAME, Description
 from core.errors import ModelError
@@ -43,12 +43,15 @@ FORMATS = (
     ("config.json", r"pytorch_model\.bin"),
     ("config.json", r"pytorch_model\.bin\.index\.json|pytorch_model-\d{5}-of-\d{5}\.bin"),
 )
-TOKENIZER = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER = (
+    *("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "vocab.txt"),  # other families
+)
 MERGES = "merges.txt"
 VOCABULARIES = {"tokenizer.json", MERGES}
 BESIDE = {
     "open_clip_config.json": TOKENIZER,
-    "config.json": (*TOKENIZER, "preprocessor_config.json", "card.md", "origin.json"),
+    "config.json": (*TOKENIZER, "preprocessor_config.json", "processor_config.json", "card.md", "origin.json"),
 }
 CONFIGS = tuple(BESIDE)
 CHUNK = 1 << 20
@@ -56,18 +59,27 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Reference:
-    """A model on the hub. `description` is None for one that is only known by its repository."""
+    """A model on the hub. `description` is None for one that is only known by its repository.
+
+    `family` is the package that loads it, whose format it has to be, or None for a model that becomes one of ours.
+    """
 
     name: str
     repo: str
     revision: str | None
     description: Description | None = None
+    family: Literal["openclip", "transformers"] | None = None
 
     @property
     def configs(self) -> tuple[str, ...]:
         """The configuration files of the formats that may be meant, the preferred one first."""
-        formats = {"openclip": CONFIGS[:1], "transformers": CONFIGS[1:]}
-        return formats[self.description.format] if self.description else CONFIGS
+        formats = {"openclip": CONFIGS[:1], "transformers": CONFIGS[1:], None: CONFIGS}
+        return formats[self.format]
+
+    @property
+    def format(self) -> Literal["openclip", "transformers"] | None:
+        """Which of a repository's formats is meant; None if the preferred one is."""
+        return self.description.format if self.description else self.family
 
     def __str__(self) -> str:
         return self.repo + (f"@{self.revision}" if self.revision else "")
@@ -102,6 +114,11 @@ def resolve(name: str, *, download: bool = True) -> Path:
     reference = find(name)
     if reference is None:
         raise ModelError(f"{name!r} is no model on the hub; `clipdex models list` shows the known ones")
+    return fetch(reference, download=download)
+
+
+def fetch(reference: Reference, *, download: bool = True) -> Path:
+    """`resolve` for a reference, which may be that of another family."""
     found = here(reference)
     if found is not None:
         return found
@@ -131,7 +148,7 @@ def here(reference: Reference) -> Path | None:
     # Other programs fill the same cache, with the files that they need. Only the first format is surely the one that a
     # download would choose, and without a vocabulary it may be half a model.
     files = needed(_names(snapshot), reference.configs)
-    if files is None or files[0] != reference.configs[0] or not VOCABULARIES & set(files):
+    if files is None or files[0] != reference.configs[0] or not _reads_texts(reference, files):
         return None
     return _link(reference, snapshot, folder, {file: _name_hash(snapshot / file) for file in files})
 
@@ -143,7 +160,7 @@ def is_here(reference: Reference) -> bool:
         return False
     files = needed(_names(snapshot), reference.configs)
     linked = read_origin(_view(reference, snapshot.name))
-    return files is not None and (linked is not None or bool(VOCABULARIES & set(files)))
+    return files is not None and (linked is not None or _reads_texts(reference, files))
 
 
 def _left_behind(reference: Reference) -> Path | None:
@@ -154,6 +171,11 @@ def _left_behind(reference: Reference) -> Path | None:
         return None
     folder = _view(reference, snapshot.name, "-as-found")
     return _link(reference, snapshot, folder, {file: _name_hash(snapshot / file) for file in files})
+
+
+def _reads_texts(reference: Reference, files: Collection[str]) -> bool:
+    """Whether the files hold a vocabulary. open_clip brings its own for most models."""
+    return reference.family == "openclip" or bool((set(TOKENIZER) if reference.family else VOCABULARIES) & set(files))
 
 
 def _names(snapshot: Path) -> list[str]:
@@ -235,12 +257,14 @@ def _download(reference: Reference) -> Path:
     files = needed(listed, reference.configs)
     if files is None:
         shown = ", ".join(sorted(listed)[:12]) or "nothing"
-        raise ModelError(f"{reference} holds no CLIP model of a format that clipdex reads, but: {shown}")
+        raise ModelError(
+            f"{reference} holds no CLIP model of a format that {reference.family or 'clipdex'} reads, but: {shown}"
+        )
     with hub_errors(reference.name, reference.repo, reference.revision, "downloading"):
         snapshot = Path(snapshot_download(reference.repo, revision=reference.revision, allow_patterns=files))
     if snapshot.name != info.sha:
         raise ModelError(f"{reference} changed while it was downloaded; run it again")
-    if not VOCABULARIES & set(files):
+    if not (reference.family or VOCABULARIES & set(files)):
         vocabulary()
     folder = _view(reference, snapshot.name)
     return _link(reference, snapshot, folder, {file: _expected(listed[file]) for file in files})
@@ -278,7 +302,7 @@ def _view(reference: Reference, commit: str, suffix: str = "") -> Path:
     import platformdirs
 
     cache = Path(platformdirs.user_cache_dir("clipdex", appauthor=False))
-    kind = f"-{reference.description.format}" if reference.description else ""
+    kind = f"-{reference.format}" if reference.format else ""
     return cache / "hub" / reference.repo.replace("/", "--") / f"{commit}{kind}{suffix}"
 
 

@@ -2,7 +2,9 @@
 
 Radford et al. 2021, section 3.1.4: each class name is put into many prompts, every prompt is encoded to a unit
 vector, and their normalised mean is the class's row of a linear classifier. The picture's class is the row with the
-highest cosine; multiplied with the model's logit scale, a softmax makes probabilities of the cosines.
+highest cosine; multiplied with the model's logit scale, a softmax makes probabilities of the cosines. Models that were
+trained with a sigmoid for each pair (Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", section 3.2)
+have a bias too, and each label has a probability of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ PROMPTS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Label:
-    """One possible answer for one picture: `score` is the cosine, `probability` is among the labels that were given."""
+    """One possible answer for one picture: `score` is the cosine, `probability` is among the labels that were given,
+    or, of a model trained with a sigmoid, that of this label whatever the others are."""
 
     name: str
     score: float
@@ -77,9 +80,15 @@ def classifier(
     return unit
 
 
-def probabilities(encoder_scale: float, cosines: np.ndarray) -> np.ndarray:
-    """Softmax of scale x cosine over the last axis, (…, c) -> (…, c) float64, each row sums to 1."""
+def probabilities(encoder_scale: float, cosines: np.ndarray, bias: float | None = None) -> np.ndarray:
+    """Softmax of scale x cosine over the last axis, (…, c) -> (…, c) float64, each row sums to 1.
+
+    With a bias the sigmoid of scale x cosine + bias, each number by itself.
+    """
     logits = encoder_scale * np.asarray(cosines, np.float64)
+    if bias is not None:
+        apart: np.ndarray = 1 / (1 + np.exp(-(logits + bias).clip(-700, 700)))
+        return apart
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
     return shares
@@ -100,7 +109,7 @@ def classify(
     if not images:
         return []
     cosines = encoder.encode_images(images) @ weights.T
-    shares = probabilities(encoder.logit_scale, cosines)
+    shares = probabilities(encoder.logit_scale, cosines, getattr(encoder, "logit_bias", None))
     return [
         [Label(labels[c], float(row[c]), float(share[c])) for c in np.argsort(-row, kind="stable")]
         for row, share in zip(cosines, shares, strict=True)

@@ -32,13 +32,16 @@ HOME_OF = {
     "faiss": {"indexer"},
     "lancedb": {"indexer"},
     "matplotlib": {"train"},
+    "open_clip": {"core"},
     "sklearn": {"train"},
     "streamlit": {"app", "streamlit_app"},
     "torch": {"core", "train"},
+    "transformers": {"core"},
     "typer": {"app"},
 }
 # What `clipdex --help` and `import clipdex` do not wait for.
 SLOW = {"torch", "lancedb", "streamlit", "faiss", "sklearn", "matplotlib", "scipy", "pandas", "pyarrow", "tokenizers"}
+SLOW |= {"open_clip", "transformers", "onnxscript"}
 NETWORK = {"aiohttp", "ftplib", "http.client", "httpx", "huggingface_hub", "requests", "urllib.request", "urllib3"}
 # The only files that may, when a model is asked for by its name on a hub.
 ASKS_THE_NETWORK = {"core/hub.py", "core/hub_errors.py"}
@@ -242,7 +245,7 @@ def _normal(name: str) -> str:
 
 
 def test_everything_imported_is_required_by_the_project() -> None:
-    known_as = {"PIL": "pillow", "faiss": "faiss-cpu", "sklearn": "scikit-learn"}
+    known_as = {"PIL": "pillow", "faiss": "faiss-cpu", "open_clip": "open_clip_torch", "sklearn": "scikit-learn"}
     required = {_normal(requirement.name) for requirement in requirements()}
     brought = {"starlette"}  # streamlit's own server, whose types its routes are made of
     wrong = [

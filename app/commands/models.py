@@ -1,4 +1,4 @@
-"""`clipdex models list|show|convert`: which models are there, what is one, and how does it become a folder of ours?"""
+"""`clipdex models list|show|convert|export`: which models are there, what is one, how does it come in and out?"""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import typer
 if TYPE_CHECKING:
     from core.checkpoints import Description
     from core.config import ModelConfig
+    from core.convert import Converted
 
-command = typer.Typer(help="List the models with a name, show what a model is, convert one into a model directory.")
+command = typer.Typer(
+    help="List the models with a name, show what a model is, convert one into ours, export one of ours."
+)
 
 NUMBERS = ("M params", "px", "dim", "ImageNet", "COCO t→i", "i→t")
 COLUMNS = ("name", *NUMBERS, "here", "licence", "source")
@@ -56,25 +59,66 @@ def convert(
         str | None,
         typer.Option(help="For a source without one: a tokenizer.json, a merges file, hf:OWNER/REPOSITORY, or none."),
     ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            help="For a source that leaves it open: openai, an open_clip_config.json, preprocessor_config.json."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The open_clip_config.json of a checkpoint that has none beside it.")
+    ] = None,
 ) -> None:
     """Convert a model of any format into a model directory that needs nothing else."""
     from app.output import short_path
     from core import hub
-    from core.convert import convert as read
     from core.convert import save
 
     chosen: str | Path | None = tokenizer
     if tokenizer is not None and tokenizer.startswith(hub.PREFIX):
         chosen = hub.vocabulary(tokenizer)
-    reference, extra = hub.find(source), {}
-    folder = Path(source).expanduser() if reference is None else hub.resolve(source)
-    converted = read(folder, tokenizer=chosen, name=reference.name if reference else None)
-    if reference is not None:
-        extra = hub.read_origin(folder) or {}
-        if reference.description is not None:
-            reference.description.check(converted.config)
+    converted, extra = _read(source, tokenizer=chosen, preprocess=preprocess, config=config)
     save(converted, dest, origin=extra)
     print(f"{converted.config.name} is in {short_path(dest)}  ({converted.fingerprint()[:12]})")
+
+
+@command.command()
+def export(
+    model: Model,
+    dest: Annotated[Path, typer.Argument(help="The folder to write; it must be absent or empty.")],
+    to: Annotated[str, typer.Option("--format", "-f", help="transformers, openclip or onnx.")],
+) -> None:
+    """Export a model for other programs: transformers, OpenCLIP, or two ONNX graphs."""
+    from app.output import short_path
+    from core.export import export as write
+
+    converted, _ = _read(model)
+    notes = write(converted, dest, to)
+    print(f"{converted.config.name} is in {short_path(dest)}, in the format {to}")
+    for note in notes:
+        print(f"differently there: {note}")
+
+
+def _read(model: str, **choices: Any) -> tuple[Converted, dict[str, Any]]:
+    """A model of any format that can become one of ours, and where it came from if that was the hub."""
+    from core import families, hub
+    from core.convert import convert as read
+    from core.encoder import MODELS, load_encoder
+    from core.errors import ModelError
+
+    if model == "toy" or families.split(model) is not None:
+        raise ModelError(f"{model} is no CLIP model of ours: it has no weights that a model directory could hold")
+    reference = hub.find(model)
+    if reference is not None:
+        folder = hub.resolve(model)
+        converted = read(folder, name=reference.name, **choices)
+        if reference.description is not None:
+            reference.description.check(converted.config)
+        return converted, hub.read_origin(folder) or {}
+    path = MODELS / "tiny" if model == "tiny" else Path(model).expanduser()
+    if not path.exists():
+        load_encoder(model)  # raises the sentence for an unknown name
+    return read(path, **choices), {}
 
 
 def _table(descriptions: tuple[Description, ...], here: dict[str, bool], recommended: str) -> None:
@@ -124,10 +168,10 @@ def percent(share: float | None) -> str:
 
 def _facts(model: str) -> dict[str, Any]:
     """What is known about a model, as the JSON answer holds it; of one that is not here its description."""
-    from core import hub
+    from core import families, hub
     from core.encoder import MODELS
 
-    reference = hub.find(model)
+    reference = None if families.split(model) else hub.find(model)
     if reference is not None:
         if not hub.is_here(reference):
             if reference.description is None:
@@ -142,6 +186,8 @@ def _facts(model: str) -> dict[str, Any]:
         if reference.description is not None:
             facts["description"] = reference.description.model_dump(mode="json")
         return facts
+    if families.split(model) is not None:
+        return _of_family(model)
     if model == "toy":
         from core.toy import ToyEncoder
 
@@ -149,6 +195,30 @@ def _facts(model: str) -> dict[str, Any]:
         about = "colour and layout histograms, words hashed to the same axes; no training, for tests"
         return {"name": toy.name, "here": True, "fingerprint": toy.fingerprint, "embed_dim": toy.dim, "about": about}
     return _of(MODELS / "tiny" if model == "tiny" else Path(model).expanduser(), None) | {"here": True}
+
+
+def _of_family(model: str) -> dict[str, Any]:
+    """A model of another package, as it is loaded; one that is not here is not downloaded to be looked at."""
+    from core.encoder import load_encoder
+    from core.families.encoder import FamilyEncoder
+
+    encoder = load_encoder(model, device="cpu", download=False)
+    assert isinstance(encoder, FamilyEncoder)
+    family = encoder.family
+    count = sum(parameter.numel() for parameter in family.module.parameters())
+    trained = "a sigmoid" if family.logit_bias is not None else "a softmax"
+    about = (
+        f"{type(family.module).__name__} of the package for {model.partition(':')[0]}; {count:,} parameters; reads "
+        f"{family.room} tokens of a text; probabilities by {trained}"
+    )
+    return {
+        "name": encoder.name,
+        "here": True,
+        "fingerprint": encoder.fingerprint,
+        "embed_dim": encoder.dim,
+        "about": about,
+        "rules": family.facts,
+    }
 
 
 def _of(path: Path, name: str | None) -> dict[str, Any]:

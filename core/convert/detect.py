@@ -77,6 +77,7 @@ def detect(path: Path) -> tuple[str, Path, Path | None]:
         return "openclip", folder, path
     if kind in ("unknown", "safetensors"):
         is_what = "weights without a configuration" if kind == "safetensors" else "no checkpoint of PyTorch"
+        is_what += " (--config names that of OpenCLIP's)" if kind == "safetensors" else ""
         raise ModelError(f"{path} is no model by itself, it is {is_what}. A model is {_kinds()}")
     return "openai", folder, path
 

@@ -97,7 +97,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     if "logit_bias" not in found and not is_openais_order(found):
         raise ModelError(
             f"{path} was not written by OpenAI's code and has no configuration beside it, so its activation (gelu or "
-            "quick_gelu) and head counts are open; put the model's open_clip_config.json into the same folder"
+            "quick_gelu) and head counts are open; put the model's open_clip_config.json into the same folder, or "
+            "name it (--config PATH)"
         )
     return found
 

@@ -36,9 +36,8 @@ class Unit(nn.Module):
 
 def write(converted: Converted, folder: Path) -> list[str]:
     """Two graphs, the rules as data and the vocabulary; see `core.export.export`."""
-    for package in ("onnx", "onnxscript"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "onnx", "writing ONNX files")
+    if importlib.util.find_spec("onnxscript") is None:
+        raise MissingExtraError("onnxscript", "onnx", "writing ONNX files")
     config, clip = converted.config, converted.clip()
     side, length = config.clip.vision.image_size, config.clip.text.context_length
     ids = torch.full((2, length), config.clip.text.eot_id)

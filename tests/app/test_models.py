@@ -1,4 +1,4 @@
-"""What does a person see of the models?  `clipdex models list | show | convert`"""
+"""What does a person see of the models?  `clipdex models list | show | convert | export`"""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from core.checkpoints import DESCRIPTIONS
 from core.encoder import load_encoder
 from core.errors import ModelError
 from core.hub import RECOMMENDED_MODEL
-from core.model_dir import fingerprint, load_clip, save_model
+from core.model_dir import fingerprint, load_clip, read_config, save_model
 from tests.app.conftest import paint
 from tests.app.test_cli import clipdex, fails
+from tests.core.convert.sources import OPENCLIP, copied
 from tests.core.hub_server import COMMIT
 from tests.core.small_models import small_model
 from tests.shared import ROOT, shared
@@ -180,3 +181,45 @@ if __name__ == "__main__":
     before, start, rest = path.read_text("utf-8").partition("<!-- the registry -->\n")
     _, end, after = rest.partition("<!-- end -->\n")
     path.write_text(before + start + documented() + end + after, "utf-8")
+
+
+def test_export_writes_another_format_and_says_what_is_different_there(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    save_model(source, *small_model(), card="", origin={})
+    code, out, err = clipdex("models", "export", source, tmp_path / "out", "--format", "transformers")
+    assert (code, err) == (0, "")
+    first, *notes = out.splitlines()
+    assert first == f"small-vit is in {tmp_path / 'out'}, in the format transformers"
+    assert len(notes) == 3
+    assert all(note.startswith("differently there: ") for note in notes)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["model_type"] == "clip"
+    code, out, _ = clipdex("models", "show", tmp_path / "out", "--json")
+    assert (code, json.loads(out)["format"]) == (0, "transformers")
+
+
+def test_export_refuses_what_a_format_cannot_hold(tmp_path: Path) -> None:
+    save_model(tmp_path / "m", *small_model("small_resnet"), card="", origin={})
+    message = fails("models", "export", tmp_path / "m", tmp_path / "out", "--format", "openclip")
+    assert "image tower of the kind 'small_resnet', which the format openclip does not know" in message
+    assert "choose one of: onnx, openclip, transformers" in fails(
+        "models", "export", tmp_path / "m", tmp_path / "out", "--format", "gguf"
+    )
+    assert "is no CLIP model of ours" in fails("models", "export", "toy", tmp_path / "out", "-f", "onnx")
+    assert not (tmp_path / "out").exists()
+
+
+def test_convert_takes_what_a_source_leaves_open(tmp_path: Path) -> None:
+    source = copied(OPENCLIP, tmp_path / "m", open_clip_config={"preprocess_cfg": None})
+    options = ("--tokenizer", "none")
+    assert "name them with --preprocess: openai" in fails("models", "convert", source, tmp_path / "a", *options)
+    assert clipdex("models", "convert", source, tmp_path / "a", *options, "--preprocess", "openai")[0] == 0
+    assert read_config(tmp_path / "a").preprocess.resize == "shortest"
+    given = OPENCLIP / "open_clip_config.json"
+    assert clipdex("models", "convert", source, tmp_path / "b", *options, "--preprocess", given)[0] == 0
+    assert read_config(tmp_path / "b").preprocess.resize == "squash"
+
+    alone = tmp_path / "epoch_3.safetensors"
+    shutil.copyfile(OPENCLIP / "open_clip_model.safetensors", alone)
+    assert "--config" in fails("models", "convert", alone, tmp_path / "c", *options)
+    assert clipdex("models", "convert", alone, tmp_path / "c", *options, "--config", given)[0] == 0
+    assert fingerprint(tmp_path / "c") == fingerprint(tmp_path / "b")
