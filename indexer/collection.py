@@ -178,14 +178,14 @@ class Collection:
                 f"{encoder.name} to another place (--to DIR), or delete {self.path} and index again"
             )
 
-    def load_encoder(self) -> Encoder:
+    def load_encoder(self, precision: str = "auto", *, exact: bool = False) -> Encoder:
         """The model that made the vectors. Raises `ModelError` if it is gone, `WrongModelError` if it has changed."""
         from core.encoder import load_encoder
 
         model = self.info.model
         try:
             # A file that came from elsewhere must not send anybody to the network: only a person's --model does.
-            encoder = load_encoder(model.load, download=False)
+            encoder = load_encoder(model.load, precision=precision, exact=exact, download=False)
         except ModelError as error:
             raise ModelError(f"the collection {self.path} needs its model {model.name}: {error}") from None
         self.check_model(encoder)

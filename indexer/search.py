@@ -37,12 +37,15 @@ LOOKED_AT = 250  # ids before and after its place in the order; comparing 100,00
 class Searcher:
     """An open collection and its model, which is loaded when it is first needed. Safe between threads."""
 
-    def __init__(self, collection: Collection, encoder: Encoder | None = None) -> None:
-        """Raises `WrongModelError` if `encoder` is not the model that made the collection."""
+    def __init__(self, collection: Collection, encoder: Encoder | None = None, *, precision: str = "auto") -> None:
+        """`precision` is for the collection's own model, where no `encoder` is given.
+
+        Raises `WrongModelError` if `encoder` is not the model that made the collection."""
         if encoder is not None:
             collection.check_model(encoder)
         self.collection = collection
         self._encoder = self._given = encoder
+        self._precision = precision
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self._snapshot: Snapshot | None = None
         self._stamp: tuple[int, int] | None = None
@@ -97,7 +100,7 @@ class Searcher:
         """The model that made the collection. Raises `ModelError` if it cannot be loaded any more."""
         with self._loading:
             if self._encoder is None:
-                self._encoder = self.collection.load_encoder()
+                self._encoder = self.collection.load_encoder(self._precision)
             return self._encoder
 
     def snapshot(self) -> Snapshot:
@@ -240,6 +243,6 @@ def _row(snapshot: Snapshot, item_id: str) -> int:
     raise QueryError(f"no picture {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
 
 
-def open_searcher(folder: str | Path, encoder: Encoder | None = None) -> Searcher:
+def open_searcher(folder: str | Path, encoder: Encoder | None = None, *, precision: str = "auto") -> Searcher:
     """The collection of a folder, or of the nearest one above it, ready to search. Raises `CollectionError`."""
-    return Searcher(Collection.find(Path(folder).expanduser()), encoder)
+    return Searcher(Collection.find(Path(folder).expanduser()), encoder, precision=precision)

@@ -77,10 +77,12 @@ def index(
     return run.report(time.perf_counter() - started)
 
 
-def used_encoder(folder: str | Path, to: str | Path | None = None) -> Encoder | None:
+def used_encoder(
+    folder: str | Path, to: str | Path | None = None, *, precision: str = "auto", exact: bool = False
+) -> Encoder | None:
     """The model that made the collection which `index` would bring up to date, None where there is none yet."""
     path = _place(_absolute(folder), to)
-    return Collection.open(path).load_encoder() if (path / INFO).exists() else None
+    return Collection.open(path).load_encoder(precision, exact=exact) if (path / INFO).exists() else None
 
 
 def _place(root: Path, to: str | Path | None) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands import AsJson, Model
+from app.commands import AsJson, Model, Precision
 
 if TYPE_CHECKING:
     from core.zeroshot import Label
@@ -22,6 +22,7 @@ def command(
     labels: Annotated[str, typer.Option("--labels", "-l", help='The choices, with commas: "cat,dog,a red bus".')],
     model: Model = "tiny",
     templates: Annotated[str, typer.Option(help="Prompts around each label: 80, 7, 1, or a file with {} lines.")] = "7",
+    precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Label pictures with words of your own, with probabilities. No collection is needed."""
@@ -35,7 +36,7 @@ def command(
     names = [label.strip() for label in labels.split(",") if label.strip()]
     if len(set(names)) < 2:
         raise QueryError(f'give at least two different labels to choose from, not {labels!r}: --labels "cat,dog"')
-    encoder, prompts = load_encoder(model), read_templates(templates)
+    encoder, prompts = load_encoder(model, precision=precision), read_templates(templates)
     ranked: list[list[Label]] = []
     for start in range(0, len(images), OPEN_AT_ONCE):
         pictures = [open_image(path) for path in images[start : start + OPEN_AT_ONCE]]

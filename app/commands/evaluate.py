@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands import AsJson, Model
+from app.commands import AsJson, Model, Precision
 
 command = typer.Typer(help="Measure a model: zero-shot classification, retrieval, or a linear probe.")
 
@@ -18,6 +18,7 @@ Data = Annotated[Path, typer.Argument(help="A Parquet file, a folder of class fo
 def zeroshot(
     data: Data,
     model: Model = "tiny",
+    precision: Precision = "auto",
     templates: Annotated[str, typer.Option(help="Prompts around each class name: 80, 7, 1, or a file.")] = "80",
     as_json: AsJson = False,
 ) -> None:
@@ -25,16 +26,18 @@ def zeroshot(
     from core.encoder import load_encoder
     from train import evaluate
 
-    _print(f"zero-shot, {model} on {data}", evaluate.zeroshot(load_encoder(model), data, templates), as_json)
+    encoder = load_encoder(model, precision=precision)
+    _print(f"zero-shot, {model} on {data}", evaluate.zeroshot(encoder, data, templates), as_json)
 
 
 @command.command()
-def retrieval(data: Data, model: Model = "tiny", as_json: AsJson = False) -> None:
+def retrieval(data: Data, model: Model = "tiny", precision: Precision = "auto", as_json: AsJson = False) -> None:
     """Find pictures by their captions, and captions by their pictures."""
     from core.encoder import load_encoder
     from train import evaluate
 
-    _print(f"retrieval, {model} on {data}", evaluate.retrieval(load_encoder(model), data), as_json)
+    encoder = load_encoder(model, precision=precision)
+    _print(f"retrieval, {model} on {data}", evaluate.retrieval(encoder, data), as_json)
 
 
 @command.command()
@@ -42,13 +45,15 @@ def probe(
     train: Annotated[Path, typer.Argument(help="Labelled pictures to learn from.")],
     test: Annotated[Path, typer.Argument(help="Labelled pictures to be measured on.")],
     model: Model = "tiny",
+    precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Train a linear classifier on the frozen features."""
     from core.encoder import load_encoder
     from train import evaluate
 
-    _print(f"linear probe, {model}: {train} -> {test}", evaluate.probe(load_encoder(model), train, test), as_json)
+    encoder = load_encoder(model, precision=precision)
+    _print(f"linear probe, {model}: {train} -> {test}", evaluate.probe(encoder, train, test), as_json)
 
 
 def _print(title: str, result: Any, as_json: bool) -> None:

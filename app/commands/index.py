@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands import AsJson
+from app.commands import AsJson, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,27 +28,49 @@ def command(
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in FOLDER/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
+    precision: Precision = "auto",
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Decode large JPEGs in full: slower, and the last bit as in other programs.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report; problems still show.")] = False,
 ) -> None:
     """Index a folder of pictures. A second run only does what changed."""
     from app.output import print_json
 
-    report = run(folder, model=model, to=to, captions=captions, show_progress=not (quiet or as_json))
+    report = run(
+        folder,
+        model=model,
+        to=to,
+        captions=captions,
+        precision=precision,
+        exact=exact,
+        show_progress=not (quiet or as_json),
+    )
     if as_json:
         print_json(report_as_dict(report))
     elif not quiet:
         print(report.summary())
 
 
-def run(folder: Path, *, model: str | None, to: Path | None, captions: Path | None, show_progress: bool) -> Report:
+def run(
+    folder: Path,
+    *,
+    model: str | None,
+    to: Path | None = None,
+    captions: Path | None = None,
+    precision: str = "auto",
+    exact: bool = False,
+    show_progress: bool,
+) -> Report:
     """Index with a progress bar on stderr, so that stdout holds only the report."""
     import clipdex
 
+    start = partial(clipdex.index, folder, model=model, to=to, captions=captions, precision=precision, exact=exact)
     if not (show_progress and sys.stderr.isatty()):
-        return clipdex.index(folder, model=model, to=to, captions=captions)
+        return start()
     with _bar() as bar:
-        return clipdex.index(folder, model=model, to=to, captions=captions, progress=_into(bar))
+        return start(progress=_into(bar))
 
 
 def report_as_dict(report: Report) -> dict[str, object]:

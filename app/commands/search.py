@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands import AsJson
+from app.commands import AsJson, Precision
 
 if TYPE_CHECKING:
     from indexer.query import Target
@@ -23,6 +23,7 @@ def command(
     offset: Annotated[int, typer.Option("--offset", min=0, help="How many of the best to leave out.")] = 0,
     texts: Annotated[bool, typer.Option("--texts", help="Search the captions, not the pictures.")] = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Insist on this model.")] = None,
+    precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Find pictures by words or by an example.
@@ -35,7 +36,7 @@ def command(
 
     words, where = query_and_folder(query, folder, by_example=image is not None or like is not None)
     target: Target = "texts" if texts else "images"
-    searcher = clipdex.open(where, model=model)
+    searcher = clipdex.open(where, model=model, precision=precision)
     hits = searcher.search(words, image=image, like=like, target=target, limit=limit, offset=offset)
     cut = searcher.first_cut(words) if words is not None else None
     if cut is not None:
