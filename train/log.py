@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,18 @@ def cut(path: Path, step: int) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in kept), "utf-8")
 
 
+def check_plot() -> None:
+    """Raise `MissingExtraError` if `plot` cannot draw: that is better known before a run than after it."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "train", "the plot of a training run")
+
+
 def plot(log: Path, picture: Path) -> None:
-    """Draw loss and measurements over steps into a PNG."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "train", "the plot of a training run") from None
+    """Draw loss and measurements over steps into a PNG. Raises `MissingExtraError`."""
+    check_plot()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     records = read(log)
     losses = [(record["step"], record["loss"]) for record in records if "loss" in record]
     names = sorted({name for record in records for name in record.get("measured", {})})

@@ -31,7 +31,7 @@ from core.clip import CLIP
 from core.clip_encoder import CLIPEncoder
 from core.config import ModelConfig, ViTConfig
 from core.device import autocast_dtype, choose_device
-from core.errors import DataError
+from core.errors import DataError, MissingExtraError
 from core.init import initialise
 from core.model_dir import save_model
 from core.preprocess import normalise
@@ -105,12 +105,14 @@ def run(
     `data` is the folder that the recipe's paths start from; `out` defaults to `runs/NAME`. Every record of the log
     also goes to `report`. A run that was stopped, even by `kill -9`, goes on with `resume` and prints the losses that
     an undisturbed run would have printed. Ctrl-C writes a checkpoint before it takes effect. Raises `ConfigError` for
-    the recipe, `DataError` for data and checkpoints.
+    the recipe, `DataError` for data and checkpoints. Without matplotlib there is no plot, and `{"note": …}` says so
+    to `report` at the start.
     """
     recipe = read_recipe(recipe_path)
     out = Path(out) if out is not None else Path("runs") / recipe.name
     if not resume and (out / "log.jsonl").exists():
         raise DataError(f"{out} holds a run already; go on with it (--resume), choose another folder or remove it")
+    plotted = can_plot(report)
     it = prepare(recipe, Path(data), out, choose_device(device))
     identity = recipe.model_dump_json()
     first = restore_checkpoint(out, it.model, it.heads, it.optimizer, identity) if resume else 0
@@ -142,7 +144,17 @@ def run(
                 save_checkpoint(out, step + 1, it.model, it.heads, it.optimizer, identity)
             if asked_to_stop() and not last:
                 raise KeyboardInterrupt
-    return finish(it)
+    return finish(it, plotted=plotted)
+
+
+def can_plot(report: Callable[[Record], None]) -> bool:
+    """Whether the run will be drawn. The plot is a convenience: lacking its library must not cost anyone a model."""
+    try:
+        log.check_plot()
+    except MissingExtraError as error:
+        report({"note": f"this run gets no plot.png: {error}"})
+        return False
+    return True
 
 
 def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
@@ -312,9 +324,8 @@ def measure(it: Run, done: int, last: bool) -> dict[str, float]:
     return measured
 
 
-def finish(it: Run) -> Path:
-    """Write the model directory and the plot."""
-    log.plot(it.log, it.out / "plot.png")
+def finish(it: Run, *, plotted: bool) -> Path:
+    """Write the model directory, then the plot: whatever goes wrong with the picture, the model is there."""
     records = log.read(it.log)
     measured: dict[str, float] = next((record["measured"] for record in reversed(records) if "measured" in record), {})
     lines = [f"| {name} | {value:.3f} |" for name, value in measured.items()]
@@ -322,4 +333,6 @@ def finish(it: Run) -> Path:
     origin = {"trained_by": "clipdex train", "recipe": json.loads(it.recipe.model_dump_json())}
     target = it.out / "model"
     save_model(target, it.model.float(), it.config, it.tokenizer, card=card, origin=origin, dtype="float16")
+    if plotted:
+        log.plot(it.log, it.out / "plot.png")
     return target

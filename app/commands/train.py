@@ -23,8 +23,13 @@ def command(
 
 
 def _show(record: dict[str, Any]) -> None:
-    """A record of the log as one line."""
-    print(line(record), flush=True)
+    """A record of the log as one line, a note on stderr."""
+    from app.output import note
+
+    if "note" in record:
+        note(record["note"])
+    else:
+        print(line(record), flush=True)
 
 
 def line(record: dict[str, Any]) -> str:

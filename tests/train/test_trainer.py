@@ -70,6 +70,20 @@ def test_a_run_leaves_a_model_that_loads_a_log_and_a_plot(undisturbed: Path) -> 
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+def test_without_matplotlib_a_run_says_so_at_the_start_and_still_leaves_its_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as Python marks a module that cannot be imported
+    told: list[dict[str, Any]] = []
+    model = trainer.run(SMALL, data=data, out=tmp_path / "out", device="cpu", report=told.append)
+    assert told[0] == {
+        "note": "this run gets no plot.png: the plot of a training run needs the package matplotlib: "
+        "pip install 'clipdex[train]'"
+    }
+    assert load_encoder(model, device="cpu").dim == 8
+    assert not (tmp_path / "out/plot.png").exists()
+
+
 def test_the_same_recipe_gives_the_same_weights(undisturbed: Path, data: Path, tmp_path: Path) -> None:
     trainer.run(SMALL, data=data, out=tmp_path / "again", device="cpu")
     assert losses(tmp_path / "again") == losses(undisturbed)
