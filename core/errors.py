@@ -12,6 +12,7 @@ The library raises, the edges (command line, app) print. Anything else is a bug 
     │   └── WrongModelError  the collection was made by another model
     ├── QueryError           a search that cannot be answered as asked
     ├── DataError            training or evaluation data that cannot be used
+    ├── TrainingError        a training run cannot go on: its numbers are no numbers any more
     └── MissingExtraError    an optional package is not installed
 """
 
@@ -59,6 +60,10 @@ class QueryError(ClipdexError):
 
 class DataError(ClipdexError):
     """Training or evaluation data that cannot be used."""
+
+
+class TrainingError(ClipdexError):
+    """A training run cannot go on: its numbers are no numbers any more."""
 
 
 class MissingExtraError(ClipdexError):

@@ -40,9 +40,15 @@ def learning_rate(step: int, schedule: Schedule) -> float:
 
 
 def take_step(model: CLIP, optimizer: torch.optim.Optimizer, rate: float, clip_norm: float) -> Tensor:
-    """Clip the gradients already there, step, forget them; returns the norm before clipping, a scalar."""
+    """Clip the gradients already there, step, forget them; returns the norm before clipping, a scalar.
+
+    A norm that is not finite would make every weight so: then nothing is changed.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if not norm.isfinite():
+        return norm
+    torch.nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()

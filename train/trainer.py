@@ -31,7 +31,7 @@ from core.clip import CLIP
 from core.clip_encoder import CLIPEncoder
 from core.config import ModelConfig, ViTConfig
 from core.device import autocast_dtype, choose_device
-from core.errors import DataError, MissingExtraError
+from core.errors import DataError, MissingExtraError, TrainingError
 from core.init import initialise
 from core.model_dir import save_model
 from core.preprocess import normalise
@@ -105,7 +105,7 @@ def run(
     `data` is the folder that the recipe's paths start from; `out` defaults to `runs/NAME`. Every record of the log
     also goes to `report`. A run that was stopped, even by `kill -9`, goes on with `resume` and prints the losses that
     an undisturbed run would have printed. Ctrl-C writes a checkpoint before it takes effect. Raises `ConfigError` for
-    the recipe, `DataError` for data and checkpoints. Without matplotlib there is no plot, and `{"note": …}` says so
+    the recipe, `DataError` for data and checkpoints, `TrainingError` when the numbers run away. Without matplotlib there is no plot, and `{"note": …}` says so
     to `report` at the start.
     """
     recipe = read_recipe(recipe_path)
@@ -124,6 +124,7 @@ def run(
             loss = backward(it, batch, step)
             rate = learning_rate(step, recipe.schedule)
             norm = take_step(it.model, it.optimizer, rate, recipe.schedule.clip_norm)
+            check_finite(step, loss, norm)
             last = step + 1 == recipe.schedule.steps
             record: Record = {"step": step}
             if step % recipe.schedule.log_every == 0 or last:
@@ -145,6 +146,16 @@ def run(
             if asked_to_stop() and not last:
                 raise KeyboardInterrupt
     return finish(it, plotted=plotted)
+
+
+def check_finite(step: int, loss: Tensor, norm: Tensor) -> None:
+    """Raise `TrainingError` for a step that could not be taken; log and checkpoints stay at the last good one."""
+    if not (loss.isfinite() and norm.isfinite()):
+        raise TrainingError(
+            f"the run broke down at step {step}: the loss is {loss.item():.4g} and the norm of its gradients "
+            f"{norm.item():.4g}; lower schedule.learning_rate in the recipe and begin anew in another folder, or go on "
+            "from the last checkpoint (--resume) if the machine was at fault"
+        )
 
 
 def can_plot(report: Callable[[Record], None]) -> bool:

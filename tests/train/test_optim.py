@@ -80,6 +80,19 @@ def test_the_temperature_never_exceeds_a_hundred_and_gradients_are_forgotten() -
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_gradients_that_are_no_numbers_change_nothing(wrong: float) -> None:
+    net = model()
+    optimizer = make_optimizer(net, nn.ModuleDict(), SCHEDULE)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    net.logit_scale.grad = torch.tensor(wrong)
+    assert not take_step(net, optimizer, rate=1.0, clip_norm=10.0).isfinite()
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert not optimizer.state
+
+
 def test_same_seed_same_weights_another_seed_others() -> None:
     first, again, other = model(), model(), initialise(CLIP(model().config), seed=4)
     for (name, a), b, c in zip(first.named_parameters(), again.parameters(), other.parameters(), strict=True):

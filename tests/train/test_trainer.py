@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from core.encoder import load_encoder
-from core.errors import DataError
+from core.errors import DataError, TrainingError
 from tests.shared import ROOT
 from train import log, trainer
 from train.recipe import Recipe, read_recipe
@@ -116,6 +116,22 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     assert losses(out) == losses(undisturbed)
     for name, tensor in weights(undisturbed).items():
         assert torch.equal(tensor, weights(out)[name]), name
+
+
+def test_a_run_whose_numbers_run_away_ends_at_the_last_good_step(data: Path, tmp_path: Path) -> None:
+    wild = tmp_path / "wild.toml"
+    text = SMALL.read_text("utf-8").replace("1e-3", "1e30").replace("checkpoint_every = 2", "checkpoint_every = 1")
+    wild.write_text(text, "utf-8")
+    out = tmp_path / "out"
+    for resume in (False, True):
+        with pytest.raises(
+            TrainingError, match=r"broke down at step 1: the loss is nan .* lower schedule.learning_rate"
+        ):
+            trainer.run(wild, data=data, out=out, device="cpu", resume=resume)
+        assert [record["step"] for record in log.read(out / "log.jsonl")] == [0]
+        assert [path.name for path in out.glob("step-*")] == ["step-0000001"]
+    for name, tensor in load_file(out / "step-0000001/model.safetensors").items():
+        assert tensor.isfinite().all(), name
 
 
 def test_a_second_run_into_the_same_folder_is_refused(undisturbed: Path, data: Path) -> None:
