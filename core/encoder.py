@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from core.convert import Converted
+    from core.images import Opened
 
 DEFAULT_MODEL = "tiny"
 MODELS = Path(__file__).parent / "models"
@@ -63,6 +64,18 @@ class Encoder(Protocol):
     def truncation(self, texts: Sequence[str]) -> list[str | None]:
         """For each text the first word that is too far behind for the model to see, None where it sees all."""
         ...
+
+
+def read_picture(encoder: Encoder, source: str | Path | bytes | Image.Image) -> tuple[Opened, np.ndarray]:
+    """A picture, decoded as far as the encoder and a thumbnail need it, and what the encoder sees of it, uint8
+    (s, s, 3). Indexing and queries both come this way, so that one file has one vector. Raises `ImageError`."""
+    from core.images import THUMBNAIL_SIDE, open_reduced
+
+    if encoder.decode_side is None:
+        opened = open_reduced(source, None)
+        return opened, encoder.prepare(opened.image)
+    opened = open_reduced(source, max(encoder.decode_side, THUMBNAIL_SIDE))
+    return opened, encoder.prepare(opened.image, (opened.width, opened.height))
 
 
 def _tiny(device: str, precision: str) -> Encoder:

@@ -16,16 +16,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from core.encoder import Encoder, read_picture
 from core.errors import ImageError
 from indexer.report import Stopwatch
 from indexer.sources import Item
-
-if TYPE_CHECKING:
-    from core.encoder import Encoder
 
 T = TypeVar("T")
 
@@ -149,17 +147,10 @@ class Pipeline:
                 self.watch.add("decode", time.perf_counter() - read)
 
     def _decode(self, item: Item, digest: str, data: bytes) -> _Prepared | Failed:
-        from core.images import THUMBNAIL_SIDE, description, open_image, open_reduced, thumbnail
+        from core.images import description, thumbnail
 
-        side = self.encoder.decode_side
         try:
-            if side is None:
-                image = open_image(data)
-                width, height = image.size
-                pixels = self.encoder.prepare(image)
-            else:
-                image, width, height = open_reduced(data, max(side, THUMBNAIL_SIDE))
-                pixels = self.encoder.prepare(image, (width, height))
+            (image, width, height), pixels = read_picture(self.encoder, data)
             return _Prepared(item, digest, width, height, description(image), thumbnail(image), pixels)
         except ImageError:
             raise
@@ -181,12 +172,13 @@ def encode_each(encode: Callable[[Sequence[T]], np.ndarray], rows: Sequence[T]) 
     """The vector of each row, or what went wrong with it; a batch that fails is repeated one by one."""
     try:
         vectors = encode(rows)
+        failure = f"gave {len(vectors)} vectors for {len(rows)} inputs" if len(vectors) != len(rows) else ""
     except Exception as error:
-        if len(rows) > 1:
-            return [result for row in rows for result in encode_each(encode, [row])]
-        return [f"the model failed: {type(error).__name__}: {error}"]
-    if len(vectors) != len(rows):
-        return [f"the model gave {len(vectors)} vectors for {len(rows)} inputs"] * len(rows)
+        failure = f"failed: {type(error).__name__}: {error}"
+    if failure and len(rows) > 1:
+        return [result for row in rows for result in encode_each(encode, [row])]
+    if failure:
+        return [f"the model {failure}"]
     lengths = np.linalg.norm(vectors, axis=1)
     return [
         np.asarray(vector, np.float32)

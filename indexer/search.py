@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.encoder import Encoder, read_picture
 from core.errors import QueryError
 from indexer import exact, tables
 from indexer.collection import Collection
@@ -26,7 +27,6 @@ from indexer.snapshot import Snapshot
 if TYPE_CHECKING:
     from PIL import Image
 
-    from core.encoder import Encoder
     from core.zeroshot import Label
 
 NEAREST = 3  # ids suggested in place of an unknown one
@@ -184,10 +184,9 @@ class Searcher:
         if query.text is not None:
             vector = encoder.encode_texts([query.text])[0]
         else:
-            from core.images import open_image
-
             assert query.image is not None
-            vector = encoder.encode_images([open_image(_file(query.image))])[0]
+            _, pixels = read_picture(encoder, _file(query.image))
+            vector = encoder.encode_prepared(pixels[np.newaxis])[0]
         if not np.isfinite(vector).all():
             raise QueryError(f"the model {encoder.name} gives no usable vector for this query")
         return np.ascontiguousarray(vector, np.float32)

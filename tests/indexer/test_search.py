@@ -296,3 +296,14 @@ def test_pictures_are_classified_by_the_collections_model(tmp_path: Path) -> Non
     assert all(sum(label.probability for label in labels) == pytest.approx(1) for labels in answers)
     with pytest.raises(ImageError):
         searcher.classify([tmp_path / "absent.jpg"], ["red"])
+
+
+def test_a_file_has_one_vector_however_large_it_is(tmp_path: Path) -> None:
+    """A large JPEG is decoded straight to a part of its size; the same happens when it is the query."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
+    coarse.resize((2000, 1500), Image.Resampling.BICUBIC).save(tmp_path / "large.jpg", quality=90)
+    clipdex.index(tmp_path, model="tiny")
+    for image in (tmp_path / "large.jpg", (tmp_path / "large.jpg").read_bytes()):
+        (hit,) = clipdex.open(tmp_path).search(image=image)
+        assert hit.score == pytest.approx(1, abs=1e-6)
