@@ -23,13 +23,34 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from core.clip import CLIP
-from core.errors import DataError
+from core.config import parse
+from core.errors import ConfigError, DataError
+from train import log
+from train.recipe import Recipe
 
 KEEP = 2  # the newest, and one more in case the newest sits on a dying disk
 
 
+def check_folder(folder: Path, recipe: Recipe, *, resume: bool) -> None:
+    """May a run of `recipe` begin in `folder`, or with `resume` go on there?  Raises `DataError`, with nothing written.
+
+    Checkpoints count as a run even without a log: a new one beside them would have the lower numbers, and lose them.
+    """
+    try:
+        found = _checkpoints(folder)
+        begun = bool(found) or (folder / log.NAME).exists()
+    except OSError as error:
+        raise DataError(f"the run cannot be kept in {folder}: {error.strerror}") from None
+    if begun and not resume:
+        raise DataError(f"{folder} holds a run already; go on with it (--resume), choose another folder or remove it")
+    if resume and not begun:
+        raise DataError(f"there is no run to go on with in {folder}; begin one without --resume, or say where it is")
+    if found:
+        _read_state(found[-1], recipe)
+
+
 def save_checkpoint(
-    folder: Path, step: int, model: CLIP, heads: nn.Module, optimizer: torch.optim.Optimizer, recipe: str
+    folder: Path, step: int, model: CLIP, heads: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe
 ) -> Path:
     """Write `folder/step-NNNNNNN` for a run whose next step is `step`; older ones but one are removed.
 
@@ -42,17 +63,21 @@ def save_checkpoint(
         tensors = {key: tensor.contiguous() for key, tensor in module.state_dict().items()}
         save_file(tensors, temporary / f"{name}.safetensors")
     save_file(_moments(optimizer), temporary / "optimizer.safetensors")
-    (temporary / "state.json").write_text(json.dumps({"step": step, "recipe": recipe}), "utf-8")
+    (temporary / "state.json").write_text(json.dumps({"step": step, "recipe": recipe.model_dump_json()}), "utf-8")
+    # The name must not reach the disk before what it stands for: after a power cut it would name empty files.
+    for path in (*temporary.iterdir(), temporary):
+        _to_disk(path)
     if final.exists():
         shutil.rmtree(final)
     temporary.replace(final)
-    for old in _checkpoints(folder)[:-KEEP]:
+    _to_disk(folder)
+    for old in (*_checkpoints(folder)[:-KEEP], *folder.glob(".step-*")):  # those with a dot: left by a kill
         shutil.rmtree(old)
     return final
 
 
 def restore_checkpoint(
-    folder: Path, model: CLIP, heads: nn.Module, optimizer: torch.optim.Optimizer, recipe: str
+    folder: Path, model: CLIP, heads: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe
 ) -> int:
     """Load the newest checkpoint of `folder` in place; returns the number of the next step, 0 if there is none.
 
@@ -62,16 +87,14 @@ def restore_checkpoint(
     if not found:
         return 0
     newest = found[-1]
+    step = _read_state(newest, recipe)
     try:
-        state = json.loads((newest / "state.json").read_text("utf-8"))
-        if state["recipe"] != recipe:
-            raise DataError(f"{newest} was written by another recipe; give the run another folder, or start it anew")
         model.load_state_dict(load_file(newest / "model.safetensors"))
         heads.load_state_dict(load_file(newest / "heads.safetensors"))
         _restore_moments(optimizer, load_file(newest / "optimizer.safetensors"))
-        return int(state["step"])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise DataError(f"{newest} is damaged ({error}); remove it to go on from the one before") from None
+        raise _damaged(newest, error) from None
+    return step
 
 
 @contextmanager
@@ -93,6 +116,36 @@ def stop_between_steps() -> Iterator[Callable[[], bool]]:
         yield asked.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _read_state(checkpoint: Path, recipe: Recipe) -> int:
+    """The number of the next step. Raises `DataError` for another recipe: its values count, not how they were written,
+    so that a field which a later version adds, with its default, keeps older checkpoints."""
+    try:
+        state = json.loads((checkpoint / "state.json").read_text("utf-8"))
+        step, written = int(state["step"]), json.loads(state["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(checkpoint, error) from None
+    try:
+        same = parse(Recipe, written, str(checkpoint)) == recipe
+    except ConfigError:
+        same = False
+    if not same:
+        raise DataError(f"{checkpoint} was written by another recipe; give the run another folder, or start it anew")
+    return step
+
+
+def _damaged(checkpoint: Path, error: Exception) -> DataError:
+    return DataError(f"{checkpoint} is damaged ({error}); remove it to go on from the one before")
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from core.errors import MissingExtraError
 
+NAME = "log.jsonl"
+
 
 def append(path: Path, record: dict[str, Any]) -> None:
     """Add one record as one line."""

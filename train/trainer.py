@@ -31,7 +31,7 @@ from core.clip import CLIP
 from core.clip_encoder import CLIPEncoder
 from core.config import ModelConfig, ViTConfig
 from core.device import autocast_dtype, choose_device
-from core.errors import DataError, MissingExtraError, TrainingError
+from core.errors import MissingExtraError, TrainingError
 from core.init import initialise
 from core.model_dir import save_model
 from core.preprocess import normalise
@@ -41,7 +41,7 @@ from core.tokenizer import Tokenizer, train_tokenizer
 from core.transformer import Block
 from train import evaluate, log
 from train.augment import random_crop, vary
-from train.checkpoint import restore_checkpoint, save_checkpoint, stop_between_steps
+from train.checkpoint import check_folder, restore_checkpoint, save_checkpoint, stop_between_steps
 from train.dataset import Corpus, load_corpus
 from train.loss import contrastive_loss
 from train.optim import learning_rate, make_optimizer, take_step
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def log(self) -> Path:
-        return self.out / "log.jsonl"
+        return self.out / log.NAME
 
     def autocast(self) -> AbstractContextManager[object]:
         """Inside, matrix products are computed in `dtype`."""
@@ -104,18 +104,16 @@ def run(
 
     `data` is the folder that the recipe's paths start from; `out` defaults to `runs/NAME`. Every record of the log
     also goes to `report`. A run that was stopped, even by `kill -9`, goes on with `resume` and prints the losses that
-    an undisturbed run would have printed. Ctrl-C writes a checkpoint before it takes effect. Raises `ConfigError` for
-    the recipe, `DataError` for data and checkpoints, `TrainingError` when the numbers run away. Without matplotlib there is no plot, and `{"note": …}` says so
-    to `report` at the start.
+    an undisturbed run would have printed. Ctrl-C writes a checkpoint before it takes effect. Without matplotlib there
+    is no plot, and `{"note": …}` says so to `report` at the start. Raises `ConfigError` for the recipe, `DataError` for
+    data and checkpoints, `TrainingError` when the numbers run away.
     """
     recipe = read_recipe(recipe_path)
     out = Path(out) if out is not None else Path("runs") / recipe.name
-    if not resume and (out / "log.jsonl").exists():
-        raise DataError(f"{out} holds a run already; go on with it (--resume), choose another folder or remove it")
+    check_folder(out, recipe, resume=resume)
     plotted = can_plot(report)
     it = prepare(recipe, Path(data), out, choose_device(device))
-    identity = recipe.model_dump_json()
-    first = restore_checkpoint(out, it.model, it.heads, it.optimizer, identity) if resume else 0
+    first = restore_checkpoint(out, it.model, it.heads, it.optimizer, recipe) if resume else 0
     log.cut(it.log, first)
     with stop_between_steps() as asked_to_stop:
         for step, batch in batches(it, first):
@@ -141,9 +139,10 @@ def run(
             if len(record) > 1:
                 log.append(it.log, record)
                 report({**record, "of": recipe.schedule.steps})
-            if (step + 1) % recipe.schedule.checkpoint_every == 0 or last or asked_to_stop():
-                save_checkpoint(out, step + 1, it.model, it.heads, it.optimizer, identity)
-            if asked_to_stop() and not last:
+            stop = asked_to_stop() and not last  # read once: Ctrl-C may come at any moment, also while we save
+            if (step + 1) % recipe.schedule.checkpoint_every == 0 or last or stop:
+                save_checkpoint(out, step + 1, it.model, it.heads, it.optimizer, recipe)
+            if stop:
                 raise KeyboardInterrupt
     return finish(it, plotted=plotted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -134,16 +135,54 @@ def test_a_run_whose_numbers_run_away_ends_at_the_last_good_step(data: Path, tmp
         assert tensor.isfinite().all(), name
 
 
-def test_a_second_run_into_the_same_folder_is_refused(undisturbed: Path, data: Path) -> None:
+def test_a_second_run_into_the_same_folder_is_refused(undisturbed: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds a run already"):
         trainer.run(SMALL, data=data, out=undisturbed, device="cpu")
+    (tmp_path / "step-0000900").mkdir()  # whose log somebody removed
+    with pytest.raises(DataError, match="holds a run already"):
+        trainer.run(SMALL, data=data, out=tmp_path, device="cpu")
+
+
+def test_where_no_run_is_none_goes_on(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match=r"there is no run to go on with in .*out; begin one without --resume"):
+        trainer.run(SMALL, data=data, out=out, device="cpu", resume=True)
+    assert not out.exists()
+    with pytest.raises(DataError, match=r"the run cannot be kept in .*: File name too long"):
+        trainer.run(SMALL, data=data, out=tmp_path / ("long" * 100), device="cpu")
+
+
+def test_ctrl_c_ends_a_run_after_its_step_with_a_checkpoint(undisturbed: Path, data: Path, tmp_path: Path) -> None:
+    def stop_at_two(record: dict[str, Any]) -> None:
+        if record["step"] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(SMALL, data=data, out=out, device="cpu", report=stop_at_two)
+    assert sorted(path.name for path in out.glob("step-*")) == ["step-0000002", "step-0000003"]
+    (out / ".step-0000004.12345").mkdir()  # as a kill leaves it
+    forget_defaults(out / "step-0000003/state.json")
+    trainer.run(SMALL, data=data, out=out, device="cpu", resume=True)
+    assert losses(out) == losses(undisturbed)
+    assert [path.name for path in out.glob(".step-*")] == []
+
+
+def forget_defaults(state: Path) -> None:
+    """As if these fields, which have a default, had been added to recipes after this checkpoint was written."""
+    value = json.loads(state.read_text("utf-8"))
+    recipe = json.loads(value["recipe"])
+    del recipe["phases"], recipe["schedule"]["shape"], recipe["data"][0]["weight"]
+    state.write_text(json.dumps({**value, "recipe": json.dumps(recipe, indent=1)}), "utf-8")
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(undisturbed: Path, data: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text(SMALL.read_text("utf-8").replace("seed = 3", "seed = 4"), "utf-8")
+    rules = (undisturbed / "config.json").read_bytes()
     with pytest.raises(DataError, match="another recipe"):
         trainer.run(other, data=data, out=undisturbed, resume=True, device="cpu")
+    assert (undisturbed / "config.json").read_bytes() == rules
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:
