@@ -40,11 +40,19 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @command.command()
-def show(model: Model, as_json: AsJson = False) -> None:
+def show(
+    model: Model,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also measure how near vectors in fewer bits are to those in fp32.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what a model is: towers, sizes, activation, preprocessing, tokenizer, fingerprint, origin."""
     from app.output import print_json
 
     facts = _facts(model)
+    if measure:
+        facts["cosine_to_fp32"] = _agreement(model)
     if as_json:
         print_json(facts)
     else:
@@ -221,6 +229,16 @@ def _of_family(model: str) -> dict[str, Any]:
     }
 
 
+def _agreement(model: str) -> dict[str, Any]:
+    """Over 32 painted scenes and their captions."""
+    from core.agreement import agreement
+    from train.scenes import paint
+
+    scenes = [paint(seed, size=256) for seed in range(32)]
+    found = agreement(model, [scene.image for scene in scenes], [scene.precise for scene in scenes])
+    return {precision: each.model_dump() for precision, each in found.items()}
+
+
 def _of(path: Path, name: str | None) -> dict[str, Any]:
     import json
 
@@ -275,6 +293,12 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     for key, value in facts.get("origin", {}).items():
         if isinstance(value, str | int | float):
             found.append((f"origin: {key}", str(value)))
+    for precision, near in facts.get("cosine_to_fp32", {}).items():
+        text = (
+            f"cosine to fp32: pictures {near['images_mean']:.5f} (least {near['images_least']:.5f}), "
+            f"texts {near['texts_mean']:.5f} ({near['texts_least']:.5f})"
+        )
+        found.append((precision, text))
     if known := facts.get("description"):
         found += _published(known, facts["here"])
     return found

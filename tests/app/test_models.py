@@ -84,6 +84,16 @@ def test_show_tells_what_a_directory_is(model: Path) -> None:
         assert fact in " ".join(out.split()), fact
 
 
+def test_show_measures_how_near_fewer_bits_come(model: Path) -> None:
+    measured = json.loads(clipdex("models", "show", model, "--measure", "--json")[1])["cosine_to_fp32"]
+    assert {"bf16", "fp16"} <= set(measured) <= {"bf16", "fp16", "int8"}
+    for near in measured.values():
+        assert 0.99 < near["images_least"] <= near["images_mean"] < 1.000001
+        assert 0.99 < near["texts_least"] <= near["texts_mean"] < 1.000001
+    out = clipdex("models", "show", model, "--measure")[1]
+    assert f"cosine to fp32: pictures {measured['bf16']['images_mean']:.5f} (least " in out
+
+
 def test_show_knows_the_test_encoder_and_a_model_that_is_not_here() -> None:
     assert "layout histograms" in clipdex("models", "show", "toy")[1]
     code, out, _ = clipdex("models", "show", "ViT-L-14/laion2b_s32b_b82k")

@@ -1,0 +1,265 @@
+"""How fast does a model encode, and how near do its vectors stay?  Beside open_clip and onnxruntime, in one run.
+
+    python -m benchmarks.encode [--photos FOLDER]      (`benchmarks/peers.py` says how to have the others here)
+
+ViT-B/32 with random weights, the same for all. Contenders take turns, call by call, and each one's median counts, so
+whatever else the machine does falls on all alike. What is not installed is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.peers import BATCH, OpenCLIP, onnx_int8
+from benchmarks.report import Target, publish
+from core.clip import CLIP
+from core.clip_encoder import CLIPEncoder
+from core.config import CLIPConfig, ModelConfig, PreprocessConfig, preset
+from core.convert.vocabulary import find
+from core.device import choose_precision, multiplies_bytes
+from core.encoder import MODELS, load_encoder
+from core.errors import ModelError
+from core.images import open_image, open_reduced
+from core.init import initialise
+from core.preprocess import normalise
+from core.tokenizer import Tokenizer, train_tokenizer
+from core.towers import of_weights
+from train.scenes import paint
+
+MODEL = "ViT-B-32"
+CPU = torch.device("cpu")
+SIZE = (4000, 3000)
+NOISE, QUALITY = 4, 90  # of a sensor, in levels of 255; of the JPEG: files of about 3 MB
+
+Numbers = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, help="enlarge photos of this folder, not painted scenes")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15, help="how often everything is timed")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.set_grad_enabled(False)
+    numbers: Numbers = {"threads": arguments.threads, "auto": choose_precision("auto", CPU)}
+    peer = _peer(numbers)
+    config, weights = _model(peer)
+    encoders = {
+        name: CLIPEncoder.from_weights(weights, *config, device="cpu", precision=name)
+        for name in ("fp32", "auto", *(["int8"] if multiplies_bytes(CPU) else []))
+    }
+    targets = [
+        *images(peer, encoders, weights, arguments.threads, arguments.rounds, numbers),
+        *texts(peer, encoders, arguments.rounds, numbers),
+        *decoding(peer, encoders["fp32"], large_jpegs(arguments.photos), arguments.rounds, numbers),
+    ]
+    publish("encode", numbers, targets)
+
+
+def _peer(numbers: Numbers) -> OpenCLIP | None:
+    try:
+        return OpenCLIP(MODEL)
+    except ImportError as error:
+        numbers["left out: open_clip"] = str(error)
+        return None
+
+
+def _model(peer: OpenCLIP | None) -> tuple[tuple[ModelConfig, Tokenizer], dict[str, Tensor]]:
+    """open_clip's model, or one like it."""
+    plain = preset(MODEL).model_dump()
+    plain["vision"]["activation"] = plain["text"]["activation"] = "gelu"  # as in most of OpenCLIP's
+    clip = CLIPConfig.model_validate(plain)
+    try:
+        tokenizer = Tokenizer.from_merges(find())
+    except ModelError:
+        tokenizer = train_tokenizer(captions(2000))
+        text = clip.text.model_copy(update={"vocab_size": tokenizer.vocab_size, "eot_id": tokenizer.config.eot_id})
+        clip = clip.model_copy(update={"text": text})
+    weights = peer.weights(clip) if peer else dict(initialise(CLIP(clip), seed=0).state_dict())
+    rules = PreprocessConfig(image_size=224)
+    return (ModelConfig(name=MODEL, clip=clip, preprocess=rules, tokenizer=tokenizer.config), tokenizer), weights
+
+
+# --- what is encoded ------------------------------------------------------------------------------------------------
+
+
+def captions(n: int) -> list[str]:
+    """Short captions, all different."""
+    found: dict[str, None] = {}
+    for seed in range(n):
+        found |= dict.fromkeys(paint(seed, size=32).captions)
+        if len(found) >= n:
+            break
+    return list(found)[:n]
+
+
+def large_jpegs(photos: Path | None) -> list[bytes]:
+    """Four JPEGs of 12 megapixels."""
+    found = sorted(photos.glob("*.jpg"))[::40] if photos else []
+    pictures = [open_image(path) for path in found] or [paint(seed, size=1500).image for seed in range(4)]
+    noise = np.random.default_rng(0)
+    files = []
+    for picture in pictures[:4]:
+        size = SIZE if picture.width >= picture.height else SIZE[::-1]
+        pixels = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BICUBIC), np.float32)
+        pixels = pixels + noise.normal(0, NOISE, (*pixels.shape[:2], 1)).astype(np.float32)
+        out = io.BytesIO()
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=QUALITY)
+        files.append(out.getvalue())
+    return files
+
+
+# --- what is measured -----------------------------------------------------------------------------------------------
+
+
+def images(
+    peer: OpenCLIP | None,
+    encoders: dict[str, CLIPEncoder],
+    weights: dict[str, Tensor],
+    threads: int,
+    rounds: int,
+    numbers: Numbers,
+) -> list[Target]:
+    """Pictures a second through the image tower, and how near the vectors are to those in fp32."""
+    exact = encoders["fp32"]
+    pixels = np.stack([exact.prepare(paint(seed, size=256).image) for seed in range(BATCH)])
+    batch = normalise(torch.from_numpy(pixels), exact.config.preprocess)
+    contenders: dict[str, Callable[[], np.ndarray]] = {
+        name: partial(encoder.encode_prepared, pixels) for name, encoder in encoders.items()
+    }
+    if peer:
+        contenders["open_clip"] = partial(peer.encode_images, batch)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            tower = of_weights(weights, exact.config.clip)("visual")
+            contenders["onnxruntime int8"] = partial(onnx_int8(tower, batch, Path(folder), threads), batch)
+        except ImportError as error:
+            numbers["left out: onnxruntime"] = str(error)
+        seconds = in_turns(contenders, rounds)
+        vectors = {name: encode() for name, encode in contenders.items()}
+    rate = {name: BATCH / spent for name, spent in seconds.items()}
+    near = {name: float((found * vectors["fp32"]).sum(axis=1).mean()) for name, found in vectors.items()}
+    for name in contenders:
+        numbers[f"images/s, {name}"] = rate[name]
+        numbers[f"images, mean cosine to fp32, {name}"] = round(near[name], 6)
+    targets = [Target("images, mean cosine to fp32, auto", near["auto"], at_least=0.9995)]
+    if "int8" in near:
+        targets.append(Target("images, mean cosine to fp32, int8", near["int8"], at_least=0.995))
+    if peer:
+        least = {"auto": 2.0} if numbers["auto"] == "bf16" else {}
+        least |= {"int8": 3.0} if "int8" in rate else {}
+        targets += [
+            Target(f"images/s, {name}, times open_clip", rate[name] / rate["open_clip"], at_least=bound)
+            for name, bound in least.items()
+        ]
+    return targets
+
+
+def texts(peer: OpenCLIP | None, encoders: dict[str, CLIPEncoder], rounds: int, numbers: Numbers) -> list[Target]:
+    """Short captions a second, and the time of one query that was not asked before."""
+    many = captions(512)  # more than are remembered, so that each is encoded each time
+    several: dict[str, Callable[[], Any]] = {name: partial(e.encode_texts, many) for name, e in encoders.items()}
+    queries = iter(range(10**9))
+    single: dict[str, Callable[[], Any]] = {
+        name: lambda e=encoder: e.encode_texts([f"two red boats on a calm sea {next(queries)}"])  # type: ignore[misc]
+        for name, encoder in encoders.items()
+    }
+    if peer:
+        several["open_clip"] = partial(peer.encode_texts, many[: 2 * BATCH])  # as many take it seconds
+        single["open_clip"] = lambda: peer.encode_texts([f"two red boats on a calm sea {next(queries)}"])
+    spent = in_turns(several, max(3, rounds // 3))
+    rate = {name: (2 * BATCH if name == "open_clip" else len(many)) / seconds for name, seconds in spent.items()}
+    one = in_turns(single, 4 * rounds)
+    vectors = {name: encoder.encode_texts(many) for name, encoder in encoders.items()}
+    for name in several:
+        numbers[f"texts/s, {name}"] = rate[name]
+    for name in single:
+        numbers[f"one text, ms, {name}"] = 1000 * one[name]
+    near = {name: float((found * vectors["fp32"]).sum(axis=1).mean()) for name, found in vectors.items()}
+    numbers |= {f"texts, mean cosine to fp32, {name}": round(cosine, 6) for name, cosine in near.items()}
+    if not peer:
+        return []
+    return [
+        Target("texts/s, auto, times open_clip", rate["auto"] / rate["open_clip"], at_least=8.0),
+        Target("one text, auto, share of open_clip's time", one["auto"] / one["open_clip"], at_most=0.2),
+    ]
+
+
+def decoding(
+    peer: OpenCLIP | None, encoder: CLIPEncoder, files: Sequence[bytes], rounds: int, numbers: Numbers
+) -> list[Target]:
+    """From the bytes of large JPEGs to the model's pixels, in one thread."""
+    ways: dict[str, Callable[[], Any]] = {
+        "fast": lambda: [fast(encoder, data) for data in files],
+        "exact": lambda: [encoder.prepare(open_image(data)) for data in files],
+    }
+    if peer:
+        ways["open_clip"] = lambda: [peer.prepare(io.BytesIO(data)) for data in files]
+    seconds = in_turns(ways, max(3, rounds // 3))
+    quick, exact = np.stack(ways["fast"]()), np.stack(ways["exact"]())
+    difference = float(np.abs(quick.astype(int) - exact).mean())
+    numbers["12 MP JPEGs, mean bytes"] = sum(map(len, files)) // len(files)
+    for name, spent in seconds.items():
+        numbers[f"12 MP JPEG, ms, {name}"] = 1000 * spent / len(files)
+    numbers[f"fast decoding, mean cosine, {MODEL}"] = _cosine(encoder, quick, exact)
+    if (MODELS / "tiny" / "config.json").is_file():
+        tiny = load_encoder("tiny", device="cpu", precision="fp32")
+        both = [fast(tiny, data) for data in files], [tiny.prepare(open_image(data)) for data in files]
+        numbers["fast decoding, mean cosine, tiny"] = _cosine(tiny, np.stack(both[0]), np.stack(both[1]))
+    targets = [Target("12 MP JPEG, fast, mean difference of 255", difference, at_most=0.5)]
+    if peer:
+        theirs = np.stack([_as_bytes(prepared, encoder.config.preprocess) for prepared in ways["open_clip"]()])
+        targets += [
+            Target("12 MP JPEG, exact, largest difference", float(np.abs(exact - theirs).max()), at_most=0.0),
+            Target("12 MP JPEG, fast, times open_clip", seconds["open_clip"] / seconds["fast"], at_least=3.5),
+        ]
+    return targets
+
+
+def fast(encoder: Any, data: bytes) -> np.ndarray:
+    """As the indexer does it."""
+    opened = open_reduced(data, encoder.decode_side)
+    pixels: np.ndarray = encoder.prepare(opened.image, (opened.width, opened.height))
+    return pixels
+
+
+def _cosine(encoder: Any, quick: np.ndarray, exact: np.ndarray) -> float:
+    cosines = (encoder.encode_prepared(quick) * encoder.encode_prepared(exact)).sum(axis=1)
+    return round(float(cosines.mean()), 6)
+
+
+def _as_bytes(prepared: Tensor, rules: PreprocessConfig) -> np.ndarray:
+    """Normalised pixels back to (s, s, 3) levels of 255, as float64."""
+    mean, std = (np.array(values).reshape(3, 1, 1) for values in (rules.mean, rules.std))
+    levels: np.ndarray = np.rint((prepared.double().numpy() * std + mean) * 255).transpose(1, 2, 0)
+    return levels
+
+
+def in_turns(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median seconds of a call of each."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, call in contenders.items():
+            started = time.perf_counter()
+            call()
+            if turn:  # the first one warms up
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(spent) for name, spent in times.items()}
+
+
+if __name__ == "__main__":
+    main()
