@@ -52,19 +52,6 @@ def ranks_in_pieces(
     )
 
 
-def retrieval(similarity: np.ndarray, text_to_image: np.ndarray) -> dict[str, dict[str, float]]:
-    """Both directions of text-image retrieval.
-
-    `similarity` is (n_texts, n_images); text i describes picture `text_to_image[i]`, (n_texts,); a picture may have
-    several texts. `train.evaluate.retrieval` does the same in pieces that fit into memory.
-    """
-    right = text_to_image[:, None] == np.arange(similarity.shape[1])
-    return {
-        "text_to_image": recall_of_ranks(ranks(similarity, right)),
-        "image_to_text": recall_of_ranks(ranks(similarity.T, right.T)),
-    }
-
-
 def zero_shot(
     scores: np.ndarray, labels: np.ndarray, names: Sequence[str]
 ) -> dict[str, float | int | dict[str, float]]:
