@@ -28,6 +28,7 @@ from core.clip import CLIP
 from core.config import CLIPConfig, ModelConfig, parse
 from core.errors import ConfigError, ModelError
 from core.tokenizer import Tokenizer
+from core.tokenizer_file import read_bytes
 
 CONFIG, WEIGHTS, TOKENIZER, CARD, ORIGIN = (
     "config.json",
@@ -138,7 +139,11 @@ def fingerprint(path: str | Path, clip: CLIP | None = None) -> str:
 
 def fingerprint_of(path: Path, config: ModelConfig, parts: Mapping[str, str]) -> str:
     """The fingerprint of a model directory whose weights have these digests (`weights.digests`)."""
-    return _digest(config, (path / TOKENIZER).read_bytes() if config.tokenizer is not None else None, parts)
+    try:
+        vocabulary = read_bytes(path / TOKENIZER) if config.tokenizer is not None else None
+    except ModelError as error:
+        raise ModelError(f"{path / TOKENIZER}: {error}") from None
+    return _digest(config, vocabulary, parts)
 
 
 def weights_fingerprint(config: ModelConfig, tokenizer: Tokenizer | None, tensors: Mapping[str, Tensor]) -> str:

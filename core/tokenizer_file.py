@@ -68,10 +68,18 @@ def pair(merge: Any) -> tuple[str, str]:
 def read_text(path: Path) -> str:
     """The text of a small file, unpacked when it is gzip; a file that unpacks to something huge is refused."""
     try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"the tokenizer cannot be read ({error})") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a small file, unpacked when it is gzip. Raises `ModelError` for one that is large or cannot be read."""
+    try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise ModelError(f"is larger than {MAX_FILE_BYTES} bytes, too large for a tokenizer")
-        return data.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ModelError(f"the tokenizer cannot be read ({error})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelError(f"is larger than {MAX_FILE_BYTES} bytes, too large for a tokenizer")
+    return bytes(data)

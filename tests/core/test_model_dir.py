@@ -230,6 +230,15 @@ def test_sizes_that_no_weight_bears_witness_of_are_bounded(tmp_path: Path) -> No
         read_config(path)
 
 
+def test_a_tokenizer_file_that_is_huge_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "m")
+    with (path / "tokenizer.json").open("ab") as file:
+        file.truncate(1 << 30)
+    for read in (fingerprint, CLIPEncoder.from_directory):
+        with pytest.raises(ModelError, match=r"tokenizer\.json: is larger than 67108864 bytes"):
+            read(path)
+
+
 def test_a_tokenizer_larger_than_the_text_tower_is_refused(tmp_path: Path) -> None:
     clip, config, tokenizer = small_model()
     text = config.clip.text.model_copy(update={"vocab_size": tokenizer.vocab_size - 1})
