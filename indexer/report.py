@@ -27,6 +27,7 @@ class Report:
     ignored: int = 0  # hidden files and files that are no pictures
     texts: int = 0  # captions in the collection after the run
     unmatched_captions: int = 0  # rows of the caption file that name no picture
+    cut_captions: int = 0  # captions written by this run whose end the model does not read
 
     def summary(self) -> str:
         """Two to four lines for people."""
@@ -42,6 +43,9 @@ class Report:
         notes = [f"{self.texts:,} captions"] if self.texts else []
         if self.unmatched_captions:
             notes.append(f"{self.unmatched_captions:,} caption rows name no picture here")
+        if self.cut_captions:
+            are = "caption is" if self.cut_captions == 1 else "captions are"
+            notes.append(f"{self.cut_captions:,} {are} longer than the model reads")
         if self.ignored:
             notes.append(f"{self.ignored:,} other files ignored")
         return "\n".join([*lines, *([", ".join(notes)] if notes else [])])

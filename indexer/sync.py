@@ -165,6 +165,7 @@ class _Run:
             ignored=self.listing.ignored,
             texts=self.texts,
             unmatched_captions=self.words.unmatched,
+            cut_captions=self.writer.cut_captions,
         )
 
     def _check_not_empty(self, listing: Listing) -> None:

@@ -46,6 +46,7 @@ class Writer:
         self.path, self.encoder, self.words, self.watch = collection.path, encoder, words, watch
         self.images, self.texts, self.failures = (collection.table(name) for name in ("images", "texts", "failures"))
         self.written, self.failed = written, failed
+        self.cut_captions = 0  # of those written, how many are longer than the model reads
         self._rows: list[Row] = []
         self._same: list[Same] = []
         self._problems: list[Problem] = []
@@ -79,11 +80,13 @@ class Writer:
             return
         self._adopt()
         text_rows = self._add_texts()
+        cut = self._count_cut([row["text"] for row in text_rows])
         started = time.perf_counter()
         with tables.storage_errors(self.path, "writing"):
             tables.upsert(self.texts, text_rows, "id")
             self.record(self._problems)
             tables.upsert(self.images, self._rows, "id")
+        self.cut_captions += cut
         self.watch.add("write", time.perf_counter() - started)
         for row in self._rows:
             self.written(row)
@@ -154,6 +157,11 @@ class Writer:
         self._rows = [row for row in self._rows if row["id"] not in broken]
         self.watch.add("embed", time.perf_counter() - started)
         return [text_row for text_row in wanted if text_row["image_id"] not in broken]
+
+    def _count_cut(self, texts: list[str]) -> int:
+        """How many of these captions does the model read only in part?"""
+        # A model without words fails at each of them; there is nothing to ask it then.
+        return sum(word is not None for word in self.encoder.truncation(texts)) if texts else 0
 
     def _encode(self, texts: list[str]) -> list[Any]:
         return list(encode_each(self.encoder.encode_texts, texts))

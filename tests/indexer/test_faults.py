@@ -164,14 +164,16 @@ def test_kill_9_at_random_moments_loses_nothing(tmp_path: Path, kills: int) -> N
 
 
 class Moody:
-    """The toy encoder, but some pictures break it: `broken` raise, `strange` give no usable vector."""
+    """The toy encoder, but some pictures break it: `broken` raise, `strange` give no usable vector, `lost` none."""
 
-    def __init__(self, *, broken: tuple[int, ...] = (), strange: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, *, broken: tuple[int, ...] = (), strange: tuple[int, ...] = (), lost: tuple[int, ...] = ()
+    ) -> None:
         self.toy = load_encoder("toy")
         self.name, self.fingerprint, self.dim, self.logit_scale = "toy", self.toy.fingerprint, self.toy.dim, 1.0
         self.decode_side, self.truncation = self.toy.decode_side, self.toy.truncation
         self.prepare, self.encode_images = self.toy.prepare, self.toy.encode_images
-        self.broken, self.strange = broken, strange
+        self.broken, self.strange, self.lost = broken, strange, lost
 
     def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
         marks = pixels[:, 16, 16, 0].tolist()
@@ -179,7 +181,7 @@ class Moody:
             raise RuntimeError("out of memory")
         vectors = self.toy.encode_prepared(pixels)
         vectors[[mark in self.strange for mark in marks]] = np.nan
-        return vectors
+        return vectors[[mark not in self.lost for mark in marks]]
 
     def encode_texts(self, texts: Any) -> np.ndarray:
         if any("unspeakable" in text for text in texts):
@@ -213,6 +215,18 @@ def test_a_batch_that_fails_is_repeated_one_by_one_and_takes_no_neighbours_with_
         vector = expected.encode_images([open_image(tmp_path / item_id)])[0]
         assert np.allclose(row["vector"], vector)
     assert index(tmp_path).added == 3  # failures of the model are tried again
+
+
+def test_a_vector_too_few_costs_only_the_picture_whose_vector_is_missing(tmp_path: Path) -> None:
+    paint_greys(tmp_path, 6)
+    report = sync.index(tmp_path, encoder=Moody(lost=(4,)))
+    assert (report.added, report.failed) == (5, {"model error": 1})
+    found = state(tmp_path)
+    assert [row["message"] for row in found["failures"].values()] == ["04.png: the model gave 0 vectors for 1 inputs"]
+    from core.images import open_image
+
+    for item_id, row in found["images"].items():
+        assert np.allclose(row["vector"], load_encoder("toy").encode_images([open_image(tmp_path / item_id)])[0])
 
 
 def test_a_caption_that_the_model_cannot_embed_fails_its_picture_only(tmp_path: Path) -> None:
