@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core import families, hub
-from core.errors import ModelError, unknown_choice
+from core.device import PRECISIONS
+from core.errors import ConfigError, ModelError, unknown_choice
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -133,8 +134,10 @@ def load_encoder(
     in one space. With `exact` indexing decodes every picture in full, as the origins do (`Encoder.decode_side`).
     Without `download` a model of the hub must be on this disk already. Raises `ModelError` for an unknown name, and
     for a path that is no model, a damaged one, or leaves something open; `MissingExtraError` for a family whose package
-    is not installed.
+    is not installed; `ConfigError` for a precision or a device that is unknown or not to be had here.
     """
+    if precision not in PRECISIONS:
+        raise ConfigError(unknown_choice("precision", precision, PRECISIONS))
     encoder = _load(model, device, precision, download)
     if exact:
         encoder.decode_side = None

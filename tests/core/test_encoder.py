@@ -18,6 +18,12 @@ from core.toy import ToyEncoder
 from tests.core.small_models import small_model
 
 
+@pytest.mark.parametrize("model", ["toy", "no such model"])
+def test_an_unknown_precision_is_refused_whatever_the_model(model: str) -> None:
+    with pytest.raises(ConfigError, match="unknown precision 'int4'; choose one of: int8, "):
+        load_encoder(model, precision="int4")
+
+
 def test_a_name_beats_a_directory_called_so_and_a_path_means_the_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
