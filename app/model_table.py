@@ -28,8 +28,8 @@ def show(descriptions: tuple[Description, ...], here: dict[str, bool], recommend
     out.print(grid)
     out.print(
         f"\nRecommended: {recommended}. Bundled, for trying clipdex: tiny. Any other: hf:OWNER/REPOSITORY[@REVISION], "
-        "or the path of a model. Other families: openclip:ARCHITECTURE/PRETRAINED, transformers:OWNER/REPOSITORY.\nImageNet: zero-shot top-1. COCO: recall@1, text→image and image→text. In percent, as "
-        "published.",
+        "or the path of a model. Other families: openclip:ARCHITECTURE/PRETRAINED, transformers:OWNER/REPOSITORY.\n"
+        "ImageNet: zero-shot top-1. COCO: recall@1, text→image and image→text. In percent, as published.",
         style="dim",
     )
 

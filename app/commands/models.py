@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from core.checkpoints import Description
     from core.config import ModelConfig
     from core.convert import Converted
 
 command = typer.Typer(
     help="List the models with a name, show what a model is, convert one into ours, export one of ours."
 )
-
-NUMBERS = ("M params", "px", "dim", "ImageNet", "COCO t→i", "i→t")
-COLUMNS = ("name", *NUMBERS, "here", "licence", "source")
-WIDTH = 170
 
 Model = Annotated[str, typer.Argument(help="A name, hf:OWNER/REPOSITORY, or the path of a model in any format.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -36,7 +31,9 @@ def list_(as_json: AsJson = False) -> None:
         models = [each.model_dump(mode="json") | {"here": here[each.name]} for each in DESCRIPTIONS]
         print_json({"recommended": hub.RECOMMENDED_MODEL, "bundled": "tiny", "models": models})
     else:
-        _table(DESCRIPTIONS, here, hub.RECOMMENDED_MODEL)
+        from app.model_table import show as show_table
+
+        show_table(DESCRIPTIONS, here, hub.RECOMMENDED_MODEL)
 
 
 @command.command()
@@ -127,51 +124,6 @@ def _read(model: str, **choices: Any) -> tuple[Converted, dict[str, Any]]:
     if not path.exists():
         load_encoder(model)  # raises the sentence for an unknown name
     return read(path, **choices), {}
-
-
-def _table(descriptions: tuple[Description, ...], here: dict[str, bool], recommended: str) -> None:
-    from rich.table import Table
-
-    from app.output import console
-
-    out = console()
-    if not out.is_terminal:
-        out.width = WIDTH
-    wide = out.width >= WIDTH  # a narrow terminal gets no repositories rather than half ones
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    for name in COLUMNS[: None if wide else -1]:
-        grid.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
-    for each in descriptions:
-        cells = row(each, here[each.name])
-        grid.add_row(*cells[: len(grid.columns)], style="bold" if each.name == recommended else "")
-    out.print(grid)
-    out.print(
-        f"\nRecommended: {recommended}. Bundled, for trying clipdex: tiny. Any other: hf:OWNER/REPOSITORY[@REVISION], "
-        "or the path of a model.\nImageNet: zero-shot top-1. COCO: recall@1, text→image and image→text. In percent, as "
-        "published.",
-        style="dim",
-    )
-
-
-def row(known: Description, here: bool) -> list[str]:
-    """A description as the cells of `COLUMNS`."""
-    return [
-        known.name,
-        f"{known.parameters / 1e6:.0f}",
-        str(known.image_size),
-        str(known.embed_dim),
-        percent(known.imagenet),
-        percent(known.coco_text_to_image),
-        percent(known.coco_image_to_text),
-        "yes" if here else "",
-        known.licence.partition(";")[0].partition(",")[0],
-        f"hf:{known.repo}",
-    ]
-
-
-def percent(share: float | None) -> str:
-    """A published share, or a dash where none was published."""
-    return "–" if share is None else f"{share:.1f}"
 
 
 def _facts(model: str) -> dict[str, Any]:
@@ -344,6 +296,8 @@ def _tokenizer(config: ModelConfig, vocabulary: int | None) -> str:
 
 
 def _published(known: dict[str, Any], here: bool) -> list[tuple[str, str]]:
+    from app.model_table import percent
+
     numbers = (
         f"ImageNet {percent(known['imagenet'])} %, COCO t→i {percent(known['coco_text_to_image'])} %, "
         f"i→t {percent(known['coco_image_to_text'])} %, Flickr t→i {percent(known['flickr_text_to_image'])} %"

@@ -175,7 +175,7 @@ def test_the_table_in_the_documentation_is_the_registry() -> None:
 
 def documented() -> str:
     """The registry as a Markdown table."""
-    from app.commands.models import COLUMNS, row
+    from app.model_table import COLUMNS, row
 
     cells = [
         [cell for name, cell in zip(COLUMNS, row(each, False), strict=True) if name != "here"] for each in DESCRIPTIONS

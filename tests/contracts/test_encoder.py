@@ -1,4 +1,4 @@
-"""What holds for every encoder?  One battery over the registry and over a small model of each kind of tower.
+"""What holds for every encoder?  One battery over the registries and over a small model of each kind of tower.
 
 In fp32, where sums hardly depend on their order; what fewer bits change is in `tests/core/test_precision.py`.
 """
@@ -14,17 +14,26 @@ from PIL import Image
 
 from core.clip_encoder import CLIPEncoder
 from core.encoder import ENCODERS, MODELS, Encoder, load_encoder
+from core.families import FAMILIES
 from core.model_dir import save_model
+from tests.core.families.models import openclip_folder, transformers_folder
 from tests.core.small_models import KINDS, small_model
 
+# A small model of each package: one prepares pictures by our rules, the other by its own.
+FOREIGN = {"openclip": (openclip_folder, "siglip"), "transformers": (transformers_folder, "align")}
+OTHERS = [pytest.param(name, marks=pytest.mark.filterwarnings("ignore")) for name in FAMILIES]  # the packages' own
 
-@pytest.fixture(scope="module", params=[*ENCODERS, *KINDS])
+
+@pytest.fixture(scope="module", params=[*ENCODERS, *KINDS, *OTHERS])
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Encoder]:
     """Loads the encoder anew, so that it remembers no text."""
     if request.param == "tiny" and not (MODELS / "tiny" / "config.json").is_file():
         pytest.skip("the bundled model has not been trained yet")
     model = request.param
-    if model not in ENCODERS:
+    if model in FAMILIES:
+        write, kind = FOREIGN[model]
+        model = f"{model}:{write(kind, tmp_path_factory.mktemp('families') / kind)}"
+    elif model not in ENCODERS:
         model = tmp_path_factory.mktemp("models") / request.param
         save_model(model, *small_model(request.param), card="", origin={})
     return lambda: load_encoder(model, precision="fp32")

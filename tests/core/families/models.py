@@ -138,7 +138,7 @@ TIMM: dict[str, tuple[str, dict[str, Any]]] = {
     "siglip2": ("vit_base_patch16_siglip_256", SMALL_VIT),
     "eva": ("eva02_base_patch16_clip_224", SMALL_VIT | {"ref_feat_shape": (4, 4)}),
     "pe": ("vit_pe_core_tiny_patch16_384", SMALL_VIT | {"ref_feat_shape": (4, 4)}),
-    "mobileclip": ("fastvit_mci0", {"layers": (1, 1, 1, 1), "embed_dims": (16, 32, 48, 64)}),
+    "mobileclip": ("fastvit_mci0", {"layers": (1, 1, 1, 1), "embed_dims": (16, 32, 64, 128)}),
     "convnext": ("convnext_atto", {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}),
 }
 # Beside model_cfg's towers, as in open_clip's own configurations of these families.

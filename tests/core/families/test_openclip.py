@@ -38,9 +38,9 @@ def pictures() -> list[Image.Image]:
 def test_every_family_gives_the_pixels_and_vectors_of_the_package(
     kind: str, tmp_path: Path, pictures: list[Image.Image]
 ) -> None:
+    folder = openclip_folder(kind, tmp_path / kind)
     import open_clip
 
-    folder = openclip_folder(kind, tmp_path / kind)
     encoder = load_encoder(f"openclip:{folder}", device="cpu")
     assert isinstance(encoder, FamilyEncoder)
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
