@@ -152,8 +152,13 @@ def _load(model: str | Path, device: str, precision: str, download: bool) -> Enc
         return families.FAMILIES[prefix](rest, device, precision, download)
     if isinstance(model, str) and (reference := hub.find(model)) is not None:
         return _from_hub(reference, device, precision, download)
-    path = Path(model).expanduser()
-    if not path.exists():
+    try:
+        path = Path(model).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, a folder that is closed, a home of nobody
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"there is no model {str(model)!r:.80} that can be read: {reason}") from None
+    if not there:
         if len(path.parts) > 1:
             raise ModelError(f"there is no model {path}; the models by name are: {', '.join(ENCODERS)}{_meant(model)}")
         raise ModelError(f"{unknown_choice('model', str(model), ENCODERS)}, or the path of a model{_meant(model)}")

@@ -46,11 +46,13 @@ def templates(which: str | Path) -> list[str]:
     if isinstance(which, str) and which in published:
         return published[which]
     path = Path(which)
-    if not path.is_file():
-        raise ConfigError(f"{unknown_choice('templates', str(which), published)}, or the path of a text file")
     try:
+        if not path.is_file():
+            raise ConfigError(f"{unknown_choice('templates', str(which), published)}, or the path of a text file")
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:  # the name may be too long even to ask whether there is such a file
+        raise ConfigError(f"the templates {str(path)!r:.80} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"the templates {path} cannot be read as text: {error}") from None
     prompts = [line for line in lines if line]
     wrong = [line for line in prompts if line.count("{}") != 1 or line.count("{") + line.count("}") != 2]

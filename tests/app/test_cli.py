@@ -50,6 +50,18 @@ def fails(*words: str | Path) -> str:
     return err.removeprefix("error: ").rstrip("\n")
 
 
+@pytest.fixture(scope="module")
+def short_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory whose texts have room for 22 of its words."""
+    from core.model_dir import save_model
+    from tests.core.small_models import small_model
+
+    folder = tmp_path_factory.mktemp("short")
+    clip, config, tokenizer = small_model()
+    save_model(folder, clip, config, tokenizer, card="", origin={}, dtype="float32")
+    return folder
+
+
 # --- start-up and help -----------------------------------------------------------------------------------------------
 
 
@@ -119,6 +131,18 @@ def test_index_prints_a_summary_and_quiet_prints_nothing(tmp_path: Path) -> None
     assert clipdex("index", tmp_path, "--model", "toy", "--quiet") == (0, "", "")
 
 
+def test_captions_that_are_longer_than_the_model_reads_are_counted(tmp_path: Path, short_model: Path) -> None:
+    for name, words in (("a", "the " * 23), ("b", "the " * 22), ("c", "a red dog\n" + "the blue sea " * 9)):
+        paint(tmp_path / f"{name}.png", "red", ord(name))
+        (tmp_path / f"{name}.txt").write_text(words)
+    out = clipdex("index", tmp_path, "--model", short_model)[1]
+    assert "4 captions, 2 captions are longer than the model reads" in out
+    (tmp_path / "b.txt").write_text("the " * 22 + "sea")
+    told = json.loads(clipdex("index", tmp_path, "--json")[1])
+    assert (told["updated"], told["texts"], told["cut_captions"]) == (1, 4, 1)
+    assert "longer" not in clipdex("index", tmp_path)[1]
+
+
 def test_index_says_what_is_wrong_with_its_folder_and_its_model(tmp_path: Path) -> None:
     assert "no-such-folder" in fails("index", tmp_path / "no-such-folder", "--model", "toy")
     assert "toy" in fails("index", tmp_path, "--model", "toi")
@@ -183,13 +207,14 @@ def test_search_json_holds_the_question_and_the_hits(collection: Path) -> None:
     assert told["cut_from"] is None
 
 
-def test_words_that_the_model_does_not_read_are_named(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from indexer.search import Searcher
-
-    monkeypatch.setattr(Searcher, "first_cut", lambda self, text: text.split()[3])
-    code, out, err = clipdex("search", "a red card and so on", collection, "--limit", "2")
-    assert (code, out.count("\n")) == (0, 2)
-    assert err.startswith("note: the model reads no further than this: 'and'")
+def test_words_that_the_model_does_not_read_are_named(tmp_path: Path, short_model: Path) -> None:
+    paint(tmp_path / "a.png", "red", 1)
+    assert clipdex("index", tmp_path, "--model", short_model, "-q") == (0, "", "")
+    code, out, err = clipdex("search", "the " * 22 + "blue sea", tmp_path)
+    assert (code, out.count("\n")) == (0, 1)
+    assert err.startswith("note: the model reads no further than this: 'blue'")
+    assert json.loads(clipdex("search", "the " * 22 + "blue sea", tmp_path, "--json")[1])["cut_from"] == "blue"
+    assert clipdex("search", "the " * 22, tmp_path)[2] == ""
 
 
 def test_pages_of_a_search_join_to_the_whole(collection: Path) -> None:
@@ -232,6 +257,16 @@ def test_searches_that_cannot_be_answered_say_why(collection: Path, tmp_path: Pa
     assert "File name too long" in fails("search", "--like", "x", "car " * 2000)
     assert "--image FILE" in fails("search")
     assert "not between 1 and" in fails("search", "red", collection, "--limit", "1000000")
+
+
+def test_names_that_no_file_can_have_are_refused_in_one_line(collection: Path) -> None:
+    picture, labels = collection / "red" / "red-00.png", ("--labels", "red,blue")
+    said = fails("classify", picture, *labels, "--model", "toy", "--templates", "a photo of a {} " * 20)
+    assert said.startswith("the templates 'a photo") and said.endswith("cannot be read: File name too long")
+    for model in ("x" * 300, "folder/" * 700 + "model"):
+        said = fails("classify", picture, *labels, "--model", model)
+        assert said.startswith("there is no model '") and said.endswith("that can be read: File name too long")
+    assert "home directory" in fails("classify", picture, *labels, "--model", "~nobody-of-this-name/model")
 
 
 def test_the_wrong_model_is_refused(collection: Path, tmp_path: Path) -> None:
