@@ -39,6 +39,22 @@ _SUPPORTED = (
     *((8, b"WEBPVP8"), (4, b"ftypavif"), (4, b"ftypavis")),
 )
 
+# What a folder is searched for: the endings of pictures' names, without the dot.
+PICTURES = frozenset(
+    [
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
+        *("jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "tga", "psd", "qoi"),
+    ]
+)
+# Pictures to people, but not to this program: always told of, so that nobody wonders where they are.
+UNSUPPORTED = {
+    **dict.fromkeys(["heic", "heif", "hif"], "HEIC pictures cannot be read yet"),
+    **dict.fromkeys(["jxl"], "JPEG XL pictures cannot be read"),
+    **dict.fromkeys(
+        ["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "raf", "rw2", "srw"], "raw camera files cannot be read"
+    ),
+}
+
 
 class Opened(NamedTuple):
     """A picture, perhaps decoded to less than its size, and the size of the whole; both upright."""

@@ -7,18 +7,17 @@ the path below the folder or, where only one picture has it, by the file name al
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import ImageError, SourceError
+from core.captions import NAME, Row, read_rows
+from core.errors import DataError, ImageError, SourceError
 from indexer.sources import TRANSIENT, Listing, Problem, Source
 from indexer.sources.names import escape
 
-AUTOMATIC = "captions.csv"  # found by itself in the folder
+AUTOMATIC = NAME  # found by itself in the folder
 MAX_SIDECAR = 1 << 20  # bytes; more than a megabyte is a document and no caption
 
 
@@ -45,7 +44,7 @@ def read_captions(source: Source, listing: Listing, table: Path | None) -> Capti
     rows = [] if table is None else _read_table(table)
     find = _Finder([item.id for item in listing.items] + [problem.location for problem in listing.problems])
     unmatched = 0
-    for name, caption in rows:
+    for _, name, caption in rows:
         found = find(name)
         if found is None or not caption.strip():
             unmatched += 1
@@ -92,37 +91,18 @@ class _Finder:
             self.by_name[name] = None if name in self.by_name else item_id
 
     def __call__(self, name: str) -> str | None:
-        name = name.strip().removeprefix("./")
+        name = name.removeprefix("./")
         for candidate in (escape(name), name):  # as on disk, or already written as an id
             if candidate in self.ids:
                 return candidate
         return self.by_name.get(escape(name).rpartition("/")[2])
 
 
-def _read_table(path: Path) -> list[tuple[str, str]]:
-    """The rows (image, caption) of a CSV file."""
+def _read_table(path: Path) -> list[Row]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise SourceError(f"the captions in {path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is not UTF-8 (byte {error.start:,}); save it as UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if "image" not in header or "caption" not in header:
-            raise SourceError(
-                f"{path} must begin with a line that names the columns image,caption; it begins with "
-                f"{','.join(header)[:80]!r}"
-            )
-        image, caption = header.index("image"), header.index("caption")
-        return [
-            (row[image] if image < len(row) else "", row[caption] if caption < len(row) else "")
-            for row in reader
-            if row
-        ]
-    except csv.Error as error:
-        raise SourceError(f"{path}, line {reader.line_num}: {error}") from None
+        return read_rows(path)
+    except DataError as error:
+        raise SourceError(str(error)) from None
 
 
 def _read_sidecar(source: Source, sidecar: str) -> list[str]:

@@ -6,18 +6,17 @@ class folders, or a folder with captions.csv. Pictures stay undecoded: bytes or 
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from core import captions
 from core.errors import DataError
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".jp2"}
+from core.images import PICTURES, UNSUPPORTED
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class CaptionedData:
 def read_class_data(path: str | Path) -> ClassData:
     """Read labelled pictures. Raises `DataError` that says what is missing."""
     path = Path(path)
-    if path.is_dir():
+    if _kind(path) == "folder":
         return _class_folders(path)
     table = _parquet(path, ("image", "label"))
     images, labels = table["image"].to_pylist(), table["label"].to_numpy().astype(np.int64)
@@ -53,14 +52,16 @@ def read_class_data(path: str | Path) -> ClassData:
 def read_captioned(path: str | Path) -> CaptionedData:
     """Read pictures with captions; `path` may also be the CSV itself. Raises `DataError` that says what is missing."""
     path = Path(path)
-    if path.is_dir() or path.suffix.lower() == ".csv":
-        return _captions_csv(path / "captions.csv" if path.is_dir() else path)
+    if _kind(path) == "folder":
+        return _captions_csv(path / captions.NAME)
+    if path.suffix.lower() == ".csv":
+        return _captions_csv(path)
     table = _parquet(path, ("image", "captions"))
-    captions = [[str(text) for text in row or []] for row in table["captions"].to_pylist()]
-    without = [i for i, row in enumerate(captions) if not row]
+    found = [[str(text) for text in row or []] for row in table["captions"].to_pylist()]
+    without = [i for i, row in enumerate(found) if not row]
     if without:
         raise DataError(f"{path}: {len(without)} pictures have no caption, the first is row {without[0]}")
-    return CaptionedData(table["image"].to_pylist(), captions)
+    return CaptionedData(table["image"].to_pylist(), found)
 
 
 def _parquet(path: Path, columns: tuple[str, str]) -> Any:
@@ -68,7 +69,7 @@ def _parquet(path: Path, columns: tuple[str, str]) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.exists():
+    if _kind(path) is None:
         raise DataError(f"there is no data at {path}")
     try:
         found = pq.read_schema(path)
@@ -134,7 +135,7 @@ def _class_folders(path: Path) -> ClassData:
     images: list[Path] = []
     labels: list[int] = []
     for label, folder in enumerate(folders):
-        pictures = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        pictures = _pictures(folder)
         if not pictures:
             raise DataError(f"the class folder {folder} holds no pictures; remove it or fill it")
         images += pictures
@@ -144,25 +145,35 @@ def _class_folders(path: Path) -> ClassData:
     return ClassData(images, np.array(labels, np.int64), [_synonyms(f.name.replace("_", " ")) for f in folders])
 
 
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder and below it, in order. Raises `DataError` for one of a kind that cannot be read."""
+    kinds = {file: file.suffix[1:].lower() for file in folder.rglob("*")}
+    if unread := sorted(file for file, kind in kinds.items() if kind in UNSUPPORTED and file.is_file()):
+        what = UNSUPPORTED[kinds[unread[0]]]
+        raise DataError(f"{what}, and {folder} holds {len(unread)}, the first is {unread[0].name!r}; convert to JPEG")
+    return sorted(file for file, kind in kinds.items() if kind in PICTURES and file.is_file())
+
+
 def _captions_csv(path: Path) -> CaptionedData:
     """Rows `image,caption`, several for one picture; pictures in the order of their first row."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if not {"image", "caption"} <= set(rows.fieldnames or []):
-                raise DataError(f"{path} must begin with the header image,caption; it has {rows.fieldnames}")
-            captions: dict[str, list[str]] = {}
-            for row in rows:
-                if not row["image"] or not row["caption"]:
-                    raise DataError(f"{path}: line {rows.line_num} lacks an image or a caption")
-                captions.setdefault(row["image"], []).append(row["caption"])
-    except FileNotFoundError:
-        raise DataError(f"there is no {path}; captioned data is a folder with captions.csv, or Parquet") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
-    missing = [name for name in captions if not (path.parent / name).is_file()]
+    if not _kind(path):
+        raise DataError(f"there is no {path}; captioned data is a folder with {captions.NAME}, or Parquet")
+    found: dict[str, list[str]] = {}
+    for row in captions.read_rows(path):
+        if not row.image or not row.caption.strip():
+            raise DataError(f"{path}: line {row.line} lacks an image or a caption")
+        found.setdefault(row.image, []).append(row.caption)
+    missing = [name for name in found if _kind(path.parent / name) != "file"]
     if missing:
         raise DataError(f"{path} names {len(missing)} pictures that do not exist, the first is {missing[0]!r}")
-    if not captions:
+    if not found:
         raise DataError(f"{path} has no rows")
-    return CaptionedData([path.parent / name for name in captions], list(captions.values()))
+    return CaptionedData([path.parent / name for name in found], list(found.values()))
+
+
+def _kind(path: Path) -> Literal["file", "folder"] | None:
+    """What is at a path; None for nothing. Raises `DataError` where even that cannot be told."""
+    try:
+        return "folder" if path.is_dir() else "file" if path.is_file() else None
+    except OSError as error:  # a name that is too long, a folder that is closed
+        raise DataError(f"the data at {str(path)!r:.100} cannot be looked at: {error.strerror}") from None

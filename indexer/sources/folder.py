@@ -14,23 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import ImageError, SourceError
+from core.images import PICTURES, UNSUPPORTED
 from indexer.sources.base import Item, Listing, Problem
 from indexer.sources.names import escape, unescape
 
-PICTURES = frozenset(
-    [
-        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
-        *("jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "tga", "psd", "qoi"),
-    ]
-)
-# Pictures to people, but not to this program: listed among the failures, so that nobody wonders where they are.
-UNSUPPORTED = {
-    **dict.fromkeys(["heic", "heif", "hif"], "HEIC pictures cannot be read yet"),
-    **dict.fromkeys(["jxl"], "JPEG XL pictures cannot be read"),
-    **dict.fromkeys(
-        ["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "raf", "rw2", "srw"], "raw camera files cannot be read"
-    ),
-}
 MAX_BYTES = 1 << 30  # a picture file above a gigabyte is a mistake or an attack; it would be read into memory whole
 
 Identity = tuple[int, int]  # device and inode: the same folder under any name

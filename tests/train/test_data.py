@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.errors import DataError
 from tests.shared import shared
-from train.data import read_captioned, read_class_data
+from train.data import CaptionedData, read_captioned, read_class_data
 
 
 def picture(colour: str = "red") -> bytes:
@@ -77,6 +77,9 @@ def test_class_data_that_cannot_be_used_says_why(tmp_path: Path) -> None:
         read_class_data(path)
     with pytest.raises(DataError, match="there is no data at"):
         read_class_data(tmp_path / "none.parquet")
+    for read in (read_class_data, read_captioned):
+        with pytest.raises(DataError, match=r"cannot be looked at: File name too long"):
+            read(tmp_path / ("none" * 100))
 
 
 def test_a_folder_of_class_folders_is_read_in_order(tmp_path: Path) -> None:
@@ -91,6 +94,13 @@ def test_a_folder_of_class_folders_is_read_in_order(tmp_path: Path) -> None:
         "zebra/2.png",
     ]
     assert data.labels.tolist() == [0, 1, 1]
+    for kind in ("jfif", "jpe", "mpo", "qoi", "PGM"):  # every ending that the indexer knows, too
+        (tmp_path / f"zebra/0.{kind}").write_bytes(picture())
+    assert read_class_data(tmp_path).labels.tolist() == [0] + 7 * [1]
+    (tmp_path / "zebra/phone.HEIC").write_bytes(b"heic")
+    with pytest.raises(DataError, match=r"HEIC .* cannot be read yet, and .*zebra holds 1, the first is 'phone\.HEIC'"):
+        read_class_data(tmp_path)
+    (tmp_path / "zebra/phone.HEIC").unlink()
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"the class folder .*empty holds no pictures"):
         read_class_data(tmp_path)
@@ -122,17 +132,20 @@ def test_captions_come_from_a_folder_several_rows_a_picture(tmp_path: Path) -> N
         assert list(data.images) == [tmp_path / "b.png", tmp_path / "a.png"]
         assert data.captions == [["one, two", "four ö"], ["three"]]
     for content, message in (
-        ("picture,text\nb.png,x\n", "must begin with the header image,caption"),
+        ("picture,text\nb.png,x\n", "must begin with a line that names the columns image,caption"),
         ("image,caption\n", "has no rows"),
         ("image,caption\nb.png,\n", "line 2 lacks an image or a caption"),
         ("image,caption\nb.png\n", "line 2 lacks an image or a caption"),
         ("image,caption\nb.png,x\nc.png,y\n", "names 1 pictures that do not exist, the first is 'c.png'"),
-        ("", "must begin with the header"),
+        ("", "must begin with a line"),
     ):
         csv.write_text(content)
         with pytest.raises(DataError) as caught:
             read_captioned(tmp_path)
         assert message in str(caught.value)
+    # Columns in any order and spelling, as when a folder is indexed.
+    csv.write_text("Caption, n, Image \r\nthree,1, a.png\r\n\r\n", "utf-8")
+    assert read_captioned(csv) == CaptionedData([tmp_path / "a.png"], [["three"]])
     csv.unlink()
     with pytest.raises(DataError, match=r"there is no .*captions\.csv; captioned data is a folder with"):
         read_captioned(tmp_path)
