@@ -115,11 +115,16 @@ def _decoded(images: Sequence[bytes | Path], rule: PreprocessConfig, cache: Path
 
 
 def _painted(seeds: range, side: int, cache: Path) -> tuple[np.ndarray, list[list[str]]]:
-    path = cache / f"scenes-{seeds.start}-{seeds.stop}-{side}.npy"
+    from train.scenes import VERSION
+
+    version = f"-v{VERSION}" if VERSION > 1 else ""
+    path = cache / f"scenes-{seeds.start}-{seeds.stop}-{side}{version}.npy"
     words = path.with_suffix(".json")
     if not (path.exists() and words.exists()):
         captions = _write(path, partial(_paint_chunk, side), seeds, side)
-        words.write_text(json.dumps(captions), "utf-8")
+        temporary = words.with_suffix(".partial-json")
+        temporary.write_text(json.dumps(captions), "utf-8")
+        temporary.replace(words)
     return np.load(path, mmap_mode="r"), json.loads(words.read_text("utf-8"))
 
 

@@ -7,10 +7,21 @@ in every process.
 
 from train.scenes.collection import write_collection
 from train.scenes.content import Content, Scene, Thing
-from train.scenes.painting import paint
+from train.scenes.painting import VERSION, paint
 from train.scenes.palette import COLOURS
 from train.scenes.registry import KINDS
 from train.scenes.settings import SETTINGS
 from train.scenes.styles import STYLES
 
-__all__ = ["COLOURS", "KINDS", "SETTINGS", "STYLES", "Content", "Scene", "Thing", "paint", "write_collection"]
+__all__ = [
+    "COLOURS",
+    "KINDS",
+    "SETTINGS",
+    "STYLES",
+    "VERSION",
+    "Content",
+    "Scene",
+    "Thing",
+    "paint",
+    "write_collection",
+]

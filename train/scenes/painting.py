@@ -19,6 +19,9 @@ from train.scenes.settings import SETTINGS
 from train.scenes.skies import TIMES, paint_fog, paint_sky, paint_weather, sky_colours
 from train.scenes.styles import STYLES
 
+# Which drawings a seed means. Raise it whenever a scene of any seed changes in a pixel or a word: scenes that were kept
+# from an older version are then painted anew.
+VERSION = 1
 SMALLEST, LARGEST = 16, 2048
 SUPERSAMPLE = 2  # shapes are drawn twice as large and averaged, which smooths their edges
 
