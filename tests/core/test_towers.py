@@ -166,7 +166,7 @@ def test_the_papers_nine_models_have_openais_head_counts_and_sizes(name: str) ->
     theirs = json.loads((TOWERS / "parameter_counts.json").read_text())[name]["config"]
     config = preset(name)
     vision, text = config.vision, config.text
-    assert isinstance(text, TransformerTextConfig)
+    assert isinstance(text, TransformerTextConfig) and isinstance(vision, ResNetConfig | ViTConfig)
     assert (config.embed_dim, vision.image_size) == (theirs["embed_dim"], theirs["image_resolution"])
     assert (text.width, text.layers, text.heads) == (
         theirs["transformer_width"],

@@ -19,6 +19,7 @@ from PIL import Image
 import clipdex
 from core.encoder import load_encoder
 from core.errors import CollectionError, ImageError, QueryError, WrongModelError
+from core.toy import ToyEncoder
 from indexer.search import Searcher
 from tests.indexer.pictures import COLOURS, index, paint, paint_three, state
 
@@ -258,14 +259,11 @@ def test_a_search_needs_no_pictures_and_no_model_that_is_not_asked_for(tmp_path:
     assert searcher._encoder is None
 
 
-class Other:
+class Other(ToyEncoder):
     """The toy encoder under another fingerprint."""
 
-    def __init__(self) -> None:
-        toy = load_encoder("toy")
-        self.name, self.fingerprint, self.dim, self.logit_scale = "other", "0" * 64, toy.dim, toy.logit_scale
-        self.prepare, self.encode_prepared = toy.prepare, toy.encode_prepared
-        self.encode_images, self.encode_texts = toy.encode_images, toy.encode_texts
+    name = "other"
+    fingerprint = "0" * 64
 
 
 def test_vectors_of_two_models_never_meet(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_phases_change_sizes_and_shares_and_no_picture_is_skipped(tmp_path: Path
     assert [recipe.shares(step) for step in (0, 1, 2, 5)] == [(1, 2, 3), (1, 2, 3), (6, 5, 5), (6, 5, 5)]
     assert [recipe.classifies(step) for step in range(6)] == [True, True, False, False, True, True]
     assert [recipe.min_areas(step) for step in (1, 3, 5)] == [(0.4,) * 3, (0.75,) * 3, (0.4,) * 3]
-    totals = (0, 0, 0)
+    totals: tuple[int, ...] = (0, 0, 0)
     for step in range(6):
         assert recipe.visited(step) == totals
         totals = tuple(total + share for total, share in zip(totals, recipe.shares(step), strict=True))
