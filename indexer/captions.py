@@ -73,11 +73,27 @@ def key(item_id: str, texts: list[str]) -> str:
     """One name for the captions of one picture, empty for none: it changes when any of them does."""
     if not texts:
         return ""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (item_id, *texts):
+    growing = GrowingKey(item_id)
+    for text in texts:
+        growing.add(text)
+    return growing.key
+
+
+class GrowingKey:
+    """The key of one picture's captions while they come one by one."""
+
+    def __init__(self, item_id: str) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+        self.add(item_id)
+
+    def add(self, part: str) -> None:
         data = part.encode()
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
+        self._digest.update(len(data).to_bytes(8, "little") + data)
+
+    @property
+    def key(self) -> str:
+        """Of what was added so far."""
+        return self._digest.hexdigest()
 
 
 class _Finder:

@@ -44,3 +44,20 @@ def writing(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)  # releases the lock
+
+
+def is_held(path: Path) -> bool:
+    """Is somebody writing to the collection at `path` now?"""
+    try:
+        file = os.open(path / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # never written to, or to be read by nobody
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a disk that knows no locks has no run that holds one
+        return False
+    finally:
+        os.close(file)
+    return False
