@@ -1,53 +1,201 @@
-"""What was asked, and what is an answer?"""
+"""What was asked, and what is an answer?
+
+A query is made of weighted parts: words, pictures, regions of pictures, indexed pictures, raw vectors. Each becomes a
+vector of length 1 before it is weighed, so that a weight means the same for all of them; a negative one leads away.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from core.errors import QueryError, unknown_choice
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
 
 MAX_LIMIT = 10_000
+MAX_PARTS = 100
 MAX_WORDS = 1_000  # far beyond what any model reads (CLIP: 77 tokens): a file pasted by mistake, not a description
 TARGETS = ("images", "texts")
 
 Target = Literal["images", "texts"]
+Kind = Literal["text", "image", "mixed"]
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom as fractions of an upright picture: (0, 0, 0.5, 1) is its left half."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words. With `templates` ("80", "7", "1" or a file, see `core.zeroshot.templates`) the mean of all prompts."""
+
+    text: str
+    weight: float = 1.0
+    templates: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise QueryError('the query is empty: describe what you look for, for example "a red car"')
+        if (words := len(self.text.split())) > MAX_WORDS:
+            raise QueryError(
+                f"the query has {words:,} words, at most {MAX_WORDS:,} can be searched: say it in one sentence"
+            )
+        _check_weight(self.weight)
+
+    @property
+    def label(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture from outside the collection: a path, bytes or a PIL image; or a region of it."""
+
+    image: str | Path | bytes | Image.Image
+    weight: float = 1.0
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
+        if self.box is not None:
+            _check_box(self.box)
+
+    @property
+    def label(self) -> str:
+        return f"image {Path(self.image).name}" if isinstance(self.image, str | Path) else "image"
+
+
+@dataclass(frozen=True)
+class Like:
+    """A picture of the collection by its id."""
+
+    id: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
+
+    @property
+    def label(self) -> str:
+        return f"like {self.id}"
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """d numbers of the collection's model, of any length but 0."""
+
+    values: np.ndarray | Sequence[float]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
+
+    @property
+    def label(self) -> str:
+        return "vector"
+
+
+Part = Text | Picture | Like | Vector
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True)
 class Query:
-    """Words, a picture, or an indexed picture by its id: exactly one of them. Raises `QueryError` otherwise."""
+    """Weighted parts and what is wanted of the answer. Raises `QueryError` for what makes no sense."""
 
-    text: str | None = None
-    image: str | Path | bytes | Image.Image | None = None
-    like: str | None = None
+    parts: tuple[Part, ...]
     target: Target = "images"
     limit: int = 20
     offset: int = 0
 
     def __post_init__(self) -> None:
-        given = [name for name in ("text", "image", "like") if getattr(self, name) is not None]
-        if not given:
+        if not self.parts:
             raise QueryError("nothing was asked: give words, an image, or the id of an indexed picture")
-        if len(given) > 1:
-            raise QueryError(f"give one of text, image and like, not {' and '.join(given)}")
-        if self.text is not None and not self.text.strip():
-            raise QueryError('the query is empty: describe what you look for, for example "a red car"')
-        if self.text is not None and (words := len(self.text.split())) > MAX_WORDS:
-            raise QueryError(
-                f"the query has {words:,} words, at most {MAX_WORDS:,} can be searched: say it in one sentence"
-            )
+        if len(self.parts) > MAX_PARTS:
+            raise QueryError(f"the query has {len(self.parts)} parts, at most {MAX_PARTS} can be searched at once")
         if self.target not in TARGETS:
             raise QueryError(unknown_choice("target", self.target, TARGETS))
         if not 1 <= self.limit <= MAX_LIMIT:
             raise QueryError(f"limit {self.limit:,} is not between 1 and {MAX_LIMIT:,}")
         if self.offset < 0:
             raise QueryError(f"offset {self.offset:,} is negative")
+
+    @classmethod
+    def of(
+        cls,
+        text: str | Text | Iterable[str | Text] | None = None,
+        *,
+        image: str | Path | bytes | Image.Image | Picture | Iterable[str | Path | bytes | Image.Image | Picture] | None,
+        like: str | Like | Iterable[str | Like] | None,
+        vector: np.ndarray | Sequence[float] | Vector | None,
+        without: str | Part | Iterable[str | Part] | None,
+        templates: str | Path | None,
+        target: Target,
+        limit: int,
+        offset: int,
+    ) -> Query:
+        """The query of what people say: one or several of each kind. `without` is words or parts to lead away from."""
+        parts: list[Part] = [_as(Text, one) for one in _several(text)]
+        parts += [_as(Picture, one) for one in _several(image)]
+        parts += [_as(Like, one) for one in _several(like)]
+        if vector is not None:
+            parts.append(vector if isinstance(vector, Vector) else Vector(vector))
+        for one in _several(without):
+            part: Part = Text(one) if isinstance(one, str) else one
+            parts.append(replace(part, weight=-part.weight))
+        if templates is not None:
+            parts = [
+                replace(part, templates=templates) if isinstance(part, Text) and part.templates is None else part
+                for part in parts
+            ]
+        return cls(tuple(parts), target, limit, offset)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether words ask, or pictures, or both: their cosines lie on different scales."""
+        texts = sum(isinstance(part, Text) for part in self.parts)
+        return "text" if texts == len(self.parts) else "mixed" if texts else "image"
+
+    def labels(self) -> list[str]:
+        """A name for each part, no two the same: the words, `image FILE`, `like ID`; a minus where it leads away."""
+        labels: list[str] = []
+        for part in self.parts:
+            label = plain = f"-{part.label}" if part.weight < 0 else part.label
+            number = 1
+            while label in labels:
+                number += 1
+                label = f"{plain} ({number})"
+            labels.append(label)
+        return labels
+
+
+def _several(given: Any) -> list[Any]:
+    """One of something, or several, or none -> a list."""
+    if given is None:
+        return []
+    return list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
+
+
+def _as(kind: type[P], given: Any) -> P:
+    return given if isinstance(given, kind) else kind(given)
+
+
+def _check_weight(weight: float) -> None:
+    if not math.isfinite(weight) or weight == 0:
+        raise QueryError(f"the weight {weight} is not a number other than 0")
+
+
+def _check_box(box: Box) -> None:
+    if len(box) != 4 or not all(0 <= side <= 1 for side in box) or box[0] >= box[2] or box[1] >= box[3]:
+        raise QueryError(
+            f"the region {box} is not left, top, right, bottom as fractions of the picture, such as (0, 0, 0.5, 1) "
+            "for its left half"
+        )
 
 
 @dataclass(frozen=True)
@@ -61,6 +209,8 @@ class Hit:
     caption: str | None
     width: int | None
     height: int | None
+    parts: dict[str, float] = field(default_factory=dict, hash=False)
+    """The cosine with each part of the query, by its label (`Query.labels`)."""
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,27 @@
 """What are the best hits?  A query, end to end.
 
 text ── text tower ──┐
-image ─ image tower ─┼─> unit vector ─> cosine with every stored vector ─> best first, ties by id ─> hits
-like ── stored ──────┘
+image ─ image tower ─┼─> unit vectors ─> their weighted sum ─> nearest stored vectors, exact cosines ─> hits
+like ── stored ──────┘                                         best first, ties by id
 """
 
 from __future__ import annotations
 
-import difflib
 import threading
-from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.encoder import Encoder, read_picture
+from core.encoder import Encoder
 from core.errors import QueryError
-from indexer import exact, tables
+from indexer import tables
+from indexer.candidates import candidates
 from indexer.collection import Collection
-from indexer.query import Details, Failure, Hit, Query, Status, Target
+from indexer.composed import as_file, composed, cosines, part_vectors, row_of
+from indexer.query import Details, Failure, Hit, Like, Part, Picture, Query, Status, Target, Text, Vector
 from indexer.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
     from core.zeroshot import Label
 
-NEAREST = 3  # ids suggested in place of an unknown one
 OPEN_AT_ONCE = 16  # pictures to classify; a decoded photo takes tens of megabytes
-LOOKED_AT = 250  # ids before and after its place in the order; comparing 100,000 takes a minute
 
 
 class Searcher:
@@ -53,22 +51,55 @@ class Searcher:
 
     def search(
         self,
-        text: str | None = None,
+        text: str | Text | Iterable[str | Text] | None = None,
         *,
-        image: str | Path | bytes | Image.Image | None = None,
-        like: str | None = None,
+        image: str
+        | Path
+        | bytes
+        | Image.Image
+        | Picture
+        | Iterable[str | Path | bytes | Image.Image | Picture]
+        | None = None,
+        like: str | Like | Iterable[str | Like] | None = None,
+        vector: np.ndarray | Sequence[float] | Vector | None = None,
+        without: str | Part | Iterable[str | Part] | None = None,
+        templates: str | Path | None = None,
         target: Target = "images",
         limit: int = 20,
         offset: int = 0,
     ) -> list[Hit]:
-        """The pictures, or the captions, nearest to words, to a picture or to an indexed picture; best first.
+        """The pictures, or the captions, nearest to words, pictures, indexed pictures and vectors; best first.
 
+        Each may be one or several, weighed equally, or with weights: `like=[Like("1.jpg"), Like("2.jpg", 0.5)]` (see
+        `indexer.query`). `without` leads away from words or parts. `templates` puts all words into prompts.
         Raises `QueryError` for a query that cannot be answered and `ImageError` for a picture that cannot be read.
         """
-        query = Query(text, image, like, target, limit, offset)
+        return self.find(
+            Query.of(
+                text,
+                image=image,
+                like=like,
+                vector=vector,
+                without=without,
+                templates=templates,
+                target=target,
+                limit=limit,
+                offset=offset,
+            )
+        )
+
+    def find(self, query: Query) -> list[Hit]:
+        """The answer to a query that was put together before. Raises as `search`."""
         snapshot = self.snapshot()
-        vector = self._vector(query, snapshot)
-        return self._texts(query, vector, snapshot) if target == "texts" else self._images(query, vector, snapshot)
+        if query.target == "texts" and not snapshot.texts.num_rows:
+            raise QueryError(
+                f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
+                "image,caption into its folder, or a .txt file beside each picture, and index it again"
+            )
+        parts = part_vectors(query.parts, snapshot, lambda: self._encoder_of(snapshot))
+        vector = composed(parts, [part.weight for part in query.parts])
+        rows, scores = candidates(snapshot, vector, query.offset + query.limit, None, query.target)
+        return self._hits(query, snapshot, rows[query.offset :], scores[query.offset :], parts)
 
     def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> list[Hit]:
         """The collection's captions that fit a picture, best first. Raises `QueryError` if it has no captions."""
@@ -91,7 +122,7 @@ class Searcher:
         prompts = zeroshot.templates(templates)
         answers: list[list[Label]] = []
         for start in range(0, len(images), OPEN_AT_ONCE):
-            opened = [open_image(_file(image)) for image in images[start : start + OPEN_AT_ONCE]]
+            opened = [open_image(as_file(image)) for image in images[start : start + OPEN_AT_ONCE]]
             answers += zeroshot.classify(self.encoder, opened, list(labels), prompts)
         return answers
 
@@ -133,7 +164,7 @@ class Searcher:
     def item(self, item_id: str) -> Details:
         """All about one indexed picture. Raises `QueryError` for an unknown id."""
         snapshot = self.snapshot()
-        row = snapshot.images.slice(_row(snapshot, item_id), 1).to_pylist()[0]
+        row = snapshot.images.slice(row_of(snapshot, item_id), 1).to_pylist()[0]
         return Details(
             id=item_id,
             path=self._path(item_id),
@@ -147,7 +178,7 @@ class Searcher:
     def thumbnail(self, item_id: str) -> bytes:
         """The WebP bytes of a picture's thumbnail. Raises `QueryError` for an unknown id."""
         snapshot = self.snapshot()
-        _row(snapshot, item_id)
+        row_of(snapshot, item_id)
         return snapshot.thumbnail(item_id)
 
     def failures(self) -> list[Failure]:
@@ -174,72 +205,48 @@ class Searcher:
             updated=info.updated,
         )
 
-    def _vector(self, query: Query, snapshot: Snapshot) -> np.ndarray:
-        """The query as a unit vector (d,) float32."""
-        if query.like is not None:
-            stored: np.ndarray = snapshot.vectors[_row(snapshot, query.like)]
-            return stored
+    def _encoder_of(self, snapshot: Snapshot) -> Encoder:
+        """The model for words and pictures; the collection may have been made again a moment ago."""
         encoder = self.encoder
-        snapshot.collection.check_model(encoder)  # the collection may have been made again a moment ago
-        if query.text is not None:
-            vector = encoder.encode_texts([query.text])[0]
+        snapshot.collection.check_model(encoder)
+        return encoder
+
+    def _hits(
+        self, query: Query, snapshot: Snapshot, rows: np.ndarray, scores: np.ndarray, parts: np.ndarray
+    ) -> list[Hit]:
+        """The hits of one page: k rows of pictures or captions, best first, with their cosines."""
+        scores = np.clip(scores, -1, 1).astype(np.float64)  # rounding may leave a cosine a hair above 1
+        if len(query.parts) == 1 and query.parts[0].weight > 0:
+            each = scores[:, np.newaxis]
         else:
-            assert query.image is not None
-            _, pixels = read_picture(encoder, _file(query.image))
-            vector = encoder.encode_prepared(pixels[np.newaxis])[0]
-        if not np.isfinite(vector).all():
-            raise QueryError(f"the model {encoder.name} gives no usable vector for this query")
-        return np.ascontiguousarray(vector, np.float32)
-
-    def _images(self, query: Query, vector: np.ndarray, snapshot: Snapshot) -> list[Hit]:
-        rows, scores = _page(snapshot.vectors, vector, query)
+            vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
+            each = cosines(vectors[rows], parts)
+        captions: list[str | None]
+        if query.target == "texts":
+            captions = snapshot.texts["text"].take(rows).to_pylist()
+            rows = snapshot.text_owners[rows]
+        found = snapshot.images.select(["id", "width", "height"]).take(rows).to_pylist()
+        if query.target == "images":
+            captions = [next(iter(snapshot.captions(row["id"])), None) for row in found]
+        labels = query.labels()
         return [
-            self._hit(snapshot, int(row), float(score), query.offset + place)
-            for place, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
-        ]
-
-    def _texts(self, query: Query, vector: np.ndarray, snapshot: Snapshot) -> list[Hit]:
-        if not snapshot.texts.num_rows:
-            raise QueryError(
-                f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
-                "image,caption into its folder, or a .txt file beside each picture, and index it again"
+            Hit(
+                id=row["id"],
+                path=self._path(row["id"]),
+                score=float(score),
+                rank=query.offset + place,
+                caption=caption,
+                width=row["width"],
+                height=row["height"],
+                parts=dict(zip(labels, map(float, part_scores), strict=True)),
             )
-        rows, scores = _page(snapshot.text_vectors, vector, query)
-        found = snapshot.texts.select(["image_id", "text"]).take(rows).to_pylist()
-        return [
-            self._hit(snapshot, snapshot.rows[text["image_id"]], float(score), query.offset + place, text["text"])
-            for place, (score, text) in enumerate(zip(scores, found, strict=True), start=1)
+            for place, (row, score, caption, part_scores) in enumerate(
+                zip(found, scores, captions, each, strict=True), start=1
+            )
         ]
-
-    def _hit(self, snapshot: Snapshot, row: int, score: float, rank: int, caption: str | None = None) -> Hit:
-        item_id = snapshot.ids[row]
-        if caption is None:
-            caption = next(iter(snapshot.captions(item_id)), None)
-        width, height = snapshot.images["width"][row].as_py(), snapshot.images["height"][row].as_py()
-        # Rounding may leave a cosine a hair above 1.
-        return Hit(item_id, self._path(item_id), min(1.0, max(-1.0, score)), rank, caption, width, height)
 
     def _path(self, item_id: str) -> Path | None:
         return self.collection.source.path(item_id)
-
-
-def _page(vectors: np.ndarray, vector: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and scores of the hits from `query.offset` on, best first."""
-    rows, scores = exact.best(vectors, vector, query.offset + query.limit)
-    return rows[query.offset :], scores[query.offset :]
-
-
-def _file(image: Any) -> Any:
-    return Path(image).expanduser() if isinstance(image, str) else image
-
-
-def _row(snapshot: Snapshot, item_id: str) -> int:
-    if item_id in snapshot.rows:
-        return snapshot.rows[item_id]
-    place = bisect(snapshot.ids, item_id)
-    around = snapshot.ids[max(0, place - LOOKED_AT) : place + LOOKED_AT]
-    near = difflib.get_close_matches(item_id, around, n=NEAREST, cutoff=0.5)
-    raise QueryError(f"no picture {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
 
 
 def open_searcher(folder: str | Path, encoder: Encoder | None = None, *, precision: str = "auto") -> Searcher:

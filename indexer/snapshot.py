@@ -1,86 +1,107 @@
 """What does one version of a collection look like to a search?
 
-Everything that ranking needs, in memory, sorted by id so that equal scores come in the order of ids. A snapshot never
-changes: searches that run while a collection is written each see one consistent version.
+The columns that searches need, sorted by id so that equal scores come in the order of ids. A snapshot never changes:
+searches that run while a collection is written each see one consistent version. The columns of `images` are read when
+it is loaded; captions and vectors when they are first needed, from the same version.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from indexer import tables
 from indexer.collection import Collection
 
-IMAGE_COLUMNS = ("id", "size", "mtime_ns", "width", "height", "texts_key", "vector")  # no thumbnails: they are large
-TEXT_COLUMNS = ("id", "image_id", "key", "position", "text", "vector")
+LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
+TEXT_COLUMNS = ("id", "image_id", "key", "position", "text")
+TRIES = 5
 
 
-@dataclass(frozen=True)
 class Snapshot:
-    """n pictures and their captions at one moment."""
+    """n pictures and their m captions at one moment. Safe between threads."""
 
-    collection: Collection
-    versions: tuple[int, int]
-    table: Any  # the table `images`, at its version
-    images: Any  # pyarrow, sorted by id, without the vectors
-    vectors: np.ndarray  # (n, d) float32 unit rows
+    def __init__(self, collection: Collection, table: Any, texts_table: Any) -> None:
+        self.collection = collection
+        self.table, self._texts_table = table, texts_table  # `images` and `texts`, each at its version
+        self.versions: tuple[int, int] = (table.version, texts_table.version)
+        with tables.storage_errors(collection.path, "reading"):
+            columns = [name for name in table.schema.names if name not in LARGE]
+            found = table.search().select(columns).with_row_id(True).to_arrow()
+        self.images = _sorted(found, [("id", "ascending")])
+        """The columns of `images` but for `LARGE`, and `_rowid`; a pyarrow table (n rows) sorted by id."""
+        self._lock = threading.RLock()
 
     @classmethod
     def load(cls, collection: Collection) -> Snapshot:
-        # The version of the captions is read first: what is committed meanwhile is noticed by the next search.
-        texts_version = collection.table("texts").version
-        table = collection.table("images")
+        """The newest version. A run writes captions before the pictures they belong to, and removes old ones after:
+        captions that are opened while the pictures stay the same are those of these pictures."""
         with tables.storage_errors(collection.path, "reading"):
-            found = table.search().select(list(IMAGE_COLUMNS)).with_row_id(True).to_arrow()
-        images, vectors = _sorted(found, [("id", "ascending")])
-        return cls(collection, (table.version, texts_version), table, images, vectors)
-
-    @cached_property
-    def ids(self) -> list[str]:
-        found: list[str] = self.images["id"].to_pylist()
-        return found
-
-    @cached_property
-    def rows(self) -> dict[str, int]:
-        """Id -> row."""
-        return {item_id: row for row, item_id in enumerate(self.ids)}
-
-    @cached_property
-    def _texts(self) -> tuple[Any, np.ndarray]:
-        import pyarrow.compute as pc
-
-        with tables.storage_errors(self.collection.path, "reading"):
-            found = tables.read(self.collection.table("texts"), TEXT_COLUMNS)
-        # Rows under another key are left-overs of an interrupted run, or newer than these pictures.
-        found = found.filter(pc.is_in(found["key"], value_set=self.images["texts_key"].combine_chunks()))
-        return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])
+            for _ in range(TRIES):
+                table, texts = collection.table("images"), collection.table("texts")
+                if collection.table("images").version == table.version:
+                    break
+        return cls(collection, table, texts)
 
     @property
-    def texts(self) -> Any:
-        """The captions of these pictures (m rows), by picture and position; pyarrow, without the vectors."""
-        return self._texts[0]
+    def columns(self) -> dict[str, Any]:
+        """Name -> pyarrow type of each column of `images` but for `LARGE`."""
+        return {field.name: field.type for field in self.images.schema if field.name != "_rowid"}
+
+    @cached_property
+    def ids(self) -> Ids:
+        """The ids of the pictures, in the order of all rows."""
+        return Ids(self.images["id"])
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Id -> row."""
+        return Rows(self.ids)
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """(n, d) float32 unit rows, in the order of `images`."""
+        with self._lock:
+            return self._vectors
 
     @property
     def text_vectors(self) -> np.ndarray:
         """(m, d) float32 unit rows, in the order of `texts`."""
-        return self._texts[1]
+        with self._lock:
+            return self._text_vectors
+
+    @property
+    def texts(self) -> Any:
+        """The captions of these pictures (m rows), by picture and position; pyarrow, without the vectors."""
+        with self._lock:
+            return self._texts
 
     @cached_property
-    def text_ranges(self) -> dict[str, tuple[int, int]]:
-        """Id of a picture -> its first and one past its last row in `texts`."""
-        owners = self.texts["image_id"].to_pylist()
-        first = [row for row, owner in enumerate(owners) if row == 0 or owners[row - 1] != owner]
-        past = [*first, len(owners)][1:]
-        return {owners[start]: (start, end) for start, end in zip(first, past, strict=True)}
+    def text_owners(self) -> np.ndarray:
+        """(m,) int64, ascending: the row in `images` of the picture that each caption belongs to."""
+        import pyarrow.compute as pc
+
+        found = pc.index_in(self.texts["image_id"], value_set=self.images["id"].combine_chunks())
+        return np.asarray(found.to_numpy(), np.int64)
 
     def captions(self, item_id: str) -> list[str]:
-        start, end = self.text_ranges.get(item_id, (0, 0))
+        """All captions of a picture in their order; none for an unknown id."""
+        row = self.rows.get(item_id)
+        if row is None:
+            return []
+        start, end = np.searchsorted(self.text_owners, [row, row + 1])
         found: list[str] = self.texts["text"].slice(start, end - start).to_pylist()
         return found
+
+    def stamp(self, item_id: str) -> str:
+        """What becomes another when the picture is indexed anew because its file changed; empty for an unknown id."""
+        row = self.rows.get(item_id)
+        return "" if row is None else "-".join(f"{self.images[name][row].as_py():x}" for name in ("mtime_ns", "size"))
 
     def thumbnail(self, item_id: str) -> bytes:
         """The WebP bytes of an indexed picture's thumbnail."""
@@ -90,10 +111,93 @@ class Snapshot:
         content: bytes = found["thumbnail"][0].as_py()
         return content
 
+    @cached_property
+    def _vectors(self) -> np.ndarray:
+        with tables.storage_errors(self.collection.path, "reading"):
+            return _vectors(self.table, self.images["_rowid"])
 
-def _sorted(found: Any, keys: list[tuple[str, str]]) -> tuple[Any, np.ndarray]:
-    """A pyarrow table in order, parted into everything but the vectors, and the vectors (n, d) float32."""
+    @cached_property
+    def _text_vectors(self) -> np.ndarray:
+        with tables.storage_errors(self.collection.path, "reading"):
+            return _vectors(self._texts_table, self._texts["_rowid"])
+
+    @cached_property
+    def _texts(self) -> Any:
+        import pyarrow.compute as pc
+
+        with tables.storage_errors(self.collection.path, "reading"):
+            found = self._texts_table.search().select(list(TEXT_COLUMNS)).with_row_id(True).to_arrow()
+        # Rows under another key are left-overs of an interrupted run, or newer than these pictures.
+        found = found.filter(pc.is_in(found["key"], value_set=self.images["texts_key"].combine_chunks()))
+        return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])
+
+
+class Ids(Sequence[str]):
+    """Sorted ids in Arrow's memory: a list of a million strings would take 100 MB and a second to make."""
+
+    def __init__(self, column: Any) -> None:
+        self._column = column.combine_chunks()
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            start, stop, step = place.indices(len(self))
+            return self._column.take(np.arange(start, stop, step)).to_pylist()
+        return self._column[place].as_py()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._column.to_pylist())
+
+
+class Rows(Mapping[str, int]):
+    """Id -> its place among sorted ids, by bisection. Arrow sorts by UTF-8 bytes, which is Python's order of text."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+
+    def __getitem__(self, item_id: str) -> int:
+        place = bisect_left(self._ids, item_id)
+        if place == len(self._ids) or self._ids[place] != item_id:
+            raise KeyError(item_id)
+        return place
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+
+def _sorted(found: Any, keys: list[tuple[str, str]]) -> Any:
+    """A pyarrow table in order, each column in one piece."""
     import pyarrow.compute as pc
 
-    order = pc.sort_indices(found, keys)
-    return found.drop_columns(["vector"]).take(order), tables.matrix(found)[order.to_numpy()]
+    return found.take(pc.sort_indices(found, keys)).combine_chunks()
+
+
+def _vectors(table: Any, row_ids: Any) -> np.ndarray:
+    """The vectors of n rows by their ids, in that order -> (n, d) float32. They are in memory once, and not sorted."""
+    import pyarrow as pa
+
+    wanted = row_ids.to_numpy()
+    order = np.argsort(wanted)
+    ascending = wanted[order]
+    vectors = np.empty((len(wanted), table.schema.field("vector").type.list_size), np.float32)
+    filled = 0
+    if not len(wanted):
+        return vectors
+    for batch in table.search().select(["vector"]).with_row_id(True).to_batches():
+        found = batch["_rowid"].to_numpy()
+        places = np.searchsorted(ascending, found)
+        known = np.flatnonzero(ascending[np.minimum(places, len(ascending) - 1)] == found)
+        vectors[order[places[known]]] = tables.matrix(pa.Table.from_batches([batch]))[known]
+        filled += len(known)
+    if filled != len(wanted):
+        raise ValueError(f"{len(wanted) - filled:,} of {len(wanted):,} vectors are missing")
+    return vectors

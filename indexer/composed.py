@@ -1,0 +1,124 @@
+"""How do the parts of a query become vectors, and all of them one?"""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import QueryError
+from indexer.query import Like, Part, Picture, Text, Vector
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+    from indexer.snapshot import Snapshot
+
+NEAREST = 3  # ids suggested in place of an unknown one
+LOOKED_AT = 250  # ids before and after its place in the order; comparing 100,000 takes a minute
+NOTHING = 1e-6  # a sum of unit vectors this short is the rounding of parts that cancel
+
+
+def part_vectors(parts: Sequence[Part], snapshot: Snapshot, encoder: Callable[[], Encoder]) -> np.ndarray:
+    """p parts -> (p, d) float32 unit rows. `encoder` is called only if words or pictures are among them.
+
+    Raises `QueryError` for a part that has no vector and `ImageError` for a picture that cannot be read.
+    """
+    return np.stack([_vector(part, snapshot, encoder) for part in parts])
+
+
+def composed(vectors: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """The weighted sum of unit rows (p, d) -> (d,) float32 of length 1. Raises `QueryError` where nothing is left."""
+    if len(weights) == 1 and weights[0] > 0:
+        alone: np.ndarray = vectors[0]  # as the model gave it, to the last bit
+        return alone
+    whole = np.asarray(weights, np.float64) / max(abs(weight) for weight in weights) @ vectors.astype(np.float64)
+    length = np.linalg.norm(whole)
+    if length < NOTHING:
+        raise QueryError("the parts of the query cancel each other: nothing is left to look for")
+    unit: np.ndarray = (whole / length).astype(np.float32)
+    return unit
+
+
+def cosines(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Of k rows with p parts, (k, d) and (p, d) -> (k, p) float64; each is summed by itself, whatever stands beside."""
+    wide = rows.astype(np.float64)
+    found = [(wide * vector.astype(np.float64)).sum(axis=1) for vector in vectors]
+    return np.clip(np.stack(found, axis=1), -1, 1)  # rounding may leave a cosine a hair above 1
+
+
+def row_of(snapshot: Snapshot, item_id: str) -> int:
+    """The row of a picture. Raises `QueryError` for an unknown id, with the nearest known ones."""
+    row = snapshot.rows.get(item_id)
+    if row is not None:
+        return row
+    place = bisect(snapshot.ids, item_id)
+    around = snapshot.ids[max(0, place - LOOKED_AT) : place + LOOKED_AT]
+    near = difflib.get_close_matches(item_id, around, n=NEAREST, cutoff=0.5)
+    raise QueryError(f"no picture {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
+
+
+def _vector(part: Part, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> np.ndarray:
+    match part:
+        case Like():
+            stored: np.ndarray = snapshot.vectors[row_of(snapshot, part.id)]
+            return stored
+        case Vector():
+            return _raw(part.values, snapshot.collection.info.model.dim)
+        case Text():
+            vector = _of_text(part, encoder())
+        case Picture():
+            vector = _of_picture(part, encoder())
+    if not np.isfinite(vector).all():
+        raise QueryError(f"the model {encoder().name} gives no usable vector for {part.label!r}")
+    return np.ascontiguousarray(vector, np.float32)
+
+
+def _raw(values: Any, dim: int) -> np.ndarray:
+    try:
+        vector = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise QueryError(f"the vector is not {dim} numbers") from None
+    if vector.shape != (dim,):
+        raise QueryError(f"the vector has the shape {vector.shape}, and this collection has vectors of {dim} numbers")
+    length = np.linalg.norm(vector)
+    if not np.isfinite(length) or length == 0:
+        raise QueryError("the vector has no direction: " + ("all its numbers are 0" if length == 0 else "not finite"))
+    unit: np.ndarray = (vector / length).astype(np.float32)
+    return unit
+
+
+def _of_text(part: Text, encoder: Encoder) -> np.ndarray:
+    if part.templates is None:
+        vector: np.ndarray = encoder.encode_texts([part.text])[0]
+        return vector
+    from core import zeroshot
+
+    ensemble: np.ndarray = zeroshot.classifier(encoder, [part.text], zeroshot.templates(part.templates))[0]
+    return ensemble
+
+
+def _of_picture(part: Picture, encoder: Encoder) -> np.ndarray:
+    from core.encoder import read_picture
+
+    image = as_file(part.image)
+    if part.box is None:
+        _, pixels = read_picture(encoder, image)
+        vector: np.ndarray = encoder.encode_prepared(pixels[np.newaxis])[0]
+        return vector
+    from core.images import open_image
+
+    opened = open_image(image)
+    left, top, right, bottom = (side * (opened.width, opened.height)[n % 2] for n, side in enumerate(part.box))
+    left, top = min(int(left), opened.width - 1), min(int(top), opened.height - 1)
+    region = opened.crop((left, top, max(left + 1, round(right)), max(top + 1, round(bottom))))
+    region_vector: np.ndarray = encoder.encode_images([region])[0]
+    return region_vector
+
+
+def as_file(image: Any) -> Any:
+    """A picture of a query; text is a path."""
+    return Path(image).expanduser() if isinstance(image, str) else image
