@@ -10,7 +10,8 @@ from typing import Any
 from indexer import tables
 from indexer.sources import TRANSIENT, Item
 
-RETRIED = TRANSIENT | {"unsupported", "model error", "decoder error"}  # another version may read the same file
+# Another time, or another version, may read the same file.
+RETRIED = TRANSIENT | {"timeout", "unsupported", "model error", "decoder error"}
 
 
 class Known:

@@ -27,8 +27,8 @@ class Plan:
     news: list[Problem] = field(default_factory=list)  # those that are not recorded yet
 
 
-def make_plan(listing: Listing, known: Known, words: Captions) -> Plan:
-    """Compare what is there with what is known."""
+def make_plan(listing: Listing, known: Known, words: Captions, *, retry_failures: bool = False) -> Plan:
+    """Compare what is there with what is known. With `retry_failures` no file counts as failed before."""
     plan = Plan()
     for item in listing.items:
         if known.unchanged(item):
@@ -37,7 +37,7 @@ def make_plan(listing: Listing, known: Known, words: Captions) -> Plan:
                 plan.unchanged.append(item.id)
             else:
                 plan.recaption.append(item)
-        elif known.failed_before(item):
+        elif known.failed_before(item) and not retry_failures:
             before = known.failures[item.id]
             plan.failed.append(Problem(item.id, before["reason"], before["message"], item.size, item.mtime_ns))
         else:
