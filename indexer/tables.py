@@ -80,13 +80,17 @@ def read_keys(table: Any, column: str, values: Iterable[str], columns: Sequence[
     """The rows whose `column` is one of `values`, as dictionaries; a vector is a numpy array."""
     rows: list[dict[str, Any]] = []
     for condition in conditions(column, values):
-        found = read(table, columns, condition)
-        vectors = matrix(found) if "vector" in columns else None
-        part = found.drop_columns(["vector"] if vectors is not None else []).to_pylist()
-        for number, row in enumerate(part):
-            if vectors is not None:
-                row["vector"] = vectors[number]
-        rows.extend(part)
+        rows.extend(dictionaries(read(table, columns, condition)))
+    return rows
+
+
+def dictionaries(found: Any) -> list[dict[str, Any]]:
+    """The rows of a pyarrow table as dictionaries; a vector is a numpy array."""
+    with_vector = "vector" in found.column_names
+    rows: list[dict[str, Any]] = (found.drop_columns(["vector"]) if with_vector else found).to_pylist()
+    if with_vector:
+        for row, vector in zip(rows, matrix(found), strict=True):
+            row["vector"] = vector
     return rows
 
 

@@ -1,0 +1,236 @@
+"""Is everything in a collection as it should be?
+
+Every row is read once, a part at a time: it is readable, its vector is finite and of length 1, its thumbnail can be
+shown, its captions are all there and the same as when they were written, and nothing is there twice or belongs to
+nobody. Memory grows by some fifty bytes a row. `repair` knows what becomes of the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from core.errors import CollectionError, ImageError
+from indexer import lock, rows, tables
+from indexer.captions import GrowingKey
+from indexer.collection import Collection
+from indexer.marks import Marks
+from indexer.pipeline import UNIT
+from indexer.repair import Faults, Kind, remedy, repair
+
+EXAMPLES = 5
+SMALL = 10**6  # pixels; a thumbnail has a tenth of that
+
+Tell = Callable[[int, int], None]  # rows done, rows in all
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of fault in one table."""
+
+    kind: Kind
+    table: str
+    count: int
+    examples: list[str]  # ids, or numbers of rows that have none
+    remedy: str  # what was done, or would be
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was looked at, what was wrong, and whether it was repaired."""
+
+    rows: dict[str, int]  # table -> rows, readable or not
+    findings: list[Finding]
+    repaired: bool
+    without_thumbnail: int  # imported without their files: nothing is wrong with them
+    running: bool  # a run was writing meanwhile, so the tables were not compared with each other
+    seconds: float
+
+    def summary(self) -> str:
+        """Lines for people."""
+        pictures, captions, failures = (self.rows[name] for name in ("images", "texts", "failures"))
+        counted = f"{pictures:,} pictures, {captions:,} captions and {failures:,} failures read in {self.seconds:.1f} s"
+        lines = [f"{counted}: {'not all is well' if self.findings else 'nothing is wrong'}"]
+        for found in self.findings:
+            shown = ", ".join(found.examples) + (", …" if found.count > len(found.examples) else "")
+            lines.append(f"{found.count:,} {found.kind} in {found.table}: {shown}")
+            lines.append(f"  {'repaired' if self.repaired else 'with --repair'}: {found.remedy}")
+        if self.without_thumbnail:
+            lines.append(
+                f"{self.without_thumbnail:,} pictures were imported without their files: they have no thumbnail"
+            )
+        if self.running:
+            lines.append("a run is writing here now, so pictures and captions were not compared with each other")
+        return "\n".join(lines)
+
+
+def verify(collection: Collection, *, mend: bool = False, progress: Tell | None = None) -> Verification:
+    """Look at every row of a collection and, with `mend`, repair what is wrong.
+
+    Raises `CollectionError` if a table cannot be opened at all or is of another shape than `collection.json` says,
+    and, for a repair, if another run is writing.
+    """
+    started = time.perf_counter()
+    check = _Check(collection, progress or (lambda done, total: None))
+    with ExitStack() as stack:
+        if mend:
+            stack.enter_context(lock.writing(collection.path))
+        busy = not mend and lock.is_held(collection.path)
+        check.tables()
+        busy = busy or (not mend and lock.is_held(collection.path))
+        check.relations(busy)
+        findings = check.findings()  # told by names that a repair takes away
+        if mend and findings:
+            with tables.storage_errors(collection.path, "repairing"):
+                repair(collection, check.faults)
+    seconds = time.perf_counter() - started
+    return Verification(check.rows, findings, mend, check.without_thumbnail, busy, seconds)
+
+
+@dataclass
+class _Group:
+    """The captions of one picture that came so far."""
+
+    growing: GrowingKey
+    next: int = 0
+    waiting: dict[int, str] = field(default_factory=dict)  # position -> text
+
+    def add(self, position: int, text: str) -> str:
+        """The key of the captions from the first on, as far as there is no gap."""
+        self.waiting[position] = text
+        while self.next in self.waiting:
+            self.growing.add(self.waiting.pop(self.next))
+            self.next += 1
+        return self.growing.key
+
+
+class _Check:
+    """One look at one collection."""
+
+    def __init__(self, collection: Collection, progress: Tell) -> None:
+        self.collection, self.progress = collection, progress
+        self.opened = {name: collection.table(name) for name in tables.KEYS}
+        self.rows: dict[str, int] = {}
+        self.faults: Faults = {}
+        self.without_thumbnail = self.done = 0
+        self.ids, self.failed = Marks(), Marks()  # of pictures, and of failures
+        self.keys = Marks()  # of captions, as the pictures name them
+        self.text_keys = Marks()  # and as the captions do
+        self.whole = Marks()  # those whose captions are all there and unchanged
+        self.groups: dict[str, _Group] = {}  # key -> captions of which some are still to come
+
+    def tables(self) -> None:
+        """Read every row of every table."""
+        with tables.storage_errors(self.collection.path, "reading"):
+            self._check_columns()
+            self.rows = {name: table.count_rows() for name, table in self.opened.items()}
+            with ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="clipdex-verify") as pool:
+                for part in self._parts("images", ["id", "texts_key", "thumbnail", "vector"]):
+                    self._pictures(part, pool)
+            for part in self._parts("texts", ["image_id", "key", "position", "text", "vector"]):
+                self._captions(part)
+            for part in self._parts("failures", ["location", "reason", "message", "when"]):
+                self.failed.add(part.numbers, part.found["location"].to_pylist())
+
+    def relations(self, busy: bool) -> None:
+        """What the tables say about each other; a run that is writing is between two of them."""
+        self._fault("images", Kind.TWICE, self.ids.repeated())
+        if not busy:
+            self._fault("images", Kind.NO_CAPTIONS, self.keys.absent(self.whole))
+            self._fault("texts", Kind.ORPHANS, self.text_keys.absent(self.keys, self.whole))
+            self._fault("failures", Kind.BOTH, self.failed.among(self.ids))
+
+    def findings(self) -> list[Finding]:
+        """The faults, told by name."""
+        order = list(Kind)
+        kinds = sorted(self.faults, key=lambda fault: (order.index(fault[1]), fault[0]))
+        return [
+            Finding(kind, table, len(self.faults[table, kind]), self._names(table, kind), remedy(table, kind))
+            for table, kind in kinds
+        ]
+
+    def _check_columns(self) -> None:
+        """Further columns may be there; ours must be, each of its type."""
+        for name, schema in tables.schemas(self.collection.info.model.dim).items():
+            there = {column.name: column.type for column in self.opened[name].schema}
+            wrong = [column.name for column in schema if there.get(column.name) != column.type]
+            if wrong:
+                path = self.collection.path
+                raise CollectionError(
+                    f"the table {name} of {path} lacks {', '.join(wrong)}, or has another type there; "
+                    f"delete {path} and index again"
+                )
+
+    def _parts(self, name: str, columns: list[str]) -> Any:
+        total = sum(self.rows.values())
+        for part in rows.parts(self.opened[name], columns):
+            self._fault(name, Kind.UNREADABLE, part.unreadable)
+            yield part
+            self.done += len(part.numbers) + len(part.unreadable)
+            self.progress(self.done, total)
+
+    def _pictures(self, part: rows.Part, pool: ThreadPoolExecutor) -> None:
+        numbers = part.numbers
+        self.ids.add(numbers, part.found["id"].to_pylist())
+        named = [(number, key) for number, key in zip(numbers, part.found["texts_key"].to_pylist(), strict=True) if key]
+        self.keys.add([number for number, _ in named], [key for _, key in named])
+        self._vectors("images", part)
+        thumbnails = part.found["thumbnail"].to_pylist()
+        self.without_thumbnail += sum(not thumbnail for thumbnail in thumbnails)
+        shown = zip(numbers, pool.map(_can_be_shown, thumbnails), strict=True)
+        self._fault("images", Kind.THUMBNAIL, [number for number, good in shown if not good])
+
+    def _captions(self, part: rows.Part) -> None:
+        self.text_keys.add(part.numbers, part.found["key"].to_pylist())
+        bad = self._vectors("texts", part)
+        for row in part.found.drop_columns(["vector"]).to_pylist():
+            if row["_rowid"] in bad:
+                continue  # its picture has not all its captions, then
+            key = row["key"]
+            group = self.groups.setdefault(key, _Group(GrowingKey(row["image_id"])))
+            if group.add(row["position"], row["text"]) == key:
+                self.whole.add([row["_rowid"]], [key])
+                del self.groups[key]
+
+    def _vectors(self, table: str, part: rows.Part) -> set[int]:
+        if not part.numbers:
+            return set()
+        vectors = tables.matrix(part.found)
+        # A number that is not finite makes the length so, too; squares of finite ones may exceed float32.
+        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        numbers = np.asarray(part.numbers, np.uint64)
+        endless = numbers[~np.isfinite(lengths)].tolist()
+        wrong = numbers[np.isfinite(lengths) & (np.abs(lengths - 1) > UNIT)].tolist()
+        self._fault(table, Kind.NOT_FINITE, endless)
+        self._fault(table, Kind.NOT_UNIT, wrong)
+        return {*endless, *wrong}
+
+    def _fault(self, table: str, kind: Kind, numbers: list[int]) -> None:
+        if numbers:
+            self.faults.setdefault((table, kind), []).extend(numbers)
+
+    def _names(self, table: str, kind: Kind) -> list[str]:
+        """A few of the rows by what people call them, or by their numbers where nothing else can be read."""
+        some = self.faults[table, kind][:EXAMPLES]
+        column = {"images": "id", "texts": "text", "failures": "location"}[table]
+        if kind is not Kind.UNREADABLE:
+            return [str(row[column])[:80] for row in rows.take(self.opened[table], some, [column])]
+        return [f"row {number}" for number in some]
+
+
+def _can_be_shown(thumbnail: bytes) -> bool:
+    from core.images import open_image
+
+    if not thumbnail:
+        return True  # there is none, which is no fault
+    try:
+        return open_image(thumbnail, max_pixels=SMALL).format == "WEBP"
+    except ImageError:
+        return False
