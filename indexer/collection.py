@@ -147,6 +147,12 @@ class Collection:
             new.replace(self.path / INFO)
         self.info = info
 
+    def upgrade(self) -> None:
+        """Give the tables of an older collection the columns of today. The caller holds the lock."""
+        with tables.storage_errors(self.path, "upgrading"):
+            for name, schema in tables.schemas(self.info.model.dim).items():
+                tables.add_columns(self.table(name), schema)
+
     def table(self, name: str) -> Any:
         """A handle of its own on the newest version of a table; it stays at that version."""
         with tables.storage_errors(self.path, "opening"):

@@ -1,7 +1,9 @@
 """How does an older collection become a current one?
 
-`collection.json` carries a format version. Step n turns the description of version n into that of n + 1, and changes
-the files if need be. A version from the future is refused: this program could only misread it.
+`collection.json` carries a format version. Step n turns the description of version n into that of n + 1, in memory:
+opening writes nothing, so that an old collection can be searched on a disk that is read-only. The next run writes the
+description and gives the tables the columns that they lack (`Collection.upgrade`). A version from the future is
+refused: this program could only misread it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,20 @@ from typing import Any
 
 from core.errors import CollectionError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Step = Callable[[Path, dict[str, Any]], dict[str, Any]]
-STEPS: dict[int, Step] = {}  # from version n to n + 1; version 1 is the first
+
+
+def _more_sources(path: Path, info: dict[str, Any]) -> dict[str, Any]:
+    """Version 2: a collection may have several sources, with settings; `images` has columns from inside the files.
+
+    The only source of a version 1 has no prefix and no settings, which is what a source without those fields has.
+    """
+    return info
+
+
+STEPS: dict[int, Step] = {1: _more_sources}  # from version n to n + 1; version 1 is the first
 
 
 def migrate(path: Path, info: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from core.encoder import Encoder, read_picture
 from core.errors import ImageError
+from core.metadata import Metadata, metadata
 from indexer.report import Stopwatch
 from indexer.sources import Item
 
@@ -40,6 +41,7 @@ class Embedded:
     width: int
     height: int
     embedded: list[str]  # captions inside the file
+    metadata: Metadata
     thumbnail: bytes
     vector: np.ndarray  # (d,)
 
@@ -71,6 +73,7 @@ class _Prepared:
     width: int
     height: int
     embedded: list[str]
+    metadata: Metadata
     thumbnail: bytes
     pixels: np.ndarray  # (s, s, 3) uint8
 
@@ -151,7 +154,8 @@ class Pipeline:
 
         try:
             (image, width, height), pixels = read_picture(self.encoder, data)
-            return _Prepared(item, digest, width, height, description(image), thumbnail(image), pixels)
+            found = description(image), metadata(image), thumbnail(image)
+            return _Prepared(item, digest, width, height, *found, pixels)
         except ImageError:
             raise
         except Exception as error:  # a hostile file may break a decoder in any way; it must not end the run
@@ -165,7 +169,8 @@ class Pipeline:
             if isinstance(vector, str):
                 yield Failed(row.item, "model error", f"{row.item.id}: {vector}")
             else:
-                yield Embedded(row.item, row.hash, row.width, row.height, row.embedded, row.thumbnail, vector)
+                found = row.hash, row.width, row.height, row.embedded, row.metadata, row.thumbnail
+                yield Embedded(row.item, *found, vector)
 
 
 def encode_each(encode: Callable[[Sequence[T]], np.ndarray], rows: Sequence[T]) -> list[np.ndarray | str]:

@@ -62,6 +62,7 @@ def index(
         collection = Collection.open(path) if (path / INFO).exists() else None
         if collection is not None:
             collection.check_model(encoder)
+            collection.upgrade()
             _check_folder(collection, root)
         table = _caption_table(root, None if captions is None else _absolute(captions), collection)
         words = read_captions(make_source("folder", root), listing, table)

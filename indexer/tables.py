@@ -18,6 +18,8 @@ import numpy as np
 from core.errors import CollectionError
 
 KEYS = {"images": "id", "texts": "id", "failures": "location"}
+PHOTO = ("taken", "camera", "lens", "latitude", "longitude", "format")  # columns of `images` from inside the file
+DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older rows get from others, in SQL
 CHUNK = 1_000  # keys in one SQL condition
 
 
@@ -43,6 +45,15 @@ def schemas(dim: int) -> dict[str, Any]:
                 required("texts_key", pa.string()),
                 required("thumbnail", pa.binary()),  # WebP
                 vector,
+                # What follows is null where it is not known: in rows of an older clipdex, too.
+                pa.field("taken", pa.timestamp("us")),  # by the camera's clock, in no zone
+                pa.field("camera", pa.string()),
+                pa.field("lens", pa.string()),
+                pa.field("latitude", pa.float64()),  # degrees; south and west are negative
+                pa.field("longitude", pa.float64()),
+                pa.field("format", pa.string()),
+                pa.field("folder", pa.string()),  # "trips/2024", empty at the top
+                pa.field("columns_key", pa.string()),  # changes with the values of the source's own columns
             ]
         ),
         "texts": pa.schema(
@@ -66,6 +77,17 @@ def schemas(dim: int) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def add_columns(table: Any, fields: Iterable[Any]) -> None:
+    """Give a table those of the pyarrow fields that it lacks; its rows hold null there, or what `DERIVED` says."""
+    there = set(table.schema.names)
+    missing = [field for field in fields if field.name not in there]
+    plain = [field for field in missing if field.name not in DERIVED]
+    if plain:
+        table.add_columns(plain)
+    if len(plain) < len(missing):
+        table.add_columns({field.name: DERIVED[field.name] for field in missing if field.name in DERIVED})
 
 
 def read(table: Any, columns: Sequence[str], where: str | None = None) -> Any:
@@ -127,7 +149,7 @@ def _arrow(table: Any, rows: Sequence[dict[str, Any]]) -> Any:
     schema = table.schema
     columns = []
     for field in schema:
-        values = [row[field.name] for row in rows]
+        values: list[Any] = [row.get(field.name) if field.nullable else row[field.name] for row in rows]
         if field.name == "vector":
             flat = np.concatenate(values).astype(np.float32, copy=False)
             columns.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), field.type.list_size))

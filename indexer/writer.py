@@ -27,7 +27,7 @@ COMMIT_SECONDS = 20.0
 
 Row = dict[str, Any]
 # Of a row in `images`, what belongs to the content of a file and not to the file.
-CONTENT = ("hash", "width", "height", "embedded", "thumbnail", "vector")
+CONTENT = ("hash", "width", "height", "embedded", "thumbnail", "vector", *tables.PHOTO)
 
 
 class Writer:
@@ -57,7 +57,7 @@ class Writer:
         """Keep one outcome; commit when there are many or the oldest has waited long."""
         match outcome:
             case Embedded(item=item):
-                self._rows.append({name: getattr(outcome, name) for name in CONTENT} | _identity(item))
+                self._rows.append(_content(outcome) | _identity(item))
             case Same():
                 self._same.append(outcome)
             case Failed(item=item):
@@ -167,5 +167,11 @@ class Writer:
         return list(encode_each(self.encoder.encode_texts, texts))
 
 
+def _content(outcome: Embedded) -> Row:
+    found = vars(outcome) | vars(outcome.metadata)
+    return {name: found[name] for name in CONTENT}
+
+
 def _identity(item: Item) -> Row:
-    return {"id": item.id, "size": item.size, "mtime_ns": item.mtime_ns}
+    folder = item.id.rpartition("/")[0]
+    return {"id": item.id, "size": item.size, "mtime_ns": item.mtime_ns, "folder": folder}

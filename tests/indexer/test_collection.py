@@ -41,7 +41,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "not an object": (lambda path: (path / "collection.json").write_text("[]"), "is damaged"),
     "not text": (lambda path: (path / "collection.json").write_bytes(b"\xff\xfe\x00"), "is damaged"),
     "missing": (lambda path: (path / "collection.json").unlink(), "not a finished collection: run clipdex index"),
-    "newer": (change("format_version", 99), "has format 99 and this clipdex knows formats up to 1; update clipdex"),
+    "newer": (change("format_version", 99), "has format 99 and this clipdex knows formats up to 2; update clipdex"),
     "no version": (change("format_version", None), "names no format version"),
     "odd version": (change("format_version", -1), "names no format version"),
     "no model": (change("model", {}), "model.name: Field required"),

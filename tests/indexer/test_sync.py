@@ -80,7 +80,7 @@ def test_moved_pictures_keep_their_vector_and_get_their_own_row(tmp_path: Path) 
     assert counts(report) == {"moved": 1, "unchanged": 2}
     after = state(tmp_path)["images"]
     assert sorted(after) == ["album/rot.jpg", "blue.png", "green.jpg"]
-    assert after["album/rot.jpg"] == before["red.jpg"] | {"id": "album/rot.jpg"}
+    assert after["album/rot.jpg"] == before["red.jpg"] | {"id": "album/rot.jpg", "folder": "album"}
 
 
 def test_copies_are_rows_of_their_own_with_one_computation(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Does a collection that an older clipdex made go on without embedding anything again?
+
+`tests/golden/collections/version-N.zip` are folders that were indexed by the program that wrote format N, with the
+model "toy"; every file but those of the collection has the time below.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import clipdex
+from core.errors import CollectionError
+from indexer import migrations, tables
+from indexer.collection import Collection
+from tests.indexer.pictures import index, paint, state
+from tests.shared import ROOT
+
+WHEN = 1_700_000_000 * 10**9
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(ROOT / "tests" / "golden" / "collections" / "version-1.zip") as archive:
+        archive.extractall(tmp_path)
+    for file in tmp_path.rglob("*"):
+        if ".clipdex" not in file.parts:
+            os.utime(file, ns=(WHEN, WHEN))
+    return tmp_path
+
+
+def version(folder: Path) -> int:
+    found: int = json.loads((folder / ".clipdex" / "collection.json").read_text())["format_version"]
+    return found
+
+
+def test_there_is_a_step_from_every_older_version() -> None:
+    assert sorted(migrations.STEPS) == list(range(1, migrations.FORMAT_VERSION))
+
+
+def test_an_old_collection_is_searched_as_it_is(folder: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in (folder / ".clipdex").rglob("*")}
+    searcher = clipdex.open(folder)
+    assert [hit.id for hit in searcher.search("red")] == ["red.jpg", "trips/2024/blue.png"]
+    assert searcher.search("a red thing", target="texts")[0].caption == "a red thing"
+    assert [failure.location for failure in searcher.failures()] == ["bad.jpg"]
+    assert version(folder) == 1  # a search writes nothing
+    assert {file: file.stat().st_mtime_ns for file in (folder / ".clipdex").rglob("*")} == before
+
+
+def test_the_next_run_brings_it_up_to_date_without_embedding(folder: Path) -> None:
+    old = {row["id"]: row for row in tables.read(Collection.find(folder).table("images"), ["id", "vector"]).to_pylist()}
+    report = index(folder)
+    assert (report.unchanged, report.failed, report.added, report.updated) == (2, {"not an image": 1}, 0, 0)
+    assert not {"read", "decode", "embed"} & set(report.stages)
+    assert version(folder) == migrations.FORMAT_VERSION
+    rows = state(folder)["images"]
+    assert {item_id: row["vector"] for item_id, row in rows.items()} == {key: row["vector"] for key, row in old.items()}
+    assert rows["red.jpg"]["folder"] == "" and rows["trips/2024/blue.png"]["folder"] == "trips/2024"
+    assert all(rows["red.jpg"][name] is None for name in (*tables.PHOTO, "columns_key"))
+
+
+def test_new_and_changed_pictures_have_the_new_columns(folder: Path) -> None:
+    paint(folder / "green.png", "green")
+    shutil.copyfile(folder / "trips" / "2024" / "blue.png", folder / "copy.png")
+    report = index(folder)
+    assert (report.added, report.unchanged) == (2, 2)
+    rows = state(folder)["images"]
+    assert (rows["green.png"]["format"], rows["green.png"]["folder"]) == ("PNG", "")
+    assert rows["copy.png"]["format"] is None  # a copy knows what its original is known to be
+
+
+def test_a_run_that_was_killed_between_two_columns_is_finished_by_the_next(folder: Path) -> None:
+    table = Collection.find(folder).table("images")
+    schema = tables.schemas(Collection.find(folder).info.model.dim)["images"]
+    tables.add_columns(table, [schema.field("taken"), schema.field("folder")])
+    assert version(folder) == 1
+    assert index(folder).unchanged == 2
+    assert set(Collection.find(folder).table("images").schema.names) == set(schema.names)
+
+
+def test_a_new_collection_and_an_upgraded_one_have_the_same_columns(folder: Path) -> None:
+    index(folder)
+    index(folder, to=folder.with_name("new"))
+    upgraded, new = (Collection.find(place).table("images").schema for place in (folder, folder.with_name("new")))
+    assert {field.name: (field.type, field.nullable) for field in upgraded} == {
+        field.name: (field.type, field.nullable) for field in new
+    }
+
+
+def test_a_version_from_the_future_is_refused(folder: Path) -> None:
+    file = folder / ".clipdex" / "collection.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": migrations.FORMAT_VERSION + 1}))
+    with pytest.raises(CollectionError, match="update clipdex to open it"):
+        clipdex.open(folder)
