@@ -1,4 +1,4 @@
-"""Which words do people search pictures with?  A few hundred everyday phrases, as ordinary queries to measure against."""
+"""Which words do people search pictures with?  Some hundred everyday phrases: ordinary queries to measure against."""
 
 from __future__ import annotations
 
