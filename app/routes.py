@@ -11,7 +11,9 @@ import base64
 import binascii
 import hashlib
 import io
+import ipaddress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from core.errors import ClipdexError
 
@@ -38,13 +40,35 @@ def routes() -> list[Route]:
     return [Route("/thumb/{key}/{item}", _thumb), Route("/image/{key}/{item}", _image)]
 
 
-def address(kind: str, key: str, item: str) -> str:
-    """The URL of an item's picture; `kind` is `thumb` or `image`."""
+def address(kind: str, key: str, item: str, stamp: str = "") -> str:
+    """The URL of an item's picture; `kind` is `thumb` or `image`. Another `stamp` is another URL for the browser's
+    cache, and makes no difference here."""
     import streamlit as st
 
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     token = base64.urlsafe_b64encode(item.encode("utf-8", "surrogateescape")).decode("ascii").rstrip("=")
-    return f"{'/' + base if base else ''}/{kind}/{key}/{token}"
+    return f"{'/' + base if base else ''}/{kind}/{key}/{token}{'?v=' + stamp if stamp else ''}"
+
+
+def is_known_host(host: str) -> bool:
+    """Whether a request names this server by an address, as localhost or as it was configured.
+
+    Any other name belongs to a web site that made it point here, to read the pictures as its own (DNS rebinding).
+    """
+    import streamlit as st
+
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    configured = (st.get_option("server.address"), st.get_option("browser.serverAddress"))
+    if name in ("localhost", *(str(one).lower() for one in configured if one)):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def item_of(token: str) -> str | None:
@@ -65,10 +89,12 @@ async def _image(request: Request) -> Response:
 
 
 async def _answer(request: Request, read: Reader) -> Response:
-    """The picture with headers that let the browser keep it, or 304 when it has it, or 404."""
+    """The picture with headers that let the browser keep it, or 304 when it has it, or 404; 403 under a wrong name."""
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import PlainTextResponse, Response
 
+    if not is_known_host(request.headers.get("host", "")):
+        return PlainTextResponse("this server has another name", status_code=403, headers=HEADERS)
     found = await run_in_threadpool(_read, request.path_params["key"], request.path_params["item"], read)
     if found is None:
         return PlainTextResponse("no such picture", status_code=404, headers=HEADERS)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,12 @@ def key(where: Path | None = None) -> str:
     """A short name of a collection (the open one) for URLs: a browser's cache must not mix two collections."""
     named = str(where or folder()).encode("utf-8", "surrogateescape")
     return hashlib.sha256(named).hexdigest()[:12]
+
+
+def stamps(items: Iterable[str]) -> dict[str, str]:
+    """For each item what changes with its picture, for URLs: a browser's cache must not show an older one."""
+    snapshot = searcher().snapshot()
+    return {item: snapshot.stamp(item) for item in items}
 
 
 @contextmanager

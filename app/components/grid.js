@@ -24,7 +24,6 @@ function makeTile(item, report) {
   gone.hidden = true;
   image.addEventListener("load", () => image.classList.add("ready"));
   image.addEventListener("error", () => { image.hidden = true; gone.hidden = false; });
-  image.src = item.thumb;
   look.append(image, gone);
   look.addEventListener("click", () => report("opened", item.id));
 
@@ -42,7 +41,14 @@ function makeTile(item, report) {
 function describe(tile, item, scores) {
   tile.style.setProperty("--ratio", item.ratio);
   const named = item.caption || item.name;
-  tile.querySelector("img").alt = named;
+  const image = tile.querySelector("img");
+  image.alt = named;
+  // The address changes with the picture, also while its tile is on the screen.
+  if (image.getAttribute("src") !== item.thumb) {
+    image.hidden = false;
+    tile.querySelector(".gone").hidden = true;
+    image.src = item.thumb;
+  }
   const place = scores ? `. Rank ${item.rank}, score ${item.score}` : "";
   tile.querySelector(".look").setAttribute("aria-label", named + place);
   tile.querySelector(".similar").setAttribute("aria-label", `Find pictures similar to: ${named}`);

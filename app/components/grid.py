@@ -34,20 +34,26 @@ def show(hits: Sequence[Hit], *, scores: bool = True) -> None:
     if state.plain():
         _show_plain(hits, scores=scores)
         return
+    with state.errors_in_place():
+        stamps = state.stamps(hit.id for hit in hits)
     _component()(
         key=_KEY,
-        data={"items": [tile(hit) for hit in hits], "open": st.query_params.get("item", ""), "scores": scores},
+        data={
+            "items": [tile(hit, stamps[hit.id]) for hit in hits],
+            "open": st.query_params.get("item", ""),
+            "scores": scores,
+        },
         on_opened_change=_on_opened,
         on_similar_change=_on_similar,
     )
 
 
-def tile(hit: Hit) -> dict[str, Any]:
-    """What the component needs to know about a hit."""
+def tile(hit: Hit, stamp: str) -> dict[str, Any]:
+    """What the component needs to know about a hit, whose picture has this stamp (`state.stamps`)."""
     ratio = hit.width / hit.height if hit.width and hit.height else 1.0
     return {
         "id": hit.id,
-        "thumb": address("thumb", state.key(), hit.id),
+        "thumb": address("thumb", state.key(), hit.id, stamp),
         "rank": hit.rank,
         "score": f"{hit.score:.3f}",
         "caption": hit.caption or "",

@@ -48,7 +48,9 @@ def _picture(item: Details) -> None:
         st.image(state.searcher().thumbnail(item.id), width="stretch")
         return
     described = escape(next(iter(item.captions), item.id), quote=True)
-    source = escape(address("image", state.key(), item.id), quote=True)
+    with state.errors_in_place():
+        stamp = state.stamps([item.id])[item.id]
+    source = escape(address("image", state.key(), item.id, stamp), quote=True)
     shape = f"--ratio: {item.width / item.height:.4f}; --width: {item.width}"
     st.html(f'<img class="large" src="{source}" alt="{described}" style="{shape}">')
 

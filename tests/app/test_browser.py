@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 import clipdex
 from core.encoder import load_encoder
 from core.errors import ModelError
-from tests.app.conftest import EACH, EVIL, Server, serve
+from tests.app.conftest import EACH, EVIL, Server, paint, serve
 from tests.shared import ROOT
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -203,6 +203,20 @@ def test_the_other_pages_open_from_the_navigation(page: Page, server: Server) ->
     expect(page.get_by_role("heading", name="Describe a picture")).to_be_visible(timeout=PATIENCE)
     page.locator("input[type=file]").set_input_files(server.folder / "blue" / "blue-01.png")
     expect(page.get_by_text("a blue card").first).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_picture_that_was_changed_and_indexed_again_is_shown_as_it_is_now(page: Page, tmp_path: Path) -> None:
+    paint(tmp_path / "a.png", "red", 0)
+    clipdex.index(tmp_path, model="toy")
+    for server in serve(tmp_path):
+        page.goto(f"{server.url}/?q=red")
+        picture = tiles(page).locator("img.ready")
+        expect(picture).to_be_visible(timeout=PATIENCE)
+        assert picture.evaluate("image => image.naturalWidth") == 120
+        paint(tmp_path / "a.png", "red", 4)
+        clipdex.index(tmp_path)
+        search(page, "something red")
+        page.wait_for_function("document.querySelector('.tile img')?.naturalWidth === 152")
 
 
 # --- the pictures in README.md ---------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -252,6 +253,26 @@ def test_a_collection_that_grows_is_counted_anew(tmp_path: Path, monkeypatch: py
     index(folder, to=kept)
     app.run()
     assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "2"
+
+
+def test_a_picture_that_changed_has_another_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def large(item: str) -> str:
+        app = opened(tmp_path, monkeypatch)
+        app.query_params.update({"plain": "", "q": "red", "item": item})
+        app.run()
+        assert not app.exception
+        (shown,) = (part.proto.body for part in app.get("html") if 'class="large"' in part.proto.body)
+        return str(re.search(r'src="([^"]+)"', shown)[1])  # type: ignore[index]
+
+    for name in "ab":
+        paint(tmp_path / f"{name}.png", "red", 1)
+    index(tmp_path, model="toy")
+    before = large("a.png"), large("b.png")
+    paint(tmp_path / "a.png", "red", 2)
+    index(tmp_path)
+    assert large("a.png").split("?")[0] == before[0].split("?")[0]
+    assert large("a.png") != before[0]
+    assert large("b.png") == before[1]
 
 
 def test_a_name_that_is_no_utf8_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

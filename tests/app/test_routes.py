@@ -49,6 +49,7 @@ def test_an_id_survives_its_way_through_a_url() -> None:
         assert token.replace("-", "").replace("_", "").isalnum()
         assert item_of(token) == item
     assert item_of("not base64!") is None
+    assert address("thumb", "k", "a.png", "5f-2a") == address("thumb", "k", "a.png") + "?v=5f-2a"
 
 
 def test_a_thumbnail_comes_as_webp_and_is_kept_by_the_browser(server: Server) -> None:
@@ -61,6 +62,32 @@ def test_a_thumbnail_comes_as_webp_and_is_kept_by_the_browser(server: Server) ->
     assert headers["cross-origin-resource-policy"] == "same-origin"
     again, _, nothing = server.get(server.address("thumb", "red/red-03.png"), **{"If-None-Match": headers["etag"]})
     assert (again, nothing) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(
+            ("localhost:8501", 200),
+            ("LOCALHOST", 200),
+            ("127.0.0.1", 200),
+            ("[::1]:8501", 200),
+            ("192.168.1.7:80", 200),
+        ),
+        *(
+            ("evil.example", 403),
+            ("evil.example:8501", 403),
+            ("localhost.evil.example", 403),
+            ("127.0.0.1.nip.io", 403),
+        ),
+        *(("[::1", 403), ("user@evil.example", 403)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["thumb", "image"])
+def test_a_site_whose_name_was_made_to_point_here_gets_no_pictures(
+    server: Server, kind: str, host: str, status: int
+) -> None:
+    assert server.get(server.address(kind, "red/red-03.png"), Host=host)[0] == status
 
 
 def test_the_full_picture_is_the_file_itself(server: Server) -> None:
