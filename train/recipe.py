@@ -106,6 +106,8 @@ class Schedule(Frozen):
 
     `shape`: after the warm-up the rate falls as half a `cosine`, or stays until `decay_from` (a share of `steps`) and
     then falls in a straight line, a `trapezoid` (Hägele et al. 2024), whose length can be decided late.
+    `recalibrate`: over how many batches of whole pictures batch normalisation is measured after the last step
+    (`train/recalibrate.py`); 0 leaves what it kept during training.
     """
 
     steps: PositiveInt
@@ -123,6 +125,7 @@ class Schedule(Frozen):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 500
+    recalibrate: NonNegativeInt = 0
 
 
 class Augment(Frozen):

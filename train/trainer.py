@@ -1,11 +1,12 @@
 """What happens in a training run?  Read from top to bottom.
 
-run         a recipe in, a model directory out
-prepare     data, tokenizer, model, optimizer: everything a step needs
-batches     what each step sees, made ready one step ahead
-backward    loss and gradients of one batch, at once or in micro-batches
-measure     the evaluations that the recipe asks for
-finish      the model directory, its card and the plot
+run          a recipe in, a model directory out
+prepare      data, tokenizer, model, optimizer: everything a step needs
+batches      what each step sees, made ready one step ahead
+backward     loss and gradients of one batch, at once or in micro-batches
+recalibrate  batch normalisation measured anew over whole pictures, after the last step
+measure      the evaluations that the recipe asks for
+finish       the model directory, its card and the plot
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint as recompute
@@ -34,7 +36,7 @@ from core.device import autocast_dtype, choose_device
 from core.errors import MissingExtraError, TrainingError
 from core.init import initialise
 from core.model_dir import save_model
-from core.preprocess import normalise
+from core.preprocess import normalise, resize_crop
 from core.resnet import Bottleneck
 from core.small_resnet import BasicBlock
 from core.tokenizer import Tokenizer, train_tokenizer
@@ -45,6 +47,7 @@ from train.checkpoint import check_folder, restore_checkpoint, save_checkpoint, 
 from train.dataset import Corpus, load_corpus
 from train.loss import contrastive_loss
 from train.optim import learning_rate, make_optimizer, take_step
+from train.recalibrate import recalibrate
 from train.recipe import ClassSource, Recipe, read_recipe
 
 Record = dict[str, Any]
@@ -124,6 +127,8 @@ def run(
             norm = take_step(it.model, it.optimizer, rate, recipe.schedule.clip_norm)
             check_finite(step, loss, norm)
             last = step + 1 == recipe.schedule.steps
+            if last and recipe.schedule.recalibrate:
+                recalibrate(it.model.visual, whole_pictures(it), partial(encode_images, it))
             record: Record = {"step": step}
             if step % recipe.schedule.log_every == 0 or last:
                 record |= {
@@ -249,10 +254,24 @@ def augment(it: Run, batch: Batch, step: int) -> Tensor:
         for part, pixels, min_area in zip(it.corpus.parts, batch.pixels, it.recipe.min_areas(step), strict=True)
     ]
     images = vary(torch.cat(crops), it.recipe.augment, generator)
-    pixels = normalise(images.round().to(torch.uint8).permute(0, 2, 3, 1), it.recipe.preprocess)
+    return tower_input(it, images.round().to(torch.uint8).permute(0, 2, 3, 1))
+
+
+def tower_input(it: Run, images: Tensor) -> Tensor:
+    """uint8 (n, s, s, 3) -> (n, 3, s, s) normalised, in the layout that the image tower computes fastest in."""
+    pixels = normalise(images, it.recipe.preprocess)
     return (
         pixels if isinstance(it.config.clip.vision, ViTConfig) else pixels.contiguous(memory_format=torch.channels_last)
     )
+
+
+def whole_pictures(it: Run) -> Iterator[Tensor]:
+    """The pictures of the last `recalibrate` steps as they are in use: whole, without variation, (n, 3, s, s) each."""
+    steps = it.recipe.schedule.steps
+    for step in range(max(0, steps - it.recipe.schedule.recalibrate), steps):
+        pictures = [picture for part in gather(it, step).pixels for picture in part.numpy()]
+        seen = np.stack([resize_crop(Image.fromarray(picture), it.recipe.preprocess) for picture in pictures])
+        yield tower_input(it, torch.from_numpy(seen).to(it.device))
 
 
 def backward(it: Run, batch: Batch, step: int) -> Tensor:

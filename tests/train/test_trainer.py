@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from core.encoder import load_encoder
 from core.errors import DataError, TrainingError
+from core.preprocess import normalise, resize_crop
 from tests.shared import ROOT
 from train import log, trainer
 from train.optim import take_step
@@ -266,6 +267,19 @@ def test_labels_teach_the_image_tower_through_a_layer_that_the_model_does_not_ke
     with_head, plain = gradients(it), gradients(prepared_without_heads(data, tmp_path / "plain"))
     assert weight.grad is not None and weight.grad.abs().sum() > 0
     assert with_head.keys() == plain.keys() and not any("head" in name for name in with_head)
+
+
+def test_batch_normalisation_is_recalibrated_on_whole_pictures_as_preprocessing_makes_them(
+    data: Path, tmp_path: Path
+) -> None:
+    it = prepared(data, tmp_path / "out", recalibrate=2)
+    found = list(trainer.whole_pictures(it))
+    steps = it.recipe.schedule.steps
+    assert len(found) == 2 and list(trainer.whole_pictures(prepared(data, tmp_path / "no"))) == []
+    for pixels, step in zip(found, (steps - 2, steps - 1), strict=True):
+        stored = [picture for part in trainer.gather(it, step).pixels for picture in part.numpy()]
+        expected = [resize_crop(Image.fromarray(picture), it.recipe.preprocess) for picture in stored]
+        torch.testing.assert_close(pixels, normalise(torch.from_numpy(np.stack(expected)), it.recipe.preprocess))
 
 
 def prepared_without_heads(data: Path, out: Path) -> trainer.Run:
