@@ -1,8 +1,8 @@
 """How do pictures become vectors quickly, within bounded memory?
 
-Threads read and decode ahead of the model, never more than a window of pictures; the model gets whole batches. Each
-item comes out exactly once, as `Embedded`, `Same` or `Failed`: a batch that fails is repeated one by one, so that a
-picture never takes its neighbours with it.
+Threads read and decode ahead of the model, never more than a window of pictures; the model gets whole batches in a
+thread of its own, while the caller writes what came before. Each item comes out exactly once, as `Embedded`, `Same` or
+`Failed`: a batch that fails is repeated one by one, so that a picture never takes its neighbours with it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import hashlib
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,14 +19,18 @@ from typing import TypeVar
 import numpy as np
 
 from core.encoder import Encoder, read_picture
-from core.errors import ImageError
+from core.errors import ImageError, SourceError
 from core.metadata import Metadata, metadata
+from indexer.ahead import Ahead, overlapped
 from indexer.report import Stopwatch
 from indexer.sources import Item
 
 T = TypeVar("T")
 
 BATCH = 64
+BATCH_SECONDS = 10.0  # a slow model gets smaller batches: what was computed and not yet written is lost by a kill
+READ_SECONDS = 60.0  # for one picture to be read and decoded
+HANGING = 8  # as many in a row that take too long are no bad pictures but a bad disk
 UNIT = 1e-3  # how far from 1 the length of a vector may be
 
 
@@ -96,40 +98,60 @@ class Claims:
 class Pipeline:
     """Items in, outcomes out, in the same order as far as batches allow."""
 
-    def __init__(self, read: Callable[[str], bytes], encoder: Encoder, watch: Stopwatch, *, batch: int = BATCH) -> None:
-        self.read, self.encoder, self.watch, self.batch = read, encoder, watch, batch
+    def __init__(
+        self,
+        read: Callable[[str], bytes],
+        encoder: Encoder,
+        watch: Stopwatch,
+        *,
+        batch: int = BATCH,
+        limit: float = READ_SECONDS,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`limit` is what one picture may take to be read and decoded; `stop` is asked after each batch."""
+        self.read, self.encoder, self.watch = read, encoder, watch
+        self.batch, self.limit, self.stop = batch, limit, stop
         # Pillow decodes outside the interpreter lock, so threads are enough; more than 16 only wait for the disk.
         self.threads = min(16, max(2, os.cpu_count() or 2))
-        self._times = threading.Lock()
+        self._late = 0  # in a row
 
-    def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome, None, None]:
-        """Every item's outcome. Without `claims` each item is embedded, whatever its content."""
+    def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome | None, None, None]:
+        """Every item's outcome, and None whenever there was none for a second. Without `claims` each item is embedded,
+        whatever its content. Raises `SourceError` if one picture after the other cannot be read within the limit."""
+        return overlapped(self._outcomes(items, claims), 2 * self.batch)
+
+    def _outcomes(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome, None, None]:
         waiting: list[_Prepared] = []
-        with closing(self._ahead(items, claims)) as ahead:
-            for result in ahead:
+        since = time.monotonic()
+        ahead: Ahead[Item, _Prepared | Same | Failed] = Ahead(
+            lambda item: self._prepare(item, claims),
+            self._too_late,
+            threads=self.threads,
+            window=2 * self.batch,
+            limit=self.limit,
+        )
+        with closing(ahead.run(items)) as results:
+            for result in results:
                 if isinstance(result, _Prepared):
+                    since = since if waiting else time.monotonic()
                     waiting.append(result)
-                    if len(waiting) == self.batch:
-                        yield from self._embed(waiting)
-                        waiting = []
-                else:
+                elif result is not None:
                     yield result
-        if waiting:
-            yield from self._embed(waiting)
+                if len(waiting) >= self.batch or (waiting and time.monotonic() - since > BATCH_SECONDS):
+                    yield from self._embed(waiting)
+                    waiting = []
+                if self.stop():
+                    break
+        yield from self._embed(waiting) if waiting and not self.stop() else ()
 
-    def _ahead(self, items: Iterable[Item], claims: Claims | None) -> Generator[_Prepared | Same | Failed, None, None]:
-        """Prepare items in threads, at most two batches ahead of whoever consumes them."""
-        window: deque[Future[_Prepared | Same | Failed]] = deque()
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="clipdex-decode")
-        try:
-            for item in items:
-                window.append(pool.submit(self._prepare, item, claims))
-                if len(window) >= 2 * self.batch:
-                    yield window.popleft().result()
-            while window:
-                yield window.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    def _too_late(self, item: Item) -> Failed:
+        self._late += 1
+        if self._late >= HANGING:
+            raise SourceError(
+                f"{self._late} pictures in a row took longer than {self.limit:g} s to be read, {item.id} is the last: "
+                "does the disk or network share still answer? What was finished is kept; index again when it does"
+            )
+        return Failed(item, "timeout", f"{item.id}: could not be read and decoded within {self.limit:g} s")
 
     def _prepare(self, item: Item, claims: Claims | None) -> _Prepared | Same | Failed:
         """One item, in a thread: read, recognise by content, decode."""
@@ -145,9 +167,9 @@ class Pipeline:
         except ImageError as error:
             return Failed(item, error.reason, f"{item.id}: {str(error).removeprefix('the picture: ')}")
         finally:
-            with self._times:
-                self.watch.add("read", read - started)
-                self.watch.add("decode", time.perf_counter() - read)
+            self._late = 0
+            self.watch.add("read", read - started)
+            self.watch.add("decode", time.perf_counter() - read)
 
     def _decode(self, item: Item, digest: str, data: bytes) -> _Prepared | Failed:
         from core.images import description, thumbnail
@@ -164,7 +186,10 @@ class Pipeline:
     def _embed(self, batch: list[_Prepared]) -> Iterator[Embedded | Failed]:
         started = time.perf_counter()
         vectors = encode_each(lambda rows: self.encoder.encode_prepared(np.stack([row.pixels for row in rows])), batch)
-        self.watch.add("embed", time.perf_counter() - started)
+        spent = time.perf_counter() - started
+        self.watch.add("embed", spent)
+        if spent > BATCH_SECONDS:
+            self.batch = max(1, int(len(batch) * BATCH_SECONDS / spent))
         for row, vector in zip(batch, vectors, strict=True):
             if isinstance(vector, str):
                 yield Failed(row.item, "model error", f"{row.item.id}: {vector}")

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from core.encoder import Encoder
 
 MANY_VERSIONS = 20  # more versions of a table than this are worth tidying up
-KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have long gone on
 
 
 def index(
@@ -104,9 +103,9 @@ class _Run:
     ) -> None:
         self.collection, self.source, self.encoder = collection, collection.source, encoder
         self.listing, self.words, self.meter, self.watch = listing, words, meter, watch
-        self.writer = Writer(collection, encoder, words, watch, written=self._written, failed=self._failed)
         with tables.storage_errors(collection.path, "reading"):
-            self.known = Known(self.writer.images, self.writer.failures)
+            self.known = Known(collection.table("images"), collection.table("failures"))
+        self.writer = Writer(collection, encoder, words, self.known, watch, written=self._written, failed=self._failed)
         self._check_not_empty(listing)
         self.plan = make_plan(listing, self.known, words)
         self.counts: Counter[str] = Counter()
@@ -147,7 +146,7 @@ class _Run:
             tables.remove(writer.failures, "location", over)
             self.texts = _sweep_texts(writer.images, writer.texts)
             for table in (writer.images, writer.texts, writer.failures):
-                _tidy(table)
+                tables.tidy(table, MANY_VERSIONS)
         self.watch.add("write", time.perf_counter() - started)
 
     def report(self, seconds: float) -> Report:
@@ -180,7 +179,10 @@ class _Run:
     def _embed(self, pipeline: Pipeline, items: list[Item], claims: Claims | None) -> None:
         with closing(pipeline.run(items, claims)) as outcomes:  # an error here must stop the decoding ahead, too
             for outcome in outcomes:
-                self.writer.take(outcome)
+                if outcome is None:
+                    self.writer.look_at_the_clock()
+                else:
+                    self.writer.take(outcome)
         self.writer.commit()
 
     def _written(self, row: Row) -> None:
@@ -237,9 +239,3 @@ def _sweep_texts(images: Any, texts: Any) -> int:
     orphans = keys.filter(pc.invert(pc.is_in(keys, value_set=used)))
     tables.remove(texts, "key", orphans.unique().to_pylist())
     return len(keys) - len(orphans)
-
-
-def _tidy(table: Any) -> None:
-    """Each commit leaves a version and a fragment behind; without this the disk would grow without end."""
-    if len(table.list_versions()) > MANY_VERSIONS:
-        table.optimize(cleanup_older_than=KEEP_VERSIONS)

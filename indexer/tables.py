@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from core.errors import CollectionError
 KEYS = {"images": "id", "texts": "id", "failures": "location"}
 PHOTO = ("taken", "camera", "lens", "latitude", "longitude", "format")  # columns of `images` from inside the file
 DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older rows get from others, in SQL
-CHUNK = 1_000  # keys in one SQL condition
+CHUNK = 10_000  # keys in one SQL condition, and how many characters: a name may have thousands
+CHUNK_CHARACTERS = 1_000_000
+KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have long gone on
 
 
 def schemas(dim: int) -> dict[str, Any]:
@@ -124,6 +127,12 @@ def matrix(found: Any) -> np.ndarray:
     return shaped
 
 
+def append(table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Add rows with keys that are not in the table, in one commit. Unlike `upsert` it does not read the table."""
+    if rows:
+        table.add(_arrow(table, rows))
+
+
 def upsert(table: Any, rows: Sequence[dict[str, Any]], key: str) -> None:
     """Insert rows, or replace those with the same key, in one commit."""
     if rows:
@@ -137,9 +146,15 @@ def remove(table: Any, column: str, values: Iterable[str]) -> int:
 
 def conditions(column: str, values: Iterable[str]) -> Iterator[str]:
     """SQL conditions that together mean: `column` is one of `values`. The only place where text becomes SQL."""
-    ordered = sorted(set(values))
-    for start in range(0, len(ordered), CHUNK):
-        quoted = ("'" + value.replace("'", "''") + "'" for value in ordered[start : start + CHUNK])
+    quoted: list[str] = []
+    length = 0
+    for value in sorted(set(values)):
+        quoted.append("'" + value.replace("'", "''") + "'")
+        length += len(value)
+        if len(quoted) == CHUNK or length >= CHUNK_CHARACTERS:
+            yield f"`{column}` IN ({', '.join(quoted)})"
+            quoted, length = [], 0
+    if quoted:
         yield f"`{column}` IN ({', '.join(quoted)})"
 
 
@@ -156,6 +171,15 @@ def _arrow(table: Any, rows: Sequence[dict[str, Any]]) -> Any:
         else:
             columns.append(pa.array(values, field.type))
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def tidy(table: Any, more_than: int) -> None:
+    """Merge the fragments and drop the old versions that commits leave behind, once there are more than so many.
+
+    Without this the disk would grow without end, and each commit would take longer than the last.
+    """
+    if len(table.list_versions()) > more_than:
+        table.optimize(cleanup_older_than=KEEP_VERSIONS)
 
 
 @contextmanager

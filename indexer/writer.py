@@ -21,9 +21,14 @@ from indexer.sources import Item, Problem
 if TYPE_CHECKING:
     from core.encoder import Encoder
     from indexer.collection import Collection
+    from indexer.known import Known
 
-COMMIT_ROWS = 1_000
+# Whichever comes first. Few large commits make a table of few parts, which stays quick to open and to read; what is not
+# yet written is in memory, and is what a kill loses.
+COMMIT_ROWS = 5_000
+COMMIT_BYTES = 64 << 20
 COMMIT_SECONDS = 20.0
+TIDY_COMMITS = 200  # so many during a run are worth tidying up; at 5,000 rows each, LanceDB's parts of a million rows
 
 Row = dict[str, Any]
 # Of a row in `images`, what belongs to the content of a file and not to the file.
@@ -38,6 +43,7 @@ class Writer:
         collection: Collection,
         encoder: Encoder,
         words: Captions,
+        known: Known,
         watch: Stopwatch,
         *,
         written: Callable[[Row], None],
@@ -50,8 +56,12 @@ class Writer:
         self._rows: list[Row] = []
         self._same: list[Same] = []
         self._problems: list[Problem] = []
-        self._taken = 0
+        self._taken = self._bytes = self._commits = 0
         self._since = time.monotonic()
+        # Keys that are in the tables, or were: rows with other keys are appended, which costs the same in any table.
+        with tables.storage_errors(self.path, "reading"):
+            left = tables.read(self.texts, ["id"])["id"].to_pylist()
+        self._present = {"images": set(known), "texts": set(left), "failures": set(known.failures)}
 
     def take(self, outcome: Outcome) -> None:
         """Keep one outcome; commit when there are many or the oldest has waited long."""
@@ -62,8 +72,17 @@ class Writer:
                 self._same.append(outcome)
             case Failed(item=item):
                 self._problems.append(Problem(item.id, outcome.reason, outcome.message, item.size, item.mtime_ns))
+        if not self._taken:
+            self._since = time.monotonic()
         self._taken += 1
-        if self._taken >= COMMIT_ROWS or time.monotonic() - self._since >= COMMIT_SECONDS:
+        self._bytes += len(outcome.thumbnail) + outcome.vector.nbytes if isinstance(outcome, Embedded) else 0
+        if self._taken >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES:
+            self.commit()
+        self.look_at_the_clock()
+
+    def look_at_the_clock(self) -> None:
+        """Commit what has waited long. To be called now and then while nothing comes."""
+        if self._taken and time.monotonic() - self._since >= COMMIT_SECONDS:
             self.commit()
 
     def recaption(self, items: list[Item]) -> None:
@@ -83,22 +102,33 @@ class Writer:
         cut = self._count_cut([row["text"] for row in text_rows])
         started = time.perf_counter()
         with tables.storage_errors(self.path, "writing"):
-            tables.upsert(self.texts, text_rows, "id")
+            self._put("texts", text_rows)
             self.record(self._problems)
-            tables.upsert(self.images, self._rows, "id")
+            self._put("images", self._rows)
+            self._commits += 1
+            if self._commits % TIDY_COMMITS == 0:
+                for table in (self.images, self.texts, self.failures):
+                    tables.tidy(table, TIDY_COMMITS)
         self.cut_captions += cut
         self.watch.add("write", time.perf_counter() - started)
         for row in self._rows:
             self.written(row)
         for problem in self._problems:
             self.failed(problem)
-        self._rows, self._problems, self._taken = [], [], 0
-        self._since = time.monotonic()
+        self._rows, self._problems = [], []
+        self._taken = self._bytes = 0
 
     def record(self, problems: Iterable[Problem]) -> None:
         """Put problems into `failures`."""
         now = datetime.now(UTC)
-        tables.upsert(self.failures, [problem._asdict() | {"when": now} for problem in problems], "location")
+        self._put("failures", [problem._asdict() | {"when": now} for problem in problems])
+
+    def _put(self, name: str, rows: list[Row]) -> None:
+        """Write rows: those with a key that the table never had are appended, which costs the same in any table."""
+        key, present, table = tables.KEYS[name], self._present[name], getattr(self, name)
+        tables.append(table, [row for row in rows if row[key] not in present])
+        tables.upsert(table, [row for row in rows if row[key] in present], key)
+        present.update(row[key] for row in rows)
 
     def orphans(self) -> list[Item]:
         """After `commit`: items whose content was promised by another one that failed or has changed meanwhile."""

@@ -67,7 +67,7 @@ def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monk
     index(folder, to=tmp_path / "fresh")
     assert state(tmp_path / "fresh") == expected  # history leaves no trace
 
-    upsert, remove = tables.upsert, tables.remove
+    append, upsert, remove = tables.append, tables.upsert, tables.remove
     left = 0
 
     def dying(write: Any, *arguments: Any) -> Any:
@@ -79,6 +79,7 @@ def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monk
             value = result()
         return value
 
+    monkeypatch.setattr(tables, "append", lambda *arguments: dying(append, *arguments))
     monkeypatch.setattr(tables, "upsert", lambda *arguments: dying(upsert, *arguments))
     monkeypatch.setattr(tables, "remove", lambda *arguments: dying(remove, *arguments))
     for moment in range(1000):
