@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older
 CHUNK = 10_000  # keys in one SQL condition, and how many characters: a name may have thousands
 CHUNK_CHARACTERS = 1_000_000
 KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have long gone on
+NEVER, AT_ONCE = timedelta(days=36_500), timedelta(milliseconds=1)  # LanceDB warns of nought
+MARGIN = timedelta(seconds=1)
 
 
 def schemas(dim: int) -> dict[str, Any]:
@@ -179,7 +181,29 @@ def tidy(table: Any, more_than: int) -> None:
     Without this the disk would grow without end, and each commit would take longer than the last.
     """
     if len(table.list_versions()) > more_than:
-        table.optimize(cleanup_older_than=KEEP_VERSIONS)
+        trim(table)
+
+
+def trim(table: Any, keep: timedelta | None = None, *, left_overs: bool = False) -> None:
+    """Merge the small files of a table and drop the versions that have not been the newest for `keep`.
+
+    LanceDB by itself counts from when a version was made: the one that a search opened a moment ago may be days old,
+    and would go under its hands.
+    """
+    table.optimize(cleanup_older_than=NEVER)
+    age = _age(table, KEEP_VERSIONS if keep is None else keep)
+    if age is not None:
+        table.optimize(cleanup_older_than=age, delete_unverified=left_overs)
+
+
+def _age(table: Any, keep: timedelta) -> timedelta | None:
+    """How old a version must be to go: older than the one that was the newest `keep` ago. None if there is none."""
+    if not keep:
+        return AT_ONCE
+    now = datetime.now()
+    made = [version["timestamp"] for version in table.list_versions()]  # in local time, without a zone
+    long_ago = [when for when in made if when <= now - keep]
+    return None if not long_ago else now - max(long_ago) + MARGIN
 
 
 @contextmanager

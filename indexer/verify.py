@@ -49,7 +49,7 @@ class Verification:
     rows: dict[str, int]  # table -> rows, readable or not
     findings: list[Finding]
     repaired: bool
-    without_thumbnail: int  # imported without their files: nothing is wrong with them
+    without_thumbnail: int  # their files were out of reach: nothing is wrong with them
     running: bool  # a run was writing meanwhile, so the tables were not compared with each other
     seconds: float
 
@@ -63,9 +63,7 @@ class Verification:
             lines.append(f"{found.count:,} {found.kind} in {found.table}: {shown}")
             lines.append(f"  {'repaired' if self.repaired else 'with --repair'}: {found.remedy}")
         if self.without_thumbnail:
-            lines.append(
-                f"{self.without_thumbnail:,} pictures were imported without their files: they have no thumbnail"
-            )
+            lines.append(f"{self.without_thumbnail:,} pictures have no thumbnail: their files were out of reach")
         if self.running:
             lines.append("a run is writing here now, so pictures and captions were not compared with each other")
         return "\n".join(lines)

@@ -212,7 +212,7 @@ def test_a_thumbnail_is_taken_out_where_the_file_has_changed_or_gone(folder: Pat
     assert [after[name]["vector"] for name in before] == [before[name]["vector"] for name in before]
     result = check(folder)
     assert (result.findings, result.without_thumbnail) == ([], 2)
-    assert "2 pictures have no thumbnail: they were imported without their files" in result.summary()
+    assert "2 pictures have no thumbnail: their files were out of reach" in result.summary()
 
 
 def test_while_a_run_is_writing_captions_are_not_compared(folder: Path) -> None:

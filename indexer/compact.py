@@ -1,0 +1,56 @@
+"""What of a collection is there only because nobody has cleared it away?
+
+Each commit leaves a version of its table behind, and with it the files that only that version needs. Searches read
+the version that was the newest when they began, so one goes only when it has not been the newest for a while.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from indexer import lock, tables
+from indexer.collection import Collection
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """How large a collection was and is."""
+
+    before: int  # bytes
+    after: int
+    kept: int  # versions that searches may still be reading
+    seconds: float
+
+    def summary(self) -> str:
+        """Lines for people."""
+        freed = max(0, self.before - self.after)
+        lines = [f"{freed:,} of {self.before:,} bytes freed in {self.seconds:.1f} s"]
+        if self.kept:
+            lines.append(f"{self.kept:,} old versions stay for searches that are running now; --keep 0 takes them, too")
+        return "\n".join(lines)
+
+
+def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -> Compaction:
+    """Merge small files and drop what no search can be reading any more, of every table.
+
+    Versions that were the newest less than `keep` ago stay. Raises `CollectionError` while a run is writing.
+    """
+    started = time.perf_counter()
+    before = collection.size_bytes()
+    kept = 0
+    with lock.writing(collection.path), tables.storage_errors(collection.path, "compacting"):
+        for name in tables.KEYS:
+            table = collection.table(name)
+            # Nobody else writes, so a file that belongs to no version is what an interrupted run left.
+            tables.trim(table, keep, left_overs=True)
+            kept += len(table.list_versions()) - 1
+        _remove_probes(collection)
+    return Compaction(before, collection.size_bytes(), kept, time.perf_counter() - started)
+
+
+def _remove_probes(collection: Collection) -> None:
+    """What a killed run left of the question whether the disk makes hard links."""
+    for file in collection.path.glob(f"{lock.LOCK}.*"):
+        file.unlink(missing_ok=True)
