@@ -17,6 +17,7 @@ import numpy as np
 
 from indexer import tables
 from indexer.collection import Collection
+from indexer.filters import HIDDEN
 
 LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
 TEXT_COLUMNS = ("id", "image_id", "key", "position", "text")
@@ -33,8 +34,8 @@ class Snapshot:
         with tables.storage_errors(collection.path, "reading"):
             columns = [name for name in table.schema.names if name not in LARGE]
             found = table.search().select(columns).with_row_id(True).to_arrow()
-        self.images = _sorted(found, [("id", "ascending")])
-        """The columns of `images` but for `LARGE`, and `_rowid`; a pyarrow table (n rows) sorted by id."""
+        self.images = _with_modified(_sorted(found, [("id", "ascending")]))
+        """The columns of `images` but for `LARGE`, `_rowid` and `modified`; a pyarrow table (n rows) sorted by id."""
         self._lock = threading.RLock()
 
     @classmethod
@@ -50,8 +51,8 @@ class Snapshot:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Name -> pyarrow type of each column of `images` but for `LARGE`."""
-        return {field.name: field.type for field in self.images.schema if field.name != "_rowid"}
+        """Name -> pyarrow type of each column that a filter may name."""
+        return {field.name: field.type for field in self.images.schema if field.name not in HIDDEN}
 
     @cached_property
     def ids(self) -> Ids:
@@ -179,6 +180,16 @@ def _sorted(found: Any, keys: list[tuple[str, str]]) -> Any:
     import pyarrow.compute as pc
 
     return found.take(pc.sort_indices(found, keys)).combine_chunks()
+
+
+def _with_modified(images: Any) -> Any:
+    """`mtime_ns` once more as a date, for people to filter by."""
+    import pyarrow as pa
+
+    if "modified" in images.schema.names:  # a source has a column of this name
+        return images
+    nanoseconds = images["mtime_ns"].cast(pa.timestamp("ns", tz="UTC"))
+    return images.append_column("modified", nanoseconds.cast(pa.timestamp("us", tz="UTC"), safe=False))
 
 
 def _vectors(table: Any, row_ids: Any) -> np.ndarray:
