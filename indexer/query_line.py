@@ -1,0 +1,177 @@
+"""What does a person mean who types one line?
+
+    red car -snow "parking lot" folder:trips after:2024-01-01
+
+    line       = item { space item }
+    item       = [ "-" ] phrase | [ "-" ] filter | "-" "(" words ")" | "-" word | word
+    phrase     = '"' words '"'                     the caption or the file name holds these words (or “…”, „…“)
+    filter     = column operator value             as in `indexer.filters`, without spaces; value may stand in quotes
+               | ( "after" | "before" ) ":" date   of the column `taken`: from that date on, before it
+    operator   = ":" | "=" | "!=" | "<" | "<=" | ">" | ">="
+
+Words describe what is looked for; a minus leads away from a word or from the words in parentheses, and turns a phrase
+or a filter round. Only at the start of an item do these signs mean anything, so that sentences stay sentences:
+
+- a hyphen inside or at the end of a word, a dash alone, and a minus before a digit are text: well-known, -5 degrees;
+- a colon is text unless a column of the collection stands before it and a value right behind: time 12:30, note: red;
+- a quotation mark that has no partner is text: a 12" record. Parentheses are text but for those after a minus, and
+  such a one that is never closed is an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core.errors import QueryError
+from indexer.filters import Condition, split
+
+QUOTES = {'"': '"', "“": "”", "„": "“”"}
+DATES = {"after": ">=", "before": "<"}
+TAKEN = "taken"
+_PUNCTUATION = ",.;:!?"
+_LIKE_A_FILTER = re.compile(r"([A-Za-z_]{3,}):[^\s:/]")
+_OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a line says. `text` is the line itself where nothing in it has a meaning of its own."""
+
+    text: str
+    without: tuple[str, ...] = ()
+    holding: tuple[str, ...] = ()
+    not_holding: tuple[str, ...] = ()
+    where: tuple[Condition, ...] = ()
+    doubts: tuple[str, ...] = ()  # words that look like a filter and were taken as text
+
+
+@dataclass
+class _Reader:
+    line: str
+    columns: Mapping[str, Any]
+    at: int = 0
+    words: list[str] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
+    holding: list[str] = field(default_factory=list)
+    not_holding: list[str] = field(default_factory=list)
+    where: list[Condition] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    def read(self) -> Line:
+        while self.at < len(self.line):
+            if self.line[self.at].isspace():
+                self.at += 1
+            else:
+                self.item()
+        special = self.without or self.holding or self.not_holding or self.where
+        return Line(
+            " ".join(self.words) if special else self.line,
+            tuple(self.without),
+            tuple(self.holding),
+            tuple(self.not_holding),
+            tuple(self.where),
+            tuple(self.doubts),
+        )
+
+    def item(self) -> None:
+        minus = self.line[self.at] == "-"
+        start = self.at + minus
+        if not (self.phrase(start, minus) or self.filter(start, minus) or (minus and self.away(start))):
+            self.word()
+
+    def phrase(self, start: int, minus: bool) -> bool:
+        """A quotation mark and its partner, which no letter follows."""
+        if start == len(self.line) or self.line[start] not in QUOTES:
+            return False
+        partners = QUOTES[self.line[start]]
+        for end in range(start + 1, len(self.line)):
+            if self.line[end] in partners and not self.line[end + 1 : end + 2].isalnum():
+                words = self.line[start + 1 : end].strip()
+                if not any(char.isalnum() for char in words):
+                    return False
+                (self.not_holding if minus else self.holding).append(words)
+                self.at = end + 1
+                return True
+        return False
+
+    def filter(self, start: int, minus: bool) -> bool:
+        """A column, an operator and a value, with nothing between them."""
+        end = _end_of_value(self.line, start)
+        text = self.line[start:end]
+        condition = _date(text, self.columns) or split(text, self.columns)
+        if condition is None or condition.value == "" or re.match(rf"{re.escape(condition.column)}\s", text, re.I):
+            return False
+        self.where.append(replace(condition, operator=_OPPOSITE[condition.operator]) if minus else condition)
+        while self.line[end : end + 1] in (",", ";"):  # a list, not a part of the value
+            end += 1
+        self.at = end
+        return True
+
+    def away(self, start: int) -> bool:
+        """What stands behind a minus: words in parentheses, or one word."""
+        if self.line[start : start + 1] == "(":
+            end = _closing(self.line, start)
+            if end is None:
+                raise QueryError(
+                    f"the parenthesis in {self.line[self.at :]!r} is not closed: write -(several words), or switch the "
+                    "meaning of signs off with --plain"
+                )
+            words = self.line[start + 1 : end].strip()
+            self.at = end + 1
+        else:
+            found = re.compile(r"[^\W\d_]\S*").match(self.line, start)
+            words = found[0].rstrip(_PUNCTUATION) if found else ""
+            if not words or words.endswith("-"):
+                return False
+            self.at = found.end() if found else start
+        if words:
+            self.without.append(words)
+        return True
+
+    def word(self) -> None:
+        """Anything else, up to the next space."""
+        found = re.compile(r"\S+").match(self.line, self.at)
+        assert found is not None
+        word = found[0]
+        name = _LIKE_A_FILTER.match(word.removeprefix("-"))
+        if name and difflib.get_close_matches(name[1].lower(), [*self.columns, *DATES], n=1, cutoff=0.75):
+            self.doubts.append(word)
+        self.words.append(word)
+        self.at = found.end()
+
+
+def read(line: str, columns: Mapping[str, Any]) -> Line:
+    """What a line means in a collection with these columns. Raises `QueryError` for a parenthesis left open."""
+    return _Reader(line, columns).read()
+
+
+def _end_of_value(line: str, start: int) -> int:
+    """The end of a filter that begins at `start`: at a space that is not in quotes, or at a comma before it."""
+    match = re.compile(r"""[^\s"“„]*(?:"[^"]*"|“[^”]*”|„[^“”]*[“”]|\S*)""").match(line, start)
+    assert match is not None
+    end = match.end()
+    while end > start + 1 and line[end - 1] in ",;":
+        end -= 1
+    return end
+
+
+def _date(text: str, columns: Mapping[str, Any]) -> Condition | None:
+    """`after:DATE` and `before:DATE`."""
+    match = re.match(r"(after|before):(\d\S*)", text, re.IGNORECASE)
+    if match is None or TAKEN not in columns:
+        return None
+    return Condition(TAKEN, DATES[match[1].lower()], match[2])
+
+
+def _closing(line: str, start: int) -> int | None:
+    """Where the parenthesis that opens at `start` is closed."""
+    depth = 0
+    for place in range(start, len(line)):
+        depth += {"(": 1, ")": -1}.get(line[place], 0)
+        if depth == 0:
+            return place
+    return None
