@@ -26,6 +26,10 @@ class ClipdexError(Exception):
     """Root of every expected problem."""
 
 
+class ClipdexWarning(UserWarning):
+    """Something is not as it should be, and the work went on all the same; the command line prints it as a note."""
+
+
 class ConfigError(ClipdexError):
     """An option, a recipe or a configuration does not make sense."""
 

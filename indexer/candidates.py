@@ -1,16 +1,40 @@
-"""Which stored vectors are nearest to a query, by whatever is fastest here?"""
+"""Which stored vectors are nearest to a query, by whatever is fastest here?
+
+Without an index everything is compared with everything. With one:
+
+    index ── the nearest of the rows it knows, by its rough scores ──┐
+    rows that are newer than the index ── all of them ───────────────┴─> exact cosines ─> best first, ties by position
+
+How deep the index is searched does not depend on k, or else the best 20 need not begin with the best 10: the ranking
+is made of levels. The first is the best `LEVELS[0]` of one search; a longer ranking goes on with what a deeper search
+finds beyond them, and at last with everything. So a row that the first level missed comes after it, not between.
+"""
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from core.errors import ClipdexWarning
 from indexer import exact
 
 if TYPE_CHECKING:
+    from indexer.indexes.base import VectorIndex
+    from indexer.indexes.manifest import Manifest, QueryKind
+    from indexer.indexes.opening import Opened
+    from indexer.indexes.rows import Pairing
     from indexer.query import Target
     from indexer.snapshot import Snapshot
+
+LEVELS = (128, 1024, 8192)
+WORTH = 8  # where a level is a larger part of everything than 1 in this, everything is compared
+DEEPER = 4  # times the effort of the level before
+MOST_NEW = 0.5  # of an index; with more new rows than this it is no use
+FEW = 1_000  # allowed rows that are compared one by one whatever was measured
 
 
 def candidates(
@@ -19,12 +43,151 @@ def candidates(
     k: int,
     allowed: np.ndarray | None = None,
     target: Target = "images",
+    kind: QueryKind = "text",
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k rows of `snapshot.images` or `snapshot.texts` nearest to `vector` (d,), best first, ties by position ->
-    positions (k,) int64 and exact cosines (k,) float32; fewer where fewer rows are `allowed` (n,) bool."""
+    positions (k,) int64 and exact cosines (k,) float32; fewer where fewer rows are `allowed` (n,) bool.
+
+    `kind` says where the query came from: an index is searched with the effort that was measured for such queries.
+    """
+    index = indexed(snapshot, target)
+    if index is not None:
+        try:
+            return index.best(vector, k, allowed, kind)
+        except (OSError, RuntimeError, ValueError) as error:
+            _give_up(snapshot, target, error)
     vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
-    if allowed is None:
-        return exact.best(vectors, vector, k)
-    rows = np.flatnonzero(allowed)
-    places, scores = exact.best(vectors[rows], vector, k)
-    return rows[places], scores
+    return exact.best(vectors, vector, k, allowed)
+
+
+class Indexed:
+    """An index as a way to search one version of a collection."""
+
+    def __init__(
+        self, index: VectorIndex, manifest: Manifest | None, vectors: np.ndarray, pairing: Pairing | None = None
+    ) -> None:
+        """`vectors` are those of the version, (n, d); without a pairing they are the index's own, one for one."""
+        self.index, self.manifest, self.vectors = index, manifest, vectors
+        self.change = 0.0 if pairing is None else pairing.change
+        self.new = np.empty(0, np.int64) if pairing is None else pairing.new
+        self.row = None if pairing is None or pairing.is_identity else pairing.row
+        self._new_vectors = vectors[self.new]
+        self._alive = None if self.row is None or (self.row >= 0).all() else self.row >= 0
+
+    def best(
+        self, vector: np.ndarray, k: int, allowed: np.ndarray | None, kind: QueryKind, effort: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `candidates`; `effort` in place of the measured one."""
+        if effort is None:
+            effort = self._effort(kind, allowed)
+        if effort is None:
+            return exact.best(self.vectors, vector, k, allowed)
+        mask = self._mask(allowed)
+        if k <= LEVELS[0]:
+            rows, scores = self._level(vector, k, LEVELS[0], effort, mask, allowed)
+            if len(rows) == min(k, len(self.vectors)):
+                return rows, scores
+        return self._deep(vector, k, effort, mask, allowed)
+
+    def _deep(
+        self, vector: np.ndarray, k: int, effort: int, mask: np.ndarray | None, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A ranking of several levels."""
+        rows, scores = np.empty(0, np.int64), np.empty(0, np.float32)
+        for depth in LEVELS:
+            if depth > LEVELS[0] and depth * WORTH > len(self.vectors):
+                break
+            rows, scores = _continued(rows, scores, *self._level(vector, depth, depth, effort, mask, allowed))
+            if len(rows) >= k:
+                return rows[:k], scores[:k]
+            effort *= DEEPER
+        rows, scores = _continued(rows, scores, *exact.best(self.vectors, vector, k, allowed))
+        return rows[:k], scores[:k]
+
+    def _level(
+        self,
+        vector: np.ndarray,
+        k: int,
+        depth: int,
+        effort: int,
+        mask: np.ndarray | None,
+        allowed: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The best k of those that one search of `depth` finds, and of all new rows."""
+        wide = depth * self.index.oversample
+        found, rough = self.index.search(vector[np.newaxis], wide, effort=effort, allowed=mask)
+        places, rough = found[0][found[0] >= 0], rough[0][found[0] >= 0]
+        rows = places if self.row is None else self.row[places]
+        if len(self.new):
+            rows = np.append(rows, self.new)
+            rough = np.append(rough, self._new_vectors @ vector)
+            if allowed is not None:
+                rows, rough = rows[allowed[rows]], rough[allowed[rows]]
+        if k < len(rows) and math.isfinite(self.index.error):
+            # No other row can be among the best k: its cosine would be further from its rough score than can be.
+            border = np.partition(rough, len(rows) - k)[len(rows) - k] - 2 * self.index.error
+            rows = rows[rough >= border]
+        return exact.ranked(self.vectors, np.sort(rows), vector, min(k, depth))
+
+    def _mask(self, allowed: np.ndarray | None) -> np.ndarray | None:
+        """What the index may find, in its own order."""
+        if allowed is None or self.row is None:
+            return self._alive if allowed is None else allowed
+        mask: np.ndarray = allowed[self.row]  # -1 reads the last row, and is put right by the next line
+        return mask if self._alive is None else mask & self._alive
+
+    def _effort(self, kind: QueryKind, allowed: np.ndarray | None) -> int | None:
+        """The effort for a search; None where comparing everything that is allowed is quicker."""
+        manifest = self.manifest
+        assert manifest is not None, "an index that was not measured is searched with a given effort"
+        effort = manifest.measured[kind].effort
+        if allowed is None:
+            return effort
+        count = int(np.count_nonzero(allowed))
+        share = count / max(1, len(allowed))
+        if count <= FEW:
+            return None
+        measured = [each for each in manifest.filters if each.share <= share and each.pays(manifest.target_recall)]
+        return max(effort, measured[0].effort) if measured else None
+
+
+def _continued(
+    rows: np.ndarray, scores: np.ndarray, more: np.ndarray, their_scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A ranking, followed by what another one has beyond it."""
+    fresh = np.isin(more, rows, invert=True)
+    return np.append(rows, more[fresh]), np.append(scores, their_scores[fresh])
+
+
+_made: WeakKeyDictionary[Snapshot, dict[str, tuple[Opened | None, Indexed | None]]] = WeakKeyDictionary()
+
+
+def indexed(snapshot: Snapshot, target: Target) -> Indexed | None:
+    """The index of a collection for one version of it, made when it is first needed; None where there is none."""
+    from indexer.indexes.opening import opened
+
+    found = opened(snapshot.collection, target)
+    made = _made.setdefault(snapshot, {})
+    if target not in made or made[target][0] is not found:
+        made[target] = found, None if found is None else _fit(found, snapshot, target)
+    return made[target][1]
+
+
+def _give_up(snapshot: Snapshot, target: Target, error: Exception) -> None:
+    """Use the index no more for this version: its files went away, or the disk fails."""
+    _made[snapshot][target] = _made[snapshot][target][0], None
+    warnings.warn(f"the index fails ({error}); searching without it", ClipdexWarning, stacklevel=3)
+
+
+def _fit(opened: Opened, snapshot: Snapshot, target: Target) -> Indexed | None:
+    """An index and a version of its collection, brought together; None where too much has changed."""
+    from indexer.indexes.opening import is_unchanged
+    from indexer.indexes.rows import keys, pair
+
+    if is_unchanged(opened.manifest, snapshot, target):
+        return Indexed(opened.index, opened.manifest, opened.vectors)
+    vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
+    pairing = pair(opened.keys, keys(vectors))
+    if len(pairing.new) > MOST_NEW * len(opened.keys) or not len(vectors):
+        return None
+    return Indexed(opened.index, opened.manifest, vectors, pairing)

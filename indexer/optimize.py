@@ -1,0 +1,281 @@
+"""How does a large collection get an index, and is the one it has still good?
+
+An index is built beside the searches that go on, in a folder of its own; replacing one small file puts it into use.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.errors import CollectionError, ConfigError
+from indexer import lock
+from indexer.candidates import Indexed, indexed
+from indexer.collection import Collection
+from indexer.indexes import files, index_class, opening, rows
+from indexer.indexes.choice import Choice, choose
+from indexer.indexes.manifest import FOLDER, Manifest, Measured, QueryKind, place
+from indexer.snapshot import Snapshot
+from indexer.tuning import QUERIES, Sample, measure, measure_filters, near
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+    from indexer.query import Target
+
+RECALL = 0.98
+TARGETS: tuple[Target, ...] = ("images", "texts")
+MOST_CHANGE = 0.1  # of an index, before a new one is suggested
+FEWEST_CAPTIONS = 100  # to measure with; fewer say too little
+EXAMPLES = 5_000  # captions that an index may learn from, none of them among those it is measured with
+BUILDING = "building-"
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a person should know about the index of a collection."""
+
+    target: Target
+    kind: str  # "exact" where there is none
+    n: int  # rows that it knows
+    size_bytes: int = 0
+    built: datetime | None = None
+    target_recall: float | None = None
+    measured: dict[QueryKind, Measured] | None = None
+    change: float = 0.0  # came and went since it was built, as a part of it
+    problem: str | None = None  # why it is not used, or not good enough
+    suggestion: str | None = None  # what to do about it
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """What was decided for one target, and what came of it; no manifest where an exact search is best."""
+
+    target: Target
+    choice: Choice
+    manifest: Manifest | None
+
+
+def optimize(
+    collection: Collection,
+    *,
+    kind: str = "auto",
+    memory: int | None = None,
+    recall: float = RECALL,
+    encoder: Encoder | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Optimized]:
+    """Give a collection the indexes that suit it, and measure them.
+
+    `memory` is a budget in bytes (default: half of the machine's), `recall` the ann_recall@10 to reach with texts and
+    with pictures. `encoder` embeds the phrases to measure with where there are too few captions (default: the
+    collection's own). Raises `ConfigError` (a kind, a recall that makes no sense), `MissingExtraError` (no FAISS),
+    `ModelError` (the collection's model is gone) and `CollectionError` (nobody may write there, or another run does).
+    """
+    if not 0 < recall <= 1:
+        raise ConfigError(f"recall {recall} is not between 0 and 1")
+    if memory is not None and memory <= 0:
+        raise ConfigError(f"a memory of {memory:,} bytes holds no index")
+    tell = progress or (lambda _: None)
+    folder = collection.path / FOLDER
+    with _alone(folder):
+        snapshot = Snapshot.load(collection)
+        found = []
+        for target in TARGETS:
+            n = snapshot.texts.num_rows if target == "texts" else snapshot.images.num_rows
+            choice = choose(n, collection.info.model.dim, asked=kind, memory=memory or _half_of_memory())
+            manifest = None
+            if choice.kind != "exact" and n:
+                manifest = _build(snapshot, target, choice, recall, encoder, tell)
+            else:
+                place(collection.path, target).unlink(missing_ok=True)
+            found.append(Optimized(target, choice, manifest))
+            _sweep(folder)
+    return found
+
+
+def health(collection: Collection, snapshot: Snapshot | None = None) -> list[Health]:
+    """How the indexes of a collection are, one for its pictures and, where it has captions, one for these."""
+    snapshot = snapshot or Snapshot.load(collection)
+    return [
+        _health(snapshot, target)
+        for target in TARGETS
+        if target == "images" or snapshot.texts.num_rows or place(collection.path, target).exists()
+    ]
+
+
+def _health(snapshot: Snapshot, target: Target) -> Health:
+    collection = snapshot.collection
+    n = snapshot.texts.num_rows if target == "texts" else snapshot.images.num_rows
+    try:
+        opened = opening.load(collection, place(collection.path, target))
+    except files.UntrustedError as error:
+        return Health(target, "exact", n, problem=str(error), suggestion="clipdex optimize builds a new index")
+    if opened is None:
+        wanted = choose(n, collection.info.model.dim, memory=_half_of_memory())
+        slow = None if wanted.kind == "exact" else f"clipdex optimize makes searches faster: {wanted.reasons[0]}"
+        return Health(target, "exact", n, suggestion=slow)
+    manifest = opened.manifest
+    fitted = indexed(snapshot, target)
+    change = 1.0 if fitted is None else fitted.change
+    problem, suggestion = _shortcoming(manifest)
+    if change > MOST_CHANGE:
+        problem = f"{change:.0%} of the rows came or went since the index was built"
+        suggestion = "clipdex optimize builds a new one"
+    return Health(
+        target,
+        manifest.kind,
+        manifest.n,
+        size_bytes=sum(file.size for file in manifest.files.values()),
+        built=manifest.built,
+        target_recall=manifest.target_recall,
+        measured=manifest.measured,
+        change=change,
+        problem=problem,
+        suggestion=suggestion,
+    )
+
+
+def _shortcoming(manifest: Manifest) -> tuple[str | None, str | None]:
+    """Which kinds of query miss the recall that was asked for, and what would help."""
+    missed = {kind: each for kind, each in manifest.measured.items() if not each.reached}
+    if not missed:
+        return None, None
+    told = " and ".join(f"{each.ann_recall:.3f} for {kind} queries" for kind, each in missed.items())
+    better = " or ".join(f"--kind {kind}" for kind in _better(manifest.kind))
+    lower = min(each.ann_recall for each in missed.values())
+    return (
+        f"ann_recall@10 reaches {told}, not the {manifest.target_recall:g} that was asked for",
+        f"clipdex optimize {better} finds more, or --recall {int(lower * 100) / 100:g} asks for less",
+    )
+
+
+def _better(kind: str) -> list[str]:
+    """Kinds that find more, with more memory or more time."""
+    order = ["lance", "ivf-rabitq", "hnsw", "exact"]
+    return order[order.index(kind) + 1 :][:2] if kind in order else ["exact"]
+
+
+def _build(
+    snapshot: Snapshot,
+    target: Target,
+    choice: Choice,
+    recall: float,
+    encoder: Encoder | None,
+    tell: Callable[[str], None],
+) -> Manifest:
+    """Build, measure, and put into use."""
+    started = time.perf_counter()
+    collection = snapshot.collection
+    vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
+    kind = index_class(choice.kind)
+    texts, examples = text_queries(snapshot, encoder)
+    folder = collection.path / FOLDER / f"{BUILDING}{os.getpid()}-{secrets.token_hex(4)}"
+    (folder / opening.INDEX).mkdir(parents=True)
+    try:
+        tell(f"building {choice.kind} over {len(vectors):,} {'captions' if target == 'texts' else 'pictures'}")
+        kind.build(vectors, examples).save(folder / opening.INDEX)
+        np.save(folder / opening.VECTORS, vectors)
+        np.save(folder / opening.KEYS, rows.keys(vectors))
+        index = kind.load(folder / opening.INDEX, len(vectors), vectors.shape[1])  # measured as it will be searched
+        trial = Indexed(index, None, np.load(folder / opening.VECTORS, mmap_mode="r"))
+        tell("measuring it against the exact search")
+        samples = [texts, Sample("image", near(vectors, QUERIES), "pictures between neighbours")]
+        measured = {sample.kind: measure(trial, sample, recall) for sample in samples}
+        manifest = Manifest(
+            kind=choice.kind,
+            target=target,
+            folder=folder.name.replace(BUILDING, f"{choice.kind}-"),
+            n=len(vectors),
+            d=vectors.shape[1],
+            created=collection.info.created,
+            fingerprint=collection.info.model.fingerprint,
+            versions=snapshot.versions,
+            rows=rows.digest(snapshot, target),
+            built=datetime.now(UTC),
+            seconds=round(time.perf_counter() - started, 2),
+            size_bytes=index.size_bytes,
+            target_recall=recall,
+            reasons=choice.reasons,
+            files=files.describe(folder),
+            measured=measured,
+            filters=measure_filters(trial, texts, measured["text"].effort, recall),
+        )
+        _put_into_use(collection, folder, files.sealed(manifest))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return manifest
+
+
+def text_queries(snapshot: Snapshot, encoder: Encoder | None) -> tuple[Sample, np.ndarray]:
+    """Texts to measure with, and others (m, d) to learn from: the collection's own captions, else everyday phrases."""
+    generator = np.random.default_rng(0)
+    m = snapshot.texts.num_rows
+    if m >= FEWEST_CAPTIONS:
+        drawn = generator.permutation(m)
+        measured = drawn[: min(QUERIES, m // 2)]
+        learnt = drawn[len(measured) :][:EXAMPLES]
+        vectors = snapshot.text_vectors
+        return Sample("text", vectors[np.sort(measured)], "the collection's captions"), vectors[np.sort(learnt)]
+    from core.phrases import everyday
+
+    encoder = encoder or snapshot.collection.load_encoder()
+    snapshot.collection.check_model(encoder)
+    vectors = encoder.encode_texts(list(everyday()))
+    half = generator.permutation(len(vectors))
+    split = len(vectors) // 2
+    return Sample("text", vectors[np.sort(half[:split])], "everyday phrases"), vectors[np.sort(half[split:])]
+
+
+def _put_into_use(collection: Collection, folder: Path, manifest: Manifest) -> None:
+    """Renaming the folder changes none of its files; replacing the manifest is the one step that counts."""
+    folder.rename(folder.with_name(manifest.folder))
+    file = place(collection.path, manifest.target)
+    new = file.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as out:
+        out.write(manifest.model_dump_json(indent=1) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    new.replace(file)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the one right to build indexes here; runs and searches are not held up."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CollectionError(f"indexes cannot be kept in {folder}: {error.strerror}") from None
+    if lock.is_held(folder):
+        raise CollectionError(f"another clipdex optimize is at work in {folder}; wait until it is done")
+    with lock.writing(folder):
+        yield
+
+
+def _half_of_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what no manifest names: the index before, and what a killed run left. Searches that have it open go on."""
+    used = {lock.LOCK, *(f"{target}.json" for target in TARGETS)}
+    for target in TARGETS:
+        try:
+            manifest = files.read(folder / f"{target}.json")
+        except files.UntrustedError:
+            continue
+        if manifest is not None:
+            used.add(manifest.folder)
+    for entry in folder.iterdir():
+        if entry.name not in used:
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
