@@ -50,7 +50,8 @@ class Ahead(Generic[T, R]):
             for _ in range(self.threads):
                 self._add_thread()
             for item in items:
-                window.append(piece := _Piece(item))
+                piece: _Piece[T, R] = _Piece(item)
+                window.append(piece)
                 self._todo.put(piece)
                 if len(window) >= self.window:
                     yield from self._first(window)

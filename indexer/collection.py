@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 FOLDER = ".clipdex"
 INFO = "collection.json"
-_OWN_NAMES = {INFO, INFO + ".new", lock.LOCK, *(f"{name}.lance" for name in tables.KEYS)}
+MODELS = "models"  # the folder for tables of further models
+_OWN_NAMES = {INFO, INFO + ".new", MODELS, lock.LOCK, *(f"{name}.lance" for name in tables.KEYS)}
+
+
+TABLES = rf"^({MODELS}/[0-9a-f]{{16}})?$"  # a folder in the collection, or the collection itself
 
 
 class ModelInfo(Frozen):
@@ -47,6 +51,14 @@ class SourceInfo(Frozen):
     captions: str | None = None  # the CSV file given by name, relative to `location` if it lies inside
 
 
+class Space(Frozen):
+    """The vectors of one more model, in tables of their own."""
+
+    model: ModelInfo
+    tables: str = Field(pattern=TABLES)
+    finished: bool = True  # searches may use it; it is as new as the last run with this model
+
+
 class Info(Frozen):
     """All of `collection.json`."""
 
@@ -55,6 +67,8 @@ class Info(Frozen):
     sources: list[SourceInfo] = Field(min_length=1, max_length=1)
     created: datetime
     updated: datetime
+    tables: str = Field(default="", pattern=TABLES)  # where those of `model` are
+    others: list[Space] = Field(default=[])  # kept from before, or not yet finished
 
 
 class Collection:
@@ -82,10 +96,10 @@ class Collection:
             info = parse(Info, migrate(path, data), str(file))
         except ConfigError as error:
             raise CollectionError(f"{error}; delete {path} and index again") from None
-        missing = [name for name in tables.KEYS if not (path / f"{name}.lance").is_dir()]
-        if missing:
+        collection = cls(path, info)
+        if missing := collection.missing_tables():
             raise CollectionError(f"{path} is damaged: no table {', '.join(missing)}; delete {path} and index again")
-        return cls(path, info)
+        return collection
 
     @classmethod
     def find(cls, folder: Path) -> Collection:
@@ -107,18 +121,48 @@ class Collection:
     def create(cls, path: Path, encoder: Encoder, source: SourceInfo, *, load: str | None = None) -> Collection:
         """An empty collection in `path`, a folder that `prepare` made ready and that the caller has locked."""
         now = datetime.now(UTC)
-        model = ModelInfo(
-            name=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim, load=load or encoder.name
-        )
+        model = cls.describe(encoder, load)
         collection = cls(path, Info(model=model, sources=[source], created=now, updated=now))
-        with tables.storage_errors(path, "making"):
-            database = _connect(path)
-            for name, schema in tables.schemas(encoder.dim).items():
-                # A run that was killed right here may have left tables, but never a collection.json.
-                left = (path / f"{name}.lance").exists()
-                database.create_table(name, schema=schema, mode="overwrite" if left else "create")
-            collection.save(collection.info)
+        collection.make_tables()
+        collection.save(collection.info)
         return collection
+
+    @staticmethod
+    def describe(encoder: Encoder, load: str | None) -> ModelInfo:
+        """What to remember of a model; `load` is how it is found again, if not by its name."""
+        return ModelInfo(name=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim, load=load or encoder.name)
+
+    def make_tables(self) -> None:
+        """Empty tables, also where a killed run may have left some."""
+        with tables.storage_errors(self.path, "making"):
+            for name, schema in tables.schemas(self.info.model.dim).items():
+                left = (self.place / f"{name}.lance").exists()
+                self._database.create_table(name, schema=schema, mode="overwrite" if left else "create")
+
+    @property
+    def place(self) -> Path:
+        """The folder of the tables."""
+        return self.path / self.info.tables
+
+    def missing_tables(self) -> list[str]:
+        return [name for name in tables.KEYS if not (self.place / f"{name}.lance").is_dir()]
+
+    def view(self, space: Space) -> Collection:
+        """The collection as it is when the model of `space` is the one that counts."""
+        info = self.info
+        others = [other for other in info.others if other.model.fingerprint != space.model.fingerprint]
+        others.append(Space(model=info.model, tables=info.tables))
+        return Collection(
+            self.path, info.model_copy(update={"model": space.model, "tables": space.tables, "others": others})
+        )
+
+    def of_model(self, encoder: Encoder) -> Collection:
+        """This collection, or its view with the vectors of `encoder` if they were kept. Raises `WrongModelError`."""
+        for space in self.info.others:
+            if space.finished and space.model.fingerprint == encoder.fingerprint:
+                return self.view(space)
+        self.check_model(encoder)
+        return self
 
     @staticmethod
     def prepare(path: Path) -> None:
@@ -160,7 +204,7 @@ class Collection:
 
     @cached_property
     def _database(self) -> Any:
-        return _connect(self.path)
+        return _connect(self.place)
 
     @property
     def source(self) -> Source:
@@ -229,7 +273,7 @@ def _is_own(name: str) -> bool:
 
 
 def _holds_collection(folder: Path) -> bool:
-    return (folder / INFO).is_file() and (folder / "images.lance").is_dir()
+    return (folder / INFO).is_file() and ((folder / "images.lance").is_dir() or (folder / MODELS).is_dir())
 
 
 def _connect(path: Path) -> Any:

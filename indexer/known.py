@@ -5,28 +5,43 @@ A compact picture of the tables at the start of a run: enough to tell by a stat 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from indexer import tables
 from indexer.sources import TRANSIENT, Item
 
-# Another time, or another version, may read the same file.
-RETRIED = TRANSIENT | {"timeout", "unsupported", "model error", "decoder error"}
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+
+IMAGES = ["id", "hash", "size", "mtime_ns", "embedded", "texts_key"]
+FAILURES = ["location", "reason", "message", "size", "mtime_ns"]
+
+RETRIED = TRANSIENT | {"unsupported", "model error", "decoder error"}  # another version may read the same file
 
 
 class Known:
-    """The rows of `images` and `failures` by id."""
+    """The rows of `images` and `failures` by id. `found` and `failures` are these tables in memory, as pyarrow's."""
 
-    def __init__(self, images: Any, failures: Any) -> None:
-        found = tables.read(images, ["id", "hash", "size", "mtime_ns", "embedded", "texts_key"])
+    def __init__(self, found: Any, failures: Any) -> None:
         self._row = {item_id: row for row, item_id in enumerate(found["id"].to_pylist())}
         self._sizes = found["size"].to_numpy()
         self._times = found["mtime_ns"].to_numpy()
         self._columns = {name: found[name].combine_chunks() for name in ("hash", "embedded", "texts_key")}
-        self.failures = {
-            row["location"]: row
-            for row in tables.read(failures, ["location", "reason", "message", "size", "mtime_ns"]).to_pylist()
-        }
+        self.failures = {row["location"]: row for row in failures.to_pylist()}
+
+    @classmethod
+    def read(cls, collection: Collection) -> Known:
+        """What a collection holds now."""
+        with tables.storage_errors(collection.path, "reading"):
+            images = tables.read(collection.table("images"), IMAGES)
+            return cls(images, tables.read(collection.table("failures"), FAILURES))
+
+    @classmethod
+    def nothing(cls) -> Known:
+        """What a collection holds that is still to be made."""
+        schemas = tables.schemas(1)
+        images, failures = schemas["images"].empty_table(), schemas["failures"].empty_table()
+        return cls(images.select(IMAGES), failures.select(FAILURES))
 
     def __len__(self) -> int:
         return len(self._row)

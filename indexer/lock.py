@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import CollectionError
 
 LOCK = "lock"
+LOOK_AGAIN = 0.5  # seconds
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Hold the one right to write to the collection at `path`.
+def writing(path: Path, *, wait: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    """Hold the one right to write to the collection at `path`. Yields whether another process had it first.
 
+    While another one has it, `wait` is asked twice a second whether to go on waiting.
     Raises `CollectionError` if another process has it, or if nobody may write there.
     """
+    waited = False
     try:
         file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -30,20 +34,29 @@ def writing(path: Path) -> Iterator[None]:
             f"the collection {path} cannot be written: {error.strerror}; keep one in another place with --to DIR"
         ) from None
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(file, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            raise CollectionError(
-                f"another run is indexing this folder (process {owner}); wait until it is done"
-            ) from None
-        except OSError as error:
-            raise CollectionError(f"{path / LOCK} cannot be locked: {error.strerror}; use --to DIR") from None
+        while not _taken(file, path):
+            if not wait():
+                owner = os.pread(file, 20, 0).decode("ascii", "replace").strip() or "unknown"
+                raise CollectionError(
+                    f"another run is indexing this folder (process {owner}); wait until it is done, or use --wait"
+                )
+            waited = True
+            time.sleep(LOOK_AGAIN)
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        yield
+        yield waited
     finally:
         os.close(file)  # releases the lock
+
+
+def _taken(file: int, path: Path) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise CollectionError(f"{path / LOCK} cannot be locked: {error.strerror}; use --to DIR") from None
+    return True
 
 
 def is_held(path: Path) -> bool:

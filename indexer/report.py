@@ -34,6 +34,7 @@ class Report:
     left: int = 0  # pictures that this run did not come to because it was stopped
     stopped: bool = False  # by the person; what is gone from the source was not removed then
     dry_run: bool = False  # nothing was done: the counts say what would be
+    needs_permission: bool = False  # of a dry run: so much would be removed that a run would stop and ask
     model: str = ""
     replaced_model: str | None = None  # the model whose vectors these took the place of
     rate: float = 0.0  # pictures a second that this run read or embedded, from its first picture to its last
@@ -76,6 +77,10 @@ class Report:
             lines.append("cannot be indexed: " + ", ".join(f"{n:,} {reason}" for reason, n in self.failed.items()))
         if self.kept:
             lines.append(f"{self.kept:,} cannot be looked at now and would be kept")
+        if self.needs_permission:
+            lines.append(
+                "more than half of the collection would be removed: a run would stop and ask for --allow-removal"
+            )
         return "\n".join([*lines, "nothing was done, this was a dry run"])
 
 

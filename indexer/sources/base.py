@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 # Reasons for which something cannot be read now that say nothing about its content.
-TRANSIENT = frozenset(["vanished", "no permission", "read error"])
+TRANSIENT = frozenset(["vanished", "no permission", "read error", "timeout"])
 
 
 class Item(NamedTuple):

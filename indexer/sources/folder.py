@@ -181,7 +181,9 @@ class _Walk:
 
 
 def _is_collection(folder: Path) -> bool:
-    return (folder / "collection.json").exists() and (folder / "images.lance").exists()
+    if not (folder / "collection.json").exists():
+        return False
+    return (folder / "images.lance").exists() or (folder / "models").exists()
 
 
 def _identity(found: os.stat_result) -> Identity:

@@ -315,7 +315,7 @@ def test_an_error_in_the_progress_callback_is_not_swallowed(tmp_path: Path) -> N
 
 def test_versions_do_not_pile_up_without_end(tmp_path: Path) -> None:
     from indexer.collection import Collection
-    from indexer.sync import MANY_VERSIONS
+    from indexer.run import MANY_VERSIONS
 
     for number in range(MANY_VERSIONS + 5):
         paint(tmp_path / f"{number}.jpg", seed=number)

@@ -1,0 +1,64 @@
+"""What would a run do?  `--dry-run`: the plan, without opening a picture or writing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from indexer.captions import Captions
+from indexer.collection import Collection
+from indexer.known import Known
+from indexer.options import Options
+from indexer.plan import make_plan
+from indexer.report import Report
+from indexer.run import check_not_empty
+from indexer.sources import Listing
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+
+
+def report(
+    collection: Collection | None,
+    encoder: Encoder,
+    listing: Listing,
+    words: Captions,
+    options: Options,
+    seconds: float,
+) -> Report:
+    """The counts that a run would come to, as far as a listing tells. Raises `SourceError` as a run does at once."""
+    known = _known(collection, encoder)
+    if collection is not None:
+        check_not_empty(collection, listing, Known.read(collection))
+    plan = make_plan(listing, known, words, retry_failures=options.retry_failures)
+    added = sum(item.id not in known for item in plan.embed)
+    reasons = Counter(problem.reason for problem in [*plan.failed, *plan.problems])
+    return Report(
+        added=added,
+        updated=len(plan.embed) - added + len(plan.recaption),
+        moved=0,
+        removed=len(plan.gone),
+        unchanged=len(plan.unchanged),
+        failed=dict(reasons.most_common()),
+        total=len(listing.items) + len(plan.problems),
+        seconds=seconds,
+        stages={},
+        kept=len(plan.kept),
+        ignored=listing.ignored,
+        unmatched_captions=words.unmatched,
+        dry_run=True,
+        model=encoder.name,
+        needs_permission=len(plan.gone) - added > len(known) / 2 and not options.allow_removal,
+    )
+
+
+def _known(collection: Collection | None, encoder: Encoder) -> Known:
+    """What there is of this model."""
+    if collection is None:
+        return Known.nothing()
+    if collection.info.model.fingerprint == encoder.fingerprint:
+        return Known.read(collection)
+    for space in collection.info.others:
+        if space.model.fingerprint == encoder.fingerprint:
+            return Known.read(collection.view(space))
+    return Known.nothing()

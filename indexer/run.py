@@ -1,0 +1,230 @@
+"""How does a plan become committed rows, with every picture counted once?
+
+A run embeds what is new, and only then removes what is gone. It may be killed anywhere: whatever was committed by
+then is found unchanged by the next run, which does the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.errors import SourceError
+from indexer import checksum, tables
+from indexer.captions import Captions
+from indexer.collection import Collection
+from indexer.known import Known
+from indexer.options import Options
+from indexer.pipeline import Claims, Failed, Pipeline
+from indexer.plan import make_plan
+from indexer.report import Meter, Report, Stopwatch
+from indexer.sources import TRANSIENT, Item, Listing, Problem
+from indexer.writer import Row, Writer
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+
+MANY_VERSIONS = 20  # more versions of a table than this are worth tidying up
+RECAPTIONED = 1_000  # pictures that get other words at once: their whole rows are read and written again
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be brought into a collection, and how."""
+
+    encoder: Encoder
+    listing: Listing
+    words: Captions
+    options: Options
+    meter: Meter
+    watch: Stopwatch
+
+
+class Run:
+    """One run over one collection: counts every item once."""
+
+    def __init__(self, collection: Collection, job: Job) -> None:
+        """Raises `SourceError` if so much is gone that it looks like an accident."""
+        self.collection, self.source, self.job = collection, collection.source, job
+        listing, words, options = job.listing, job.words, job.options
+        self.known = Known.read(collection)
+        check_not_empty(collection, listing, self.known)
+        self.plan = make_plan(listing, self.known, words, retry_failures=options.retry_failures)
+        new = sum(item.id not in self.known for item in self.plan.embed)
+        self._check_removal(len(self.plan.gone) - new)  # even if each new one is an old one under another name
+        self.writer = Writer(
+            collection, job.encoder, words, self.known, job.watch, written=self._written, failed=self._failed
+        )
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.failing: set[str] = set()  # locations that cannot be indexed now
+        self.missing: set[str] = set()  # of them, those whose content is not known to be broken
+        self.alive: set[str] = set()  # ids that are indexed and stay
+        self.to_move = Counter(self.plan.gone.values())  # content hash -> how many of the gone had it
+        self.total = len(listing.items) + len(self.plan.problems)
+        self.texts = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Did the person ask for an early end?"""
+        return self.job.options.stop()
+
+    def execute(self) -> None:
+        """Embed and write what is new or changed."""
+        plan = self.plan
+        if self.job.options.checksum:
+            self._compare_contents()
+        self.alive.update(plan.unchanged, plan.kept)
+        self.counts["unchanged"] = len(plan.unchanged)
+        for problem in [*plan.failed, *plan.problems]:
+            self._fail(problem)
+        with tables.storage_errors(self.collection.path, "writing"):
+            self.writer.record(plan.news)
+        self.job.meter.failed = self.reasons.total()
+        self.job.meter.begin("embed", done=self.total - len(plan.recaption) - len(plan.embed), total=self.total)
+        self._recaption(plan.recaption)
+        pipeline = Pipeline(
+            self.source.read,
+            self.job.encoder,
+            self.job.watch,
+            limit=self.job.options.time_limit,
+            stop=self.job.options.stop,
+        )
+        self._embed(pipeline, plan.embed, Claims(self.known.hashes()))
+        # Copies of a file that could not be indexed after all: each is tried for itself.
+        self._embed(pipeline, self.writer.orphans(), None)
+
+    def sweep(self) -> None:
+        """Remove what is gone, and what interrupted runs left behind. Raises `SourceError` if the source is gone."""
+        self.job.meter.begin("finish", done=self.job.meter.total, total=self.job.meter.total)
+        if self.reasons["vanished"]:  # a few files deleted meanwhile, or the whole disk?
+            check_not_empty(self.collection, self.source.scan(), self.known)
+        gone = [item_id for item_id in self.known if item_id not in self.alive]
+        self._check_removal(len(self.plan.gone) - self.counts["moved"] + sum(i in self.missing for i in gone))
+        started = time.perf_counter()
+        writer = self.writer
+        with tables.storage_errors(self.collection.path, "writing"):
+            tables.remove(writer.images, "id", gone)
+            recorded = tables.read(writer.failures, ["location"])["location"].to_pylist()
+            over = [place for place in recorded if place not in self.failing and not self.job.listing.hides(place)]
+            tables.remove(writer.failures, "location", over)
+            self.texts = _sweep_texts(writer.images, writer.texts)
+            for table in (writer.images, writer.texts, writer.failures):
+                tables.tidy(table, MANY_VERSIONS)
+        self.job.watch.add("write", time.perf_counter() - started)
+
+    def report(self) -> Report:
+        """What this run did, but for the seconds."""
+        counts, stopped = self.counts, self.stopped
+        done = counts["added"] + counts["updated"] + counts["moved"] + counts["unchanged"] + self.reasons.total()
+        return Report(
+            added=counts["added"],
+            updated=counts["updated"],
+            moved=counts["moved"],
+            removed=0 if stopped else len(self.plan.gone) - counts["moved"],
+            unchanged=counts["unchanged"],
+            failed=dict(sorted(self.reasons.items(), key=lambda entry: (-entry[1], entry[0]))),
+            total=self.total,
+            seconds=0.0,
+            stages={stage: round(spent, 3) for stage, spent in self.job.watch.seconds.items()},
+            kept=len(self.plan.kept),
+            ignored=self.job.listing.ignored,
+            texts=self.texts,
+            unmatched_captions=self.job.words.unmatched,
+            cut_captions=self.writer.cut_captions,
+            left=self.total - done if stopped else 0,
+            stopped=stopped,
+            model=self.job.encoder.name,
+            rate=round(self.job.meter.rate, 3),
+        )
+
+    def _compare_contents(self) -> None:
+        """Move what looks unchanged and is not from `unchanged` to `embed`. What cannot be read now stays as it is."""
+        items = [item for item in self.job.listing.items if self.known.unchanged(item)]
+        self.job.meter.begin("check", done=0, total=len(items))
+        changed, unread = checksum.compare(
+            items, self.known, self.source.read, self.job.options, self.job.meter, self.job.watch
+        )
+        plan = self.plan
+        plan.embed.extend(changed)
+        plan.kept.extend(unread)
+        self.total -= len(unread)
+        away = {*(item.id for item in changed), *unread}
+        plan.unchanged[:] = [item_id for item_id in plan.unchanged if item_id not in away]
+        plan.recaption[:] = [item for item in plan.recaption if item.id not in away]
+
+    def _recaption(self, items: list[Item]) -> None:
+        for start in range(0, len(items), RECAPTIONED):
+            if self.stopped:
+                return
+            part = items[start : start + RECAPTIONED]
+            self.writer.recaption(part)
+            for _ in part:
+                self.job.meter.count()
+
+    def _embed(self, pipeline: Pipeline, items: list[Item], claims: Claims | None) -> None:
+        if self.stopped:
+            return
+        with closing(pipeline.run(items, claims)) as outcomes:  # an error here must stop the decoding ahead, too
+            for outcome in outcomes:
+                if outcome is None:
+                    self.writer.look_at_the_clock()
+                    continue
+                self.writer.take(outcome)
+                if claims is not None:
+                    self.job.meter.count(failed=isinstance(outcome, Failed))
+        self.writer.commit()
+
+    def _check_removal(self, lost: int) -> None:
+        """Absence is not deletion: where most is gone, a disk or a folder may not be connected."""
+        if lost > len(self.known) / 2 and not self.job.options.allow_removal:
+            raise SourceError(
+                f"{lost:,} of the {len(self.known):,} pictures in the collection are no longer in "
+                f"{self.source.location}: is a disk or folder missing? Nothing was removed; if they are really gone, "
+                "index again with --allow-removal"
+            )
+
+    def _written(self, row: Row) -> None:
+        item_id, digest = row["id"], row["hash"]
+        self.alive.add(item_id)
+        if item_id in self.known:
+            was = self.known.hash(item_id), self.known.texts_key(item_id)
+            self.counts["unchanged" if was == (digest, row["texts_key"]) else "updated"] += 1  # or only touched
+        elif self.to_move[digest] > 0:
+            self.to_move[digest] -= 1
+            self.counts["moved"] += 1
+        else:
+            self.counts["added"] += 1
+
+    def _failed(self, problem: Problem) -> None:
+        self._fail(problem)
+        self.job.meter.failed = max(self.job.meter.failed, self.reasons.total())
+
+    def _fail(self, problem: Problem) -> None:
+        self.reasons[problem.reason] += 1
+        self.failing.add(problem.location)
+        if problem.reason in TRANSIENT:
+            self.missing.add(problem.location)
+
+
+def check_not_empty(collection: Collection, listing: Listing, known: Known) -> None:
+    """Absence is not deletion: a folder without any picture looks like a disk that is not connected."""
+    if not listing.items and not all(listing.hides(item_id) for item_id in known):
+        raise SourceError(
+            f"{collection.source.location} has no pictures now and the collection has {len(known):,}: is the disk "
+            f"connected? Nothing was removed; if they are really gone, delete {collection.path}"
+        )
+
+
+def _sweep_texts(images: Any, texts: Any) -> int:
+    """Remove captions that belong to no row of `images` any more; how many are left?"""
+    import pyarrow.compute as pc
+
+    used = tables.read(images, ["texts_key"])["texts_key"].unique()
+    keys = tables.read(texts, ["key"])["key"]
+    orphans = keys.filter(pc.invert(pc.is_in(keys, value_set=used)))
+    tables.remove(texts, "key", orphans.unique().to_pylist())
+    return len(keys) - len(orphans)
