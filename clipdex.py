@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from core.encoder import DEFAULT_MODEL, lasting, load_encoder
+from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError
+from core.hub import RECOMMENDED_MODEL
 from indexer import sync
-from indexer.query import Hit, Status
+from indexer.query import Hit
 from indexer.report import Progress, Report
 from indexer.search import Searcher, open_searcher
+from indexer.status import Status
 
 __all__ = ["ClipdexError", "Hit", "Progress", "Report", "Searcher", "Status", "index", "load_encoder", "open"]
 
@@ -37,13 +39,13 @@ def index(
 
     The collection lives in `folder/.clipdex`, or in `to`. `model` is a name (of the hub, too: then it is downloaded
     unless it is here), or the path of a model; without it a collection keeps its model, and a new one gets
-    `DEFAULT_MODEL`. `captions` is a CSV file with the columns image,caption. `precision` is what the model computes in
+    `core.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with the columns image,caption. `precision` is what the model computes in
     ("auto", "fp32", "bf16", "fp16", "int8"), and with `exact` large pictures are decoded in full; neither makes it
     another model.
     Raises a `ClipdexError` whose message says what to do.
     """
     encoder = sync.used_encoder(folder, to, precision=precision, exact=exact) if model is None else None
-    model = DEFAULT_MODEL if model is None else model
+    model = RECOMMENDED_MODEL if model is None else model
     return sync.index(
         folder,
         encoder=encoder or load_encoder(model, precision=precision, exact=exact),

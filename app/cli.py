@@ -22,7 +22,10 @@ from app.output import fail
 from core.errors import ClipdexError
 
 # One line a command: `app/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
-COMMANDS = ("index", "search", "describe", "classify", "status", "ui", "demo", "train", "evaluate", "models")
+COMMANDS = (
+    *("index", "search", "describe", "classify", "status", "failures", "verify", "compact"),
+    *("ui", "demo", "train", "evaluate", "models"),
+)
 
 
 def _show_version(wanted: bool) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from rich.console import Console
 
@@ -123,6 +124,30 @@ def size(count: float) -> str:
 def moment(when: datetime) -> str:
     """A point in time as it is called here."""
     return f"{when.astimezone():%Y-%m-%d %H:%M}"
+
+
+def age(passed: timedelta) -> str:
+    """How long ago, in its largest unit: 3 days."""
+    seconds = max(0, int(passed.total_seconds()))
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        count = seconds // length
+        if count:
+            return f"{count:,} {unit}{'' if count == 1 else 's'}"
+    return "0 seconds"
+
+
+@contextmanager
+def counting(what: str, unit: str = "rows") -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on stderr for a function that tells how many of how many are done; None where nobody sees it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(f"[bold]{what}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -23,14 +23,6 @@ class Compaction:
     kept: int  # versions that searches may still be reading
     seconds: float
 
-    def summary(self) -> str:
-        """Lines for people."""
-        freed = max(0, self.before - self.after)
-        lines = [f"{freed:,} of {self.before:,} bytes freed in {self.seconds:.1f} s"]
-        if self.kept:
-            lines.append(f"{self.kept:,} old versions stay for searches that are running now; --keep 0 takes them, too")
-        return "\n".join(lines)
-
 
 def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -> Compaction:
     """Merge small files and drop what no search can be reading any more, of every table.

@@ -224,30 +224,3 @@ class Details:
     size: int  # bytes of the file
     modified: datetime
     captions: list[str]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Something that could not be indexed."""
-
-    location: str  # an id, or that of a folder with a slash at its end
-    reason: str
-    message: str
-    when: datetime
-
-
-@dataclass(frozen=True)
-class Status:
-    """What a collection is, at a glance."""
-
-    folder: Path
-    collection: Path
-    model: str
-    fingerprint: str
-    dim: int
-    images: int
-    texts: int
-    failures: list[Failure]
-    size_bytes: int
-    format_version: int
-    updated: datetime

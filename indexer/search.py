@@ -21,8 +21,9 @@ from indexer import tables
 from indexer.candidates import candidates
 from indexer.collection import Collection
 from indexer.composed import as_file, composed, cosines, part_vectors, row_of
-from indexer.query import Details, Failure, Hit, Like, Part, Picture, Query, Status, Target, Text, Vector
+from indexer.query import Details, Hit, Like, Part, Picture, Query, Target, Text, Vector
 from indexer.snapshot import Snapshot
+from indexer.status import Failure, Status, failures_of, status_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,7 +41,7 @@ class Searcher:
 
         Raises `WrongModelError` if `encoder` is not the model that made the collection."""
         if encoder is not None:
-            collection.check_model(encoder)
+            collection = collection.of_model(encoder)
         self.collection = collection
         self._encoder = self._given = encoder
         self._precision = precision
@@ -147,16 +148,17 @@ class Searcher:
             return self._snapshot
 
     def _notice_new_collection(self) -> None:
-        """Follow a collection that was deleted and made again while it was open, perhaps by another model."""
+        """Follow a collection that was made again while it was open, or went over to another model."""
         stamp = self.collection.stamp()
         if stamp == self._stamp:
             return
         fresh = Collection.open(self.collection.path)
-        if fresh.info.created != self.collection.info.created:
+        if self._given is not None:
+            fresh = fresh.of_model(self._given)
+        if (fresh.info.created, fresh.info.tables) != (self.collection.info.created, self.collection.info.tables):
             self._snapshot = None
         if fresh.info.model != self.collection.info.model:
-            if self._given is not None:
-                fresh.check_model(self._given)
+            self._snapshot = None
             self._encoder = self._given
         self.collection, self._stamp = fresh, stamp
         self._probes = fresh.table("images"), fresh.table("texts")  # they only look for newer versions
@@ -183,27 +185,11 @@ class Searcher:
 
     def failures(self) -> list[Failure]:
         """What could not be indexed, by location."""
-        with tables.storage_errors(self.collection.path, "reading"):
-            found = tables.read(self.collection.table("failures"), ["location", "reason", "message", "when"])
-        return [Failure(**row) for row in found.sort_by("location").to_pylist()]
+        return failures_of(self.collection)
 
     def status(self) -> Status:
         """What the collection is. Its folder need not be there."""
-        snapshot = self.snapshot()
-        info = self.collection.info
-        return Status(
-            folder=self.collection.source.location,
-            collection=self.collection.path,
-            model=info.model.name,
-            fingerprint=info.model.fingerprint,
-            dim=info.model.dim,
-            images=len(snapshot.ids),
-            texts=snapshot.texts.num_rows,
-            failures=self.failures(),
-            size_bytes=self.collection.size_bytes(),
-            format_version=info.format_version,
-            updated=info.updated,
-        )
+        return status_of(self.snapshot())
 
     def _encoder_of(self, snapshot: Snapshot) -> Encoder:
         """The model for words and pictures; the collection may have been made again a moment ago."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.commands import Folder
+from app.commands.failures import as_dict as failure_as_dict
 
 if TYPE_CHECKING:
     from clipdex import Status
+    from indexer.status import IndexStatus
 
 SHOWN_PER_REASON = 3
 
@@ -20,7 +22,7 @@ def command(
     folder: Folder = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with every failure.")] = False,
 ) -> None:
-    """Show counts, model, size, and what could not be read and why."""
+    """Show counts, model, sources, size, indexes, and what could not be read and why."""
     import clipdex
     from app.output import print_json
 
@@ -33,8 +35,11 @@ def command(
 
 def as_dict(status: Status) -> dict[str, object]:
     """The status as the JSON answer holds it."""
+    from dataclasses import asdict
+
     return {
         "folder": str(status.folder),
+        "sources": status.sources,
         "collection": str(status.collection),
         "model": status.model,
         "fingerprint": status.fingerprint,
@@ -44,10 +49,9 @@ def as_dict(status: Status) -> dict[str, object]:
         "size_bytes": status.size_bytes,
         "format_version": status.format_version,
         "updated": status.updated.isoformat(),
-        "failures": [
-            {"location": each.location, "reason": each.reason, "message": each.message, "when": each.when.isoformat()}
-            for each in status.failures
-        ],
+        "indexes": [{**asdict(index), "built": index.built.isoformat()} for index in status.indexes],
+        "reasons": status.reasons,
+        "failures": [failure_as_dict(failure) for failure in status.failures],
     }
 
 
@@ -60,15 +64,30 @@ def _show(status: Status) -> None:
     grid.add_column(style="dim")
     grid.add_column()
     grid.add_row("folder", printable(str(status.folder)))
+    for source in status.sources[1:]:
+        grid.add_row("and", printable(source))
     grid.add_row("collection", printable(short_path(status.collection)) + f"  ({size(status.size_bytes)})")
     grid.add_row("model", f"{printable(status.model)}  ({status.dim} numbers a picture, {status.fingerprint[:12]})")
     grid.add_row("pictures", f"{status.images:,}")
     grid.add_row("captions", f"{status.texts:,}")
+    for index in status.indexes:
+        grid.add_row("index", index_line(index))
     grid.add_row("failures", f"{len(status.failures):,}")
     grid.add_row("updated", moment(status.updated))
-    out = console()
-    out.print(grid)
+    console().print(grid)
     _show_failures(status)
+
+
+def index_line(index: IndexStatus, now: datetime | None = None) -> str:
+    """An index in one line: what it is for, how old it is, how far it is behind."""
+    from app.output import age, size
+
+    words = {"images": "pictures", "texts": "captions"}[index.target]
+    if index.problem is not None:
+        return f"{index.kind} of {words}: not used: {index.problem}"
+    behind = f"{index.missing:,} not in it yet" if index.missing else "none missing"
+    built = age((now or datetime.now(UTC)) - index.built)
+    return f"{index.kind} of {index.rows:,} {words}, {behind}, built {built} ago, {size(index.size_bytes)}"
 
 
 def _show_failures(status: Status) -> None:
@@ -76,13 +95,12 @@ def _show_failures(status: Status) -> None:
 
     from app.output import console, printable
 
-    by_reason = defaultdict(list)
-    for failure in status.failures:
-        by_reason[failure.reason].append(failure)
     out = console()
-    for reason, failures in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        out.print(Text(f"\n{len(failures):,} × {reason}", style="bold red"))
+    for reason, count in status.reasons.items():
+        out.print(Text(f"\n{count:,} × {reason}", style="bold red"))
+        failures = [failure for failure in status.failures if failure.reason == reason]
         for failure in failures[:SHOWN_PER_REASON]:
             out.print(Text(f"  {printable(failure.location)}").append(f"  {printable(failure.message)}", style="dim"))
-        if len(failures) > SHOWN_PER_REASON:
-            out.print(Text(f"  … {len(failures) - SHOWN_PER_REASON:,} more: clipdex status --json", style="dim"))
+        if count > SHOWN_PER_REASON:
+            more = f"  … {count - SHOWN_PER_REASON:,} more: clipdex failures --reason '{reason}'"
+            out.print(Text(more, style="dim"))

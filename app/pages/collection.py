@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -52,8 +51,7 @@ def _failures(status: Status) -> None:
     if not status.failures:
         return
     st.subheader("Not readable", anchor=False)
-    reasons = Counter(failure.reason for failure in status.failures)
-    st.markdown(" · ".join(f"{count:,} {as_text(reason)}" for reason, count in reasons.most_common()))
+    st.markdown(" · ".join(f"{count:,} {as_text(reason)}" for reason, count in status.reasons.items()))
     st.dataframe(
         [
             {
@@ -68,7 +66,7 @@ def _failures(status: Status) -> None:
         hide_index=True,
     )
     if len(status.failures) > SHOWN_FAILURES:
-        st.caption(f"The first {SHOWN_FAILURES:,}; all of them: `clipdex status --json`")
+        st.caption(f"The first {SHOWN_FAILURES:,}; all of them: `clipdex failures`")
 
 
 if __name__ == "__main__":  # as Streamlit names a page that it runs

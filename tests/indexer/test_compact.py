@@ -47,7 +47,6 @@ def test_old_versions_and_small_files_go_and_every_row_stays(tmp_path: Path) -> 
     assert (done.before, done.after, done.kept) == (size, collection.size_bytes(), 0)
     assert done.after < size - 10**6
     assert files(collection) <= 3 * 4 + 2 < many  # data, version, hint and transaction a table
-    assert done.summary().startswith(f"{done.before - done.after:,} of {size:,} bytes freed in ")
     assert index(tmp_path).unchanged == len(expected["images"])
     assert verify.verify(collection).findings == []
 
@@ -61,7 +60,6 @@ def test_versions_that_a_search_may_be_reading_stay(tmp_path: Path) -> None:
     grown(tmp_path, 4)
     done = compact.compact(collection, keep=keep)
     assert done.kept >= 1
-    assert "--keep 0 takes them, too" in done.summary()
     assert snapshot.thumbnail(snapshot.ids[0])[:4] == b"RIFF"
     assert len(snapshot.vectors) == len(snapshot.ids)
     time.sleep(2.2)

@@ -1,0 +1,45 @@
+"""`clipdex verify [FOLDER]`: is everything in the collection as it should be?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands import AsJson, Folder
+
+if TYPE_CHECKING:
+    from indexer.verify import Verification
+
+SOMETHING_WRONG = 1
+
+
+def command(
+    folder: Folder = Path(),
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set right what can be; take away the rest, to be indexed anew.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every row of a collection and say what is wrong. Exit code 1 if something is, and was not repaired."""
+    from app.output import counting, print_json
+    from indexer.collection import Collection
+    from indexer.verify import verify
+
+    collection = Collection.find(folder.expanduser())
+    with counting("Reading") as progress:
+        result = verify(collection, mend=repair, progress=progress)
+    if as_json:
+        print_json(as_dict(result))
+    else:
+        print(result.summary())
+    if result.findings and not repair:
+        raise typer.Exit(SOMETHING_WRONG)
+
+
+def as_dict(result: Verification) -> dict[str, object]:
+    """The result as the JSON answer holds it."""
+    from dataclasses import asdict
+
+    return asdict(result)

@@ -1,0 +1,91 @@
+"""What is a collection at a glance: how much is in it, what failed, and how far are its indexes behind?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer import tables
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from indexer.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that could not be indexed."""
+
+    location: str  # an id, or that of a folder with a slash at its end
+    reason: str
+    message: str
+    when: datetime
+
+
+@dataclass(frozen=True)
+class IndexStatus:
+    """An approximate index beside the tables, and how far it is behind them."""
+
+    target: str  # what it finds: images or texts
+    kind: str
+    rows: int  # vectors in it
+    missing: int  # rows of the collection that are not in it: searches compare them one by one
+    built: datetime
+    size_bytes: int
+    problem: str | None  # why it is not used, if so
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a collection is, at a glance."""
+
+    folder: Path
+    collection: Path
+    model: str
+    fingerprint: str
+    dim: int
+    images: int
+    texts: int
+    failures: list[Failure]
+    size_bytes: int
+    format_version: int
+    updated: datetime
+    sources: list[str] = field(default_factory=list)  # where the pictures come from: the folder, and further ones
+    indexes: list[IndexStatus] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Reason of failures -> how many, the most frequent first."""
+        counts = Counter(failure.reason for failure in self.failures)
+        return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def failures_of(collection: Collection) -> list[Failure]:
+    """What could not be indexed, by location."""
+    with tables.storage_errors(collection.path, "reading"):
+        found = tables.read(collection.table("failures"), ["location", "reason", "message", "when"])
+    return [Failure(**row) for row in found.sort_by("location").to_pylist()]
+
+
+def status_of(snapshot: Snapshot) -> Status:
+    """What the collection of a snapshot is. Its folder need not be there."""
+    collection = snapshot.collection
+    info = collection.info
+    return Status(
+        folder=collection.source.location,
+        collection=collection.path,
+        model=info.model.name,
+        fingerprint=info.model.fingerprint,
+        dim=info.model.dim,
+        images=len(snapshot.ids),
+        texts=snapshot.texts.num_rows,
+        failures=failures_of(collection),
+        size_bytes=collection.size_bytes(),
+        format_version=info.format_version,
+        updated=info.updated,
+        sources=[str(collection.source.location)],
+        indexes=[],
+    )

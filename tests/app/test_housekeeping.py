@@ -1,0 +1,121 @@
+"""What do status, failures, verify and compact say, to people and to programs?"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.commands.status import index_line
+from app.output import age
+from indexer import tables
+from indexer.collection import Collection
+from indexer.status import IndexStatus
+from tests.app.conftest import paint
+from tests.app.test_cli import clipdex, fails
+
+MANY = 3_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four pictures and three files that are none."""
+    for number in range(4):
+        paint(tmp_path / f"{number}.png", "red", number)
+    (tmp_path / "no\npicture.jpg").write_text("text")
+    (tmp_path / "text.jpg").write_text("text")
+    (tmp_path / "empty.jpg").touch()
+    assert clipdex("index", tmp_path, "--model", "toy", "-q")[0] == 0
+    return tmp_path
+
+
+def test_failures_are_lines_for_other_programs(folder: Path) -> None:
+    code, out, err = clipdex("failures", folder)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "empty file\tempty.jpg\tthe file is empty (0 bytes)",
+        "not an image\tno\\x0apicture.jpg\tis not a picture",
+        "not an image\ttext.jpg\tis not a picture",
+    ]
+    assert clipdex("failures", folder, "--reason", "empty file")[1].startswith("empty file\tempty.jpg\t")
+    told = json.loads(clipdex("failures", folder, "-r", "not an image", "--json")[1])
+    assert (told["count"], [each["location"] for each in told["failures"]]) == (2, ["no\\x0apicture.jpg", "text.jpg"])
+    assert set(told["failures"][0]) == {"location", "reason", "message", "when"}
+    said = fails("failures", folder, "--reason", "empty")
+    assert said == "unknown reason 'empty'; choose one of: empty file, not an image"
+
+
+def test_thousands_of_failures_are_listed(folder: Path) -> None:
+    failures = Collection.find(folder).table("failures")
+    row = {"reason": "truncated", "message": "is cut short", "size": 1, "mtime_ns": 1, "when": datetime.now(UTC)}
+    tables.append(failures, [row | {"location": f"{number:05}.jpg"} for number in range(MANY)])
+    assert clipdex("failures", folder)[1].count("\n") == MANY + 3
+    assert len(json.loads(clipdex("failures", folder, "--json", "-r", "truncated")[1])["failures"]) == MANY
+    out = clipdex("status", folder)[1]
+    assert "3,000 × truncated" in out
+    assert "… 2,997 more: clipdex failures --reason 'truncated'" in out
+
+
+def test_a_collection_without_failures_lists_none(tmp_path: Path) -> None:
+    paint(tmp_path / "a.png", "red", 1)
+    assert clipdex("index", tmp_path, "--model", "toy", "-q")[0] == 0
+    assert clipdex("failures", tmp_path) == (0, "", "")
+    assert "nothing failed here" in fails("failures", tmp_path, "--reason", "truncated")
+
+
+def test_status_tells_programs_all_of_it(folder: Path) -> None:
+    told = json.loads(clipdex("status", folder, "--json")[1])
+    assert told["reasons"] == {"not an image": 2, "empty file": 1}
+    assert told["sources"] == [str(folder)]
+    assert told["indexes"] == []
+    assert told["size_bytes"] > 1000
+
+
+def test_the_state_of_an_index_is_one_line() -> None:
+    now = datetime(2026, 1, 3, 12, tzinfo=UTC)
+    index = IndexStatus("images", "hnsw", 12_000, 34, now - timedelta(days=2, hours=3), 5_000_000, None)
+    assert index_line(index, now) == "hnsw of 12,000 pictures, 34 not in it yet, built 2 days ago, 5.0 MB"
+    assert age(timedelta(seconds=61)) == "1 minute"
+    broken = IndexStatus("texts", "hnsw", 0, 0, now, 0, "it was built elsewhere")
+    assert index_line(broken, now) == "hnsw of captions: not used: it was built elsewhere"
+
+
+def test_verify_says_that_all_is_well_or_what_is_not(folder: Path) -> None:
+    code, out, err = clipdex("verify", folder)
+    assert (code, err) == (0, "")
+    assert out.startswith("4 pictures, 0 captions and 3 failures read in ")
+    assert out.endswith("s: nothing is wrong\n")
+    images = Collection.find(folder).table("images")
+    (row,) = tables.read_keys(images, "id", ["2.png"], images.schema.names)
+    tables.upsert(images, [row | {"vector": row["vector"] * 2}], "id")
+    code, out, _ = clipdex("verify", folder)
+    assert code == 1
+    assert out.splitlines()[0].endswith("s: not all is well")
+    assert out.splitlines()[1] == "1 vectors that are not of length 1 in images: 2.png"
+    assert "with --repair: the row goes; the next clipdex index embeds the picture anew" in out
+    told = json.loads(clipdex("verify", folder, "--json")[1])
+    assert (told["rows"]["images"], told["findings"][0]["examples"], told["repaired"]) == (4, ["2.png"], False)
+    code, out, _ = clipdex("verify", folder, "--repair")
+    assert code == 0
+    assert "  repaired: the row goes" in out
+    assert clipdex("verify", folder)[0] == 0
+    assert "1 added" in clipdex("index", folder)[1]
+    assert "4 pictures" in clipdex("verify", folder)[1]
+
+
+def test_compact_says_what_it_freed(folder: Path) -> None:
+    paint(folder / "4.png", "blue", 4)
+    assert clipdex("index", folder, "-q")[0] == 0
+    out = clipdex("compact", folder)[1]
+    assert "old versions stay for searches that are running now" in out
+    told = json.loads(clipdex("compact", folder, "--keep", "0", "--json")[1])
+    assert told["kept"] == 0
+    assert told["after"] < told["before"]
+    assert clipdex("verify", folder)[0] == 0
+
+
+@pytest.mark.parametrize("command", ["failures", "verify", "compact", "status"])
+def test_they_say_where_there_is_no_collection(tmp_path: Path, command: str) -> None:
+    assert "make one: clipdex index" in fails(command, tmp_path)
