@@ -39,9 +39,9 @@ def index(
 
     The collection lives in `folder/.clipdex`, or in `to`. `model` is a name (of the hub, too: then it is downloaded
     unless it is here), or the path of a model; without it a collection keeps its model, and a new one gets
-    `core.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with the columns image,caption. `precision` is what the model computes in
-    ("auto", "fp32", "bf16", "fp16", "int8"), and with `exact` large pictures are decoded in full; neither makes it
-    another model.
+    `core.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with the columns image,caption. `precision` is what the
+    model computes in ("auto", "fp32", "bf16", "fp16", "int8"), and with `exact` large pictures are decoded in full;
+    neither makes it another model.
     Raises a `ClipdexError` whose message says what to do.
     """
     encoder = sync.used_encoder(folder, to, precision=precision, exact=exact) if model is None else None

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.convert import Converted
     from core.images import Opened
 
-DEFAULT_MODEL = "tiny"
 MODELS = Path(__file__).parent / "models"
 
 
@@ -119,7 +118,7 @@ ENCODERS: dict[str, Callable[[str, str], Encoder]] = {"tiny": _tiny, "toy": _toy
 
 
 def load_encoder(
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path,
     *,
     device: str = "auto",
     precision: str = "auto",

@@ -24,7 +24,7 @@ def command(
     folder: Annotated[Path, typer.Argument(help="The folder whose pictures become searchable.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="A name (clipdex models list) or a path; a collection keeps its own."),
+        typer.Option("--model", "-m", help="A name (clipdex models list) or a path; else its own, or the recommended."),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in FOLDER/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
@@ -66,11 +66,31 @@ def run(
     """Index with a progress bar on stderr, so that stdout holds only the report."""
     import clipdex
 
+    if model is None:
+        _announce_download(folder, to)
     start = partial(clipdex.index, folder, model=model, to=to, captions=captions, precision=precision, exact=exact)
     if not (show_progress and sys.stderr.isatty()):
         return start()
     with _bar() as bar:
         return start(progress=_into(bar))
+
+
+def _announce_download(folder: Path, to: Path | None) -> None:
+    """A new collection gets the recommended model, and where that is not here yet, this is a large download."""
+    from app.output import note
+    from core import hub
+    from indexer import sync
+
+    recommended = hub.find(hub.RECOMMENDED_MODEL)
+    if recommended is None or recommended.description is None:
+        raise AssertionError("the recommended model is one of the described ones")
+    if sync.has_collection(folder, to) or hub.is_here(recommended):
+        return
+    gigabytes = recommended.description.parameters * 4 / 1e9
+    note(
+        f"without --model it is {recommended.name}, which is not on this machine yet: downloading about "
+        f"{gigabytes:.1f} GB from the hub, once; --model tiny comes with clipdex and needs no network"
+    )
 
 
 def report_as_dict(report: Report) -> dict[str, object]:
