@@ -17,6 +17,7 @@ from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError
 from core.hub import RECOMMENDED_MODEL
 from indexer import sync
+from indexer.options import READ_SECONDS, Options
 from indexer.query import Hit
 from indexer.report import Progress, Report
 from indexer.search import Searcher, open_searcher
@@ -33,7 +34,15 @@ def index(
     captions: str | Path | None = None,
     precision: str = "auto",
     exact: bool = False,
+    keep_old: bool = False,
+    checksum: bool = False,
+    retry_failures: bool = False,
+    allow_removal: bool = False,
+    dry_run: bool = False,
+    wait: bool = False,
+    time_limit: float = READ_SECONDS,
     progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Make the pictures of a folder searchable, or bring its collection up to date.
 
@@ -42,8 +51,28 @@ def index(
     `core.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with the columns image,caption. `precision` is what the
     model computes in ("auto", "fp32", "bf16", "fp16", "int8"), and with `exact` large pictures are decoded in full;
     neither makes it another model.
+
+    Another `model` than the collection's embeds everything anew, beside the present vectors, and takes over when that
+    is done; with `keep_old` the one before can still be searched with (`open(folder, model=...)`). `checksum` compares
+    the contents of files, not only size and time; `retry_failures` tries again what failed before; a run that would
+    remove more than half of the collection needs `allow_removal`; `dry_run` only tells what would be done; with `wait`
+    a run waits for another one to end; `time_limit` is seconds for one picture to be read and decoded. `stop` is asked
+    after each batch: once it says True the run ends well, and the next one goes on.
     Raises a `ClipdexError` whose message says what to do.
     """
+    options = Options(
+        checksum=checksum,
+        retry_failures=retry_failures,
+        allow_removal=allow_removal,
+        change_model=model is not None,
+        keep_old=keep_old,
+        wait=wait,
+        time_limit=time_limit,
+        stop=stop,
+    )
+    if dry_run:
+        named = None if model is None else load_encoder(model)
+        return sync.forecast(folder, encoder=named, to=to, captions=captions, options=options)
     encoder = sync.used_encoder(folder, to, precision=precision, exact=exact) if model is None else None
     model = RECOMMENDED_MODEL if model is None else model
     return sync.index(
@@ -53,6 +82,7 @@ def index(
         captions=captions,
         progress=progress,
         load=lasting(model),
+        options=options,
     )
 
 
@@ -61,7 +91,8 @@ def open(  # noqa: A001
 ) -> Searcher:
     """The collection of a folder, or of the nearest one above it, ready to search.
 
-    It is searched with the model that made it, in any `precision`; another `model` is a `WrongModelError`.
+    It is searched with the model that made it, or another one that was kept, in any `precision`; any other `model` is
+    a `WrongModelError`.
     """
     encoder = None if model is None else load_encoder(model, precision=precision)
     return open_searcher(folder, encoder, precision=precision)

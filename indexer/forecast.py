@@ -18,13 +18,8 @@ if TYPE_CHECKING:
     from core.encoder import Encoder
 
 
-def report(
-    collection: Collection | None,
-    encoder: Encoder,
-    listing: Listing,
-    words: Captions,
-    options: Options,
-    seconds: float,
+def forecast_of(
+    collection: Collection | None, encoder: Encoder | None, listing: Listing, words: Captions, options: Options
 ) -> Report:
     """The counts that a run would come to, as far as a listing tells. Raises `SourceError` as a run does at once."""
     known = _known(collection, encoder)
@@ -41,22 +36,21 @@ def report(
         unchanged=len(plan.unchanged),
         failed=dict(reasons.most_common()),
         total=len(listing.items) + len(plan.problems),
-        seconds=seconds,
+        seconds=0.0,
         stages={},
         kept=len(plan.kept),
         ignored=listing.ignored,
         unmatched_captions=words.unmatched,
         dry_run=True,
-        model=encoder.name,
         needs_permission=len(plan.gone) - added > len(known) / 2 and not options.allow_removal,
     )
 
 
-def _known(collection: Collection | None, encoder: Encoder) -> Known:
+def _known(collection: Collection | None, encoder: Encoder | None) -> Known:
     """What there is of this model."""
     if collection is None:
         return Known.nothing()
-    if collection.info.model.fingerprint == encoder.fingerprint:
+    if encoder is None or collection.info.model.fingerprint == encoder.fingerprint:
         return Known.read(collection)
     for space in collection.info.others:
         if space.model.fingerprint == encoder.fingerprint:

@@ -17,7 +17,6 @@ class Options:
     allow_removal: bool = False  # even if more than half of the collection is gone from its source
     change_model: bool = False  # let the given model take over from the one that the collection has
     keep_old: bool = False  # when another model takes over, keep the vectors of the one before, too
-    dry_run: bool = False  # only say what would be done
     wait: bool = False  # for another run on the same collection to end; otherwise it is an error
     time_limit: float = READ_SECONDS  # seconds for one picture to be read and decoded
     stop: Callable[[], bool] = lambda: False  # asked after each batch: the run then ends well, unfinished

@@ -22,6 +22,7 @@ from core.encoder import Encoder, read_picture
 from core.errors import ImageError, SourceError
 from core.metadata import Metadata, metadata
 from indexer.ahead import Ahead, overlapped
+from indexer.options import READ_SECONDS
 from indexer.report import Stopwatch
 from indexer.sources import Item
 
@@ -29,7 +30,6 @@ T = TypeVar("T")
 
 BATCH = 64
 BATCH_SECONDS = 10.0  # a slow model gets smaller batches: what was computed and not yet written is lost by a kill
-READ_SECONDS = 60.0  # for one picture to be read and decoded
 HANGING = 8  # as many in a row that take too long are no bad pictures but a bad disk
 UNIT = 1e-3  # how far from 1 the length of a vector may be
 

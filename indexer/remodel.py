@@ -2,8 +2,8 @@
 
 The new vectors are made in tables of their own, `models/FINGERPRINT`, beside those of the present model, by a run like
 any other: it may be stopped or killed, and the next one goes on. `collection.json` names the tables that count, so
-that replacing it is the one step in which the new model takes over. What nothing names any more is removed then, or,
-if the run was killed just there, by the next one.
+that replacing it is the one step in which the new model takes over. What it does not name any more is removed by the
+next run.
 """
 
 from __future__ import annotations
@@ -92,17 +92,17 @@ def give_up(collection: Collection) -> None:
 
 
 def finish(collection: Collection, future: Collection, *, keep_old: bool) -> None:
-    """Let the new model take over, in one step. Without `keep_old` the vectors of the one before go."""
+    """Let the new model take over, in one step. Without `keep_old` the vectors of the one before are not named any
+    more; searches that have just begun still read them, so they go with the next run or `compact`."""
     old = collection.info.model.fingerprint
     others = [space for space in future.info.others if keep_old or space.model.fingerprint != old]
     # Approximate indexes hold the vectors of the model before; they can be made again at any time.
     shutil.rmtree(collection.path / "indexes", ignore_errors=True)
     collection.save(future.info.model_copy(update={"others": others, "updated": datetime.now(UTC)}))
-    clean(collection)
 
 
 def clean(collection: Collection) -> None:
-    """Remove tables that `collection.json` does not name: a killed run may have left them."""
+    """Remove tables that `collection.json` does not name: of a model before, or left by a killed run."""
     info = collection.info
     named = {info.tables, *(space.tables for space in info.others)}
     if "" not in named:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import CollectionError
-from indexer import forecast, lock, remodel
+from indexer import lock, remodel
 from indexer.captions import AUTOMATIC, read_captions
 from indexer.collection import FOLDER, INFO, Collection, source_info
+from indexer.forecast import forecast_of
 from indexer.options import DEFAULT, Options
 from indexer.report import Meter, Progress, Report, Stopwatch
 from indexer.run import Job, Run
@@ -53,10 +54,6 @@ def index(
     listing = make_source("folder", root).scan()
     watch.add("scan", time.perf_counter() - started)
     given = None if captions is None else _absolute(captions)
-    if options.dry_run:
-        collection = _opened(path, root, encoder, options)
-        words = read_captions(make_source("folder", root), listing, _caption_table(root, given, collection))
-        return forecast.report(collection, encoder, listing, words, options, time.perf_counter() - started)
     Collection.prepare(path)
     with lock.writing(path, wait=lambda: options.wait and not options.stop()) as waited:
         if waited:
@@ -90,15 +87,37 @@ def _bring_up_to_date(collection: Collection, job: Job) -> Report:
     return run.report()
 
 
-def _opened(path: Path, root: Path, encoder: Encoder, options: Options) -> Collection | None:
+def _opened(path: Path, root: Path, encoder: Encoder | None, options: Options) -> Collection | None:
     """The collection that there is, if it may be used so."""
     if not (path / INFO).exists():
         return None
     collection = Collection.open(path)
-    if not options.change_model:
+    if encoder is not None and not options.change_model:
         collection.check_model(encoder)
     _check_folder(collection, root)
     return collection
+
+
+def forecast(
+    folder: str | Path,
+    *,
+    encoder: Encoder | None = None,
+    to: str | Path | None = None,
+    captions: str | Path | None = None,
+    options: Options = DEFAULT,
+) -> Report:
+    """What `index` would do, as far as a listing tells; nothing is opened or written. Raises what it raises at once.
+
+    Without an `encoder` it is the collection's own.
+    """
+    started = time.perf_counter()
+    root = _absolute(folder)
+    listing = make_source("folder", root).scan()
+    collection = _opened(_place(root, to), root, encoder, options)
+    table = _caption_table(root, None if captions is None else _absolute(captions), collection)
+    words = read_captions(make_source("folder", root), listing, table)
+    found = forecast_of(collection, encoder, listing, words, options)
+    return replace(found, seconds=time.perf_counter() - started)
 
 
 def used_encoder(
