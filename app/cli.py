@@ -11,19 +11,20 @@ import difflib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from app.output import fail
-from core.errors import ClipdexError
+from app.output import fail, note
+from core.errors import ClipdexError, ClipdexWarning
 
 # One line a command: `app/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
 COMMANDS = (
-    *("index", "search", "describe", "classify", "status", "failures", "verify", "compact"),
+    *("index", "search", "describe", "classify", "status", "failures", "verify", "compact", "optimize"),
     *("ui", "demo", "train", "evaluate", "models"),
 )
 
@@ -72,6 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape")
     command = typer.main.get_command(build())
+    plain = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        note(str(message)) if issubclass(category, ClipdexWarning) else plain(message, category, *where, **more)
+
+    warnings.showwarning = show
     try:
         code = command.main(args=arguments, prog_name="clipdex", standalone_mode=False)
         sys.stdout.flush()

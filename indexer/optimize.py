@@ -87,7 +87,7 @@ def optimize(
         raise ConfigError(f"a memory of {memory:,} bytes holds no index")
     tell = progress or (lambda _: None)
     folder = collection.path / FOLDER
-    with _alone(folder):
+    with alone(folder):
         snapshot = Snapshot.load(collection)
         found = []
         for target in TARGETS:
@@ -99,7 +99,7 @@ def optimize(
             else:
                 place(collection.path, target).unlink(missing_ok=True)
             found.append(Optimized(target, choice, manifest))
-            _sweep(folder)
+            sweep(folder)
     return found
 
 
@@ -127,7 +127,7 @@ def _health(snapshot: Snapshot, target: Target) -> Health:
     manifest = opened.manifest
     fitted = indexed(snapshot, target)
     change = 1.0 if fitted is None else fitted.change
-    problem, suggestion = _shortcoming(manifest)
+    problem, suggestion = shortcoming(manifest)
     if change > MOST_CHANGE:
         problem = f"{change:.0%} of the rows came or went since the index was built"
         suggestion = "clipdex optimize builds a new one"
@@ -145,7 +145,7 @@ def _health(snapshot: Snapshot, target: Target) -> Health:
     )
 
 
-def _shortcoming(manifest: Manifest) -> tuple[str | None, str | None]:
+def shortcoming(manifest: Manifest) -> tuple[str | None, str | None]:
     """Which kinds of query miss the recall that was asked for, and what would help."""
     missed = {kind: each for kind, each in manifest.measured.items() if not each.reached}
     if not missed:
@@ -247,10 +247,11 @@ def _put_into_use(collection: Collection, folder: Path, manifest: Manifest) -> N
         out.flush()
         os.fsync(out.fileno())
     new.replace(file)
+    file.with_suffix(".png").unlink(missing_ok=True)  # drawn from the one before
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the one right to build indexes here; runs and searches are not held up."""
     try:
         folder.mkdir(exist_ok=True)
@@ -266,9 +267,9 @@ def _half_of_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what no manifest names: the index before, and what a killed run left. Searches that have it open go on."""
-    used = {lock.LOCK, *(f"{target}.json" for target in TARGETS)}
+    used = {lock.LOCK, *(f"{target}.{kind}" for target in TARGETS for kind in ("json", "png"))}
     for target in TARGETS:
         try:
             manifest = files.read(folder / f"{target}.json")

@@ -18,6 +18,7 @@ import numpy as np
 from indexer import tables
 from indexer.collection import Collection
 from indexer.filters import HIDDEN
+from indexer.indexes.opening import mapped_vectors
 
 LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
 TEXT_COLUMNS = ("id", "image_id", "key", "position", "text")
@@ -114,11 +115,17 @@ class Snapshot:
 
     @cached_property
     def _vectors(self) -> np.ndarray:
+        mapped = mapped_vectors(self, "images")
+        if mapped is not None:
+            return mapped
         with tables.storage_errors(self.collection.path, "reading"):
             return _vectors(self.table, self.images["_rowid"])
 
     @cached_property
     def _text_vectors(self) -> np.ndarray:
+        mapped = mapped_vectors(self, "texts")
+        if mapped is not None:
+            return mapped
         with tables.storage_errors(self.collection.path, "reading"):
             return _vectors(self._texts_table, self._texts["_rowid"])
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
 HOME_OF = {
     "faiss": {"indexer"},
     "lancedb": {"indexer"},
-    "matplotlib": {"train"},
+    "matplotlib": {"indexer", "train"},
     "open_clip": {"core"},
     "sklearn": {"train"},
     "streamlit": {"app", "streamlit_app"},
