@@ -156,6 +156,11 @@ class Collection:
             self.path, info.model_copy(update={"model": space.model, "tables": space.tables, "others": others})
         )
 
+    @property
+    def views(self) -> list[Collection]:
+        """The collection by each of its models, the one that counts first."""
+        return [self, *(self.view(space) for space in self.info.others)]
+
     def of_model(self, encoder: Encoder) -> Collection:
         """This collection, or its view with the vectors of `encoder` if they were kept. Raises `WrongModelError`."""
         for space in self.info.others:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
-from indexer import lock, tables
+from indexer import lock, optimize, remodel, tables
 from indexer.collection import Collection
+from indexer.indexes import manifest as indexes
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Compaction:
 
 
 def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -> Compaction:
-    """Merge small files and drop what no search can be reading any more, of every table.
+    """Merge small files and drop what no search can be reading any more: versions, indexes, models before.
 
     Versions that were the newest less than `keep` ago stay. Raises `CollectionError` while a run is writing.
     """
@@ -33,16 +35,21 @@ def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -
     before = collection.size_bytes()
     kept = 0
     with lock.writing(collection.path), tables.storage_errors(collection.path, "compacting"):
-        for name in tables.KEYS:
-            table = collection.table(name)
-            # Nobody else writes, so a file that belongs to no version is what an interrupted run left.
-            tables.trim(table, keep, left_overs=True)
-            kept += len(table.list_versions()) - 1
-        _remove_probes(collection)
+        remodel.clean(collection)
+        for view in collection.views:
+            for name in tables.KEYS:
+                table = view.table(name)
+                # Nobody else writes, so a file that belongs to no version is what an interrupted run left.
+                tables.trim(table, keep, left_overs=True)
+                kept += len(table.list_versions()) - 1
+        for file in collection.path.glob(f"{lock.LOCK}.*"):  # a killed run asked whether the disk makes hard links
+            file.unlink(missing_ok=True)
+        _sweep_indexes(collection.path / indexes.FOLDER)
     return Compaction(before, collection.size_bytes(), kept, time.perf_counter() - started)
 
 
-def _remove_probes(collection: Collection) -> None:
-    """What a killed run left of the question whether the disk makes hard links."""
-    for file in collection.path.glob(f"{lock.LOCK}.*"):
-        file.unlink(missing_ok=True)
+def _sweep_indexes(folder: Path) -> None:
+    """Indexes that no manifest names any more, or that a killed run was building."""
+    if folder.is_dir():
+        with optimize.alone(folder):
+            optimize.sweep(folder)

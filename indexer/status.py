@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer import tables
+from indexer.query import TARGETS
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -33,9 +34,9 @@ class IndexStatus:
     kind: str
     rows: int  # vectors in it
     missing: int  # rows of the collection that are not in it: searches compare them one by one
-    built: datetime
+    built: datetime | None  # None where it cannot be opened
     size_bytes: int
-    problem: str | None  # why it is not used, if so
+    problem: str | None  # why it is not used, or not as good as was asked for
 
 
 @dataclass(frozen=True)
@@ -87,5 +88,25 @@ def status_of(snapshot: Snapshot) -> Status:
         format_version=info.format_version,
         updated=info.updated,
         sources=[str(collection.source.location)],
-        indexes=[],
+        indexes=_indexes(snapshot),
     )
+
+
+def _indexes(snapshot: Snapshot) -> list[IndexStatus]:
+    """The approximate indexes that are there. Without any, no vector is read."""
+    from indexer.candidates import indexed
+    from indexer.indexes.manifest import place
+    from indexer.optimize import health
+
+    path = snapshot.collection.path
+    if not any(place(path, target).exists() for target in TARGETS):
+        return []
+    found = []
+    for each in health(snapshot.collection, snapshot):
+        if each.built is None and each.problem is None:
+            continue
+        fitted = None if each.built is None else indexed(snapshot, each.target)
+        rows = len(snapshot.text_vectors if each.target == "texts" else snapshot.vectors)
+        missing = rows if fitted is None else len(fitted.new)
+        found.append(IndexStatus(each.target, each.kind, each.n, missing, each.built, each.size_bytes, each.problem))
+    return found

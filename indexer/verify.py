@@ -21,8 +21,11 @@ from core.errors import CollectionError, ImageError
 from indexer import lock, rows, tables
 from indexer.captions import GrowingKey
 from indexer.collection import Collection
+from indexer.indexes import opening
+from indexer.indexes.manifest import place
 from indexer.marks import Marks
 from indexer.pipeline import UNIT
+from indexer.query import TARGETS
 from indexer.repair import Faults, Kind, remedy, repair
 
 EXAMPLES = 5
@@ -46,22 +49,30 @@ class Finding:
 class Verification:
     """What was looked at, what was wrong, and whether it was repaired."""
 
-    rows: dict[str, int]  # table -> rows, readable or not
+    rows: dict[str, int]  # table -> rows, readable or not; by the model that counts
     findings: list[Finding]
     repaired: bool
     without_thumbnail: int  # their files were out of reach: nothing is wrong with them
     running: bool  # a run was writing meanwhile, so the tables were not compared with each other
+    indexes: list[str]  # why an index beside the tables cannot be used; repaired, it is gone
     seconds: float
+
+    @property
+    def well(self) -> bool:
+        """Nothing is wrong, or nothing is wrong any more."""
+        return self.repaired or not (self.findings or self.indexes)
 
     def summary(self) -> str:
         """Lines for people."""
         pictures, captions, failures = (self.rows[name] for name in ("images", "texts", "failures"))
         counted = f"{pictures:,} pictures, {captions:,} captions and {failures:,} failures read in {self.seconds:.1f} s"
-        lines = [f"{counted}: {'not all is well' if self.findings else 'nothing is wrong'}"]
+        lines = [f"{counted}: {'nothing is wrong' if not (self.findings or self.indexes) else 'not all is well'}"]
         for found in self.findings:
             shown = ", ".join(found.examples) + (", …" if found.count > len(found.examples) else "")
             lines.append(f"{found.count:,} {found.kind} in {found.table}: {shown}")
             lines.append(f"  {'repaired' if self.repaired else 'with --repair'}: {found.remedy}")
+        for problem in self.indexes:
+            lines += [problem, f"  {'repaired' if self.repaired else 'with --repair'}: the index goes"]
         if self.without_thumbnail:
             lines.append(f"{self.without_thumbnail:,} pictures have no thumbnail: their files were out of reach")
         if self.running:
@@ -76,20 +87,39 @@ def verify(collection: Collection, *, mend: bool = False, progress: Tell | None 
     and, for a repair, if another run is writing.
     """
     started = time.perf_counter()
-    check = _Check(collection, progress or (lambda done, total: None))
     with ExitStack() as stack:
         if mend:
             stack.enter_context(lock.writing(collection.path))
+        checks = [_Check(view, progress or (lambda done, total: None)) for view in collection.views]
         busy = not mend and lock.is_held(collection.path)
-        check.tables()
+        for check in checks:
+            check.tables()
         busy = busy or (not mend and lock.is_held(collection.path))
-        check.relations(busy)
-        findings = check.findings()  # told by names that a repair takes away
-        if mend and findings:
+        for check in checks:
+            check.relations(busy)
+        # Told by the names in rows that a repair takes away.
+        findings = [finding for check in checks for finding in check.findings()]
+        problems = _index_problems(collection, mend)
+        if mend:
             with tables.storage_errors(collection.path, "repairing"):
-                repair(collection, check.faults)
+                for check in checks:
+                    if check.faults:
+                        repair(check.collection, check.faults)
+    first = checks[0]
     seconds = time.perf_counter() - started
-    return Verification(check.rows, findings, mend, check.without_thumbnail, busy, seconds)
+    return Verification(first.rows, findings, mend, first.without_thumbnail, busy, problems, seconds)
+
+
+def _index_problems(collection: Collection, mend: bool) -> list[str]:
+    """Why an index that is there cannot be used. It is made from the tables, so it may go at any time."""
+    found = []
+    for target in TARGETS:
+        problem = opening.problem(collection, target)
+        if problem is not None:
+            found.append(problem)
+            if mend:
+                place(collection.path, target).unlink(missing_ok=True)
+    return found
 
 
 @dataclass
@@ -150,7 +180,13 @@ class _Check:
         order = list(Kind)
         kinds = sorted(self.faults, key=lambda fault: (order.index(fault[1]), fault[0]))
         return [
-            Finding(kind, table, len(self.faults[table, kind]), self._names(table, kind), remedy(table, kind))
+            Finding(
+                kind,
+                f"{self.collection.info.tables}/{table}".lstrip("/"),
+                len(self.faults[table, kind]),
+                self._names(table, kind),
+                remedy(table, kind),
+            )
             for table, kind in kinds
         ]
 

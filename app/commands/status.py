@@ -49,7 +49,7 @@ def as_dict(status: Status) -> dict[str, object]:
         "size_bytes": status.size_bytes,
         "format_version": status.format_version,
         "updated": status.updated.isoformat(),
-        "indexes": [{**asdict(index), "built": index.built.isoformat()} for index in status.indexes],
+        "indexes": [{**asdict(index), "built": index.built and index.built.isoformat()} for index in status.indexes],
         "reasons": status.reasons,
         "failures": [failure_as_dict(failure) for failure in status.failures],
     }
@@ -83,11 +83,12 @@ def index_line(index: IndexStatus, now: datetime | None = None) -> str:
     from app.output import age, size
 
     words = {"images": "pictures", "texts": "captions"}[index.target]
-    if index.problem is not None:
-        return f"{index.kind} of {words}: not used: {index.problem}"
-    behind = f"{index.missing:,} not in it yet" if index.missing else "none missing"
+    if index.built is None:
+        return f"{words}: not used: {index.problem}"
+    behind = f"{index.missing:,} not in it yet" if index.missing else "all of them"
     built = age((now or datetime.now(UTC)) - index.built)
-    return f"{index.kind} of {index.rows:,} {words}, {behind}, built {built} ago, {size(index.size_bytes)}"
+    line = f"{index.kind}, {index.rows:,} {words}, {behind}, built {built} ago, {size(index.size_bytes)}"
+    return line if index.problem is None else f"{line}; {index.problem}"
 
 
 def _show_failures(status: Status) -> None:

@@ -34,7 +34,7 @@ def command(
         print_json(as_dict(result))
     else:
         print(result.summary())
-    if result.findings and not repair:
+    if not result.well:
         raise typer.Exit(SOMETHING_WRONG)
 
 

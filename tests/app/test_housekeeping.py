@@ -76,10 +76,10 @@ def test_status_tells_programs_all_of_it(folder: Path) -> None:
 def test_the_state_of_an_index_is_one_line() -> None:
     now = datetime(2026, 1, 3, 12, tzinfo=UTC)
     index = IndexStatus("images", "hnsw", 12_000, 34, now - timedelta(days=2, hours=3), 5_000_000, None)
-    assert index_line(index, now) == "hnsw of 12,000 pictures, 34 not in it yet, built 2 days ago, 5.0 MB"
+    assert index_line(index, now) == "hnsw, 12,000 pictures, 34 not in it yet, built 2 days ago, 5.0 MB"
     assert age(timedelta(seconds=61)) == "1 minute"
-    broken = IndexStatus("texts", "hnsw", 0, 0, now, 0, "it was built elsewhere")
-    assert index_line(broken, now) == "hnsw of captions: not used: it was built elsewhere"
+    broken = IndexStatus("texts", "exact", 0, 0, None, 0, "it was built elsewhere")
+    assert index_line(broken, now) == "captions: not used: it was built elsewhere"
 
 
 def test_verify_says_that_all_is_well_or_what_is_not(folder: Path) -> None:

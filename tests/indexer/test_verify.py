@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from PIL import Image
 
 import clipdex
 from core.errors import CollectionError
-from indexer import lock, rows, tables, verify
-from indexer.collection import Collection
+from indexer import compact, lock, optimize, rows, tables, verify
+from indexer.collection import Collection, Space
+from indexer.indexes.manifest import Manifest, place
 from indexer.repair import Kind
 from indexer.verify import Verification
 from tests.indexer.pictures import index, paint, state
@@ -246,3 +248,53 @@ def test_rows_are_read_in_parts_and_only_the_bad_ones_are_missing(folder: Path) 
     assert [len(part) for part in ids] == [5, 5, 2]
     assert sorted(name for part in ids for name in part) == sorted(state(folder)["images"])
     assert clipdex.open(folder).status().images == 12
+
+
+def test_a_damaged_index_is_told_of_and_goes(folder: Path) -> None:
+    collection = Collection.find(folder)
+    optimize.optimize(collection, kind="hnsw", recall=0.1)
+    assert check(folder).well
+    status = clipdex.open(folder).status()
+    assert [(index.target, index.kind, index.rows, index.missing) for index in status.indexes] == [
+        ("images", "hnsw", 12, 0),
+        ("texts", "hnsw", 18, 0),
+    ]
+    paint(folder / "new.jpg", "blue")
+    index(folder)
+    assert [index.missing for index in clipdex.open(folder).status().indexes] == [1, 0]
+    manifest = Manifest.model_validate_json(place(collection.path, "images").read_bytes())
+    built = collection.path / "indexes" / manifest.folder / "keys.npy"
+    built.write_bytes(built.read_bytes()[:-8] + bytes(8))
+    result = check(folder)
+    assert (result.findings, result.well) == ([], False)
+    assert len(result.indexes) == 1
+    assert result.indexes[0] in result.summary()
+    assert check(folder, mend=True).well
+    assert check(folder).well
+    assert [index.target for index in clipdex.open(folder).status().indexes] == ["texts"]
+    assert built.exists()
+    compact.compact(collection)
+    assert not built.exists()
+
+
+def test_the_vectors_of_a_model_that_is_kept_are_looked_at_too(folder: Path) -> None:
+    collection = Collection.find(folder)
+    kept = Space(model=collection.info.model.model_copy(update={"fingerprint": "f" * 64}), tables="models/" + "f" * 16)
+    (collection.path / "models").mkdir()
+    for name in tables.KEYS:
+        shutil.copytree(collection.path / f"{name}.lance", collection.path / kept.tables / f"{name}.lance")
+    collection.save(collection.info.model_copy(update={"others": [kept]}))
+    damage_vector(2.0)(folder)
+    assert [finding.table for finding in check(folder).findings] == ["images"]
+    (other,) = collection.views[1:]
+    other.table("texts").delete("position = 2")
+    assert [finding.table for finding in check(folder).findings] == [
+        *("images", f"{kept.tables}/images", f"{kept.tables}/texts"),
+    ]
+    check(folder, mend=True)
+    assert check(folder).well
+    compact.compact(collection, keep=timedelta(0))
+    assert other.table("images").count_rows() == 12
+    collection.save(collection.info.model_copy(update={"others": []}))
+    compact.compact(collection)
+    assert not (collection.path / "models").exists()
