@@ -45,6 +45,7 @@ from train import evaluate, log
 from train.augment import random_crop, vary
 from train.checkpoint import check_folder, restore_checkpoint, save_checkpoint, stop_between_steps
 from train.dataset import Corpus, load_corpus
+from train.grad_cache import backward_in_micro_batches
 from train.loss import contrastive_loss
 from train.optim import learning_rate, make_optimizer, take_step
 from train.recalibrate import recalibrate
@@ -276,11 +277,12 @@ def whole_pictures(it: Run) -> Iterator[Tensor]:
 
 def backward(it: Run, batch: Batch, step: int) -> Tensor:
     """Leave the gradients of one batch in the parameters; returns the loss, a scalar."""
-    pixels = augment(it, batch, step)
+    pixels, size = augment(it, batch, step), it.recipe.schedule.micro_batch
+    towers, loss_of = (partial(encode_images, it), partial(encode_texts, it)), partial(loss_of_parts, it, batch, step)
     with it.attention():
-        if it.recipe.schedule.micro_batch is not None:
-            return backward_in_micro_batches(it, batch, step, pixels, it.recipe.schedule.micro_batch)
-        loss = loss_of_parts(it, batch, step, encode_images(it, pixels), [encode_texts(it, ids) for ids in batch.ids])
+        if size is not None:
+            return backward_in_micro_batches(pixels, batch.ids, *towers, loss_of, size)
+        loss = loss_of(encode_images(it, pixels), [encode_texts(it, ids) for ids in batch.ids])
         loss.backward()
         return loss.detach()
 
@@ -312,28 +314,6 @@ def loss_of_parts(it: Run, batch: Batch, step: int, images: Tensor, texts: list[
             loss = loss + source.classify * F.cross_entropy(it.heads[str(number)](image), labels)
         total = total + weight * loss
     return total / sum(weights)
-
-
-def backward_in_micro_batches(it: Run, batch: Batch, step: int, pixels: Tensor, size: int) -> Tensor:
-    """The whole batch's gradients in the memory of a part of it (GradCache, Gao et al. 2021).
-
-    The contrastive loss couples all pairs, so plain accumulation would be another loss. Features of all micro-batches
-    are computed first without a graph; the loss's gradients with respect to them are then carried through one
-    micro-batch at a time. Batch normalisation sees micro-batches, all else is exact.
-    """
-    with torch.no_grad():
-        images = torch.cat([encode_images(it, chunk) for chunk in pixels.split(size)])
-        texts = [torch.cat([encode_texts(it, chunk) for chunk in ids.split(size)]) for ids in batch.ids]
-    features = [tensor.requires_grad_() for tensor in (images, *texts)]
-    loss = loss_of_parts(it, batch, step, images, texts)
-    loss.backward()  # leaves gradients in the features, the heads and the temperature
-    gradients = [tensor.grad for tensor in features if tensor.grad is not None]
-    for chunk, gradient in zip(pixels.split(size), gradients[0].split(size), strict=True):
-        encode_images(it, chunk).backward(gradient)
-    for ids, of_part in zip(batch.ids, gradients[1:], strict=True):
-        for chunk, gradient in zip(ids.split(size), of_part.split(size), strict=True):
-            encode_texts(it, chunk).backward(gradient)
-    return loss.detach()
 
 
 def measure(it: Run, done: int, last: bool) -> dict[str, float]:

@@ -227,7 +227,11 @@ def test_the_legacy_transformers_folder_needs_its_vocabulary_to_know_where_a_tex
 def test_random_models_of_transformers_agree(tmp_path: Path, size: str) -> None:
     transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
     options = {
-        "small": ({"hidden_size": 64, "num_hidden_layers": 3}, {"hidden_size": 64, "num_hidden_layers": 2}, 32),
+        "small": (
+            {"hidden_size": 64, "num_hidden_layers": 3},
+            {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2},
+            32,
+        ),
         "ViT-B/32": ({}, {}, 512),
         "ViT-L/14": (
             {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
