@@ -26,7 +26,9 @@ from core.errors import QueryError
 from indexer.columns import EQUAL, kind_of
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
-HIDDEN = frozenset(["_rowid", "texts_key", "mtime_ns", "embedded", "thumbnail", "vector"])  # of no use to people
+HIDDEN = frozenset(
+    ["_rowid", "texts_key", "columns_key", "mtime_ns", "embedded", "thumbnail", "vector"]
+)  # of no use to people
 _OPERATOR = re.compile(r"\s*(<=|>=|!=|==|=|<|>|:)\s*")
 _QUOTED = re.compile(r'"(.*)"', re.DOTALL)
 

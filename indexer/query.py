@@ -7,13 +7,15 @@ vector of length 1 before it is weighed, so that a weight means the same for all
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from core.errors import QueryError, unknown_choice
+from indexer.filters import Condition, Filter
+from indexer.query_line import Line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,21 +103,30 @@ class Vector:
 
 
 Part = Text | Picture | Like | Vector
+T = TypeVar("T")
+Several: TypeAlias = T | list[T] | tuple[T, ...] | None
 P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True)
 class Query:
-    """Weighted parts and what is wanted of the answer. Raises `QueryError` for what makes no sense."""
+    """Weighted parts, what must be true of a hit, and which hits are wanted. Raises `QueryError` for what makes no
+    sense. Without parts it lists what the conditions keep, by id."""
 
     parts: tuple[Part, ...]
+    where: tuple[str | Condition | Filter, ...] = ()  # all must hold, see `indexer.filters`
+    holding: tuple[str, ...] = ()  # phrases that a caption or the file name must hold, each of them
+    not_holding: tuple[str, ...] = ()  # and must not
+    hybrid: bool = False  # rank by full text, too
     target: Target = "images"
     limit: int = 20
     offset: int = 0
 
     def __post_init__(self) -> None:
-        if not self.parts:
+        if not (self.parts or self.where or self.holding or self.not_holding):
             raise QueryError("nothing was asked: give words, an image, or the id of an indexed picture")
+        if self.hybrid and not self.parts:
+            raise QueryError("hybrid search needs words to look for in captions and file names; leave --hybrid out")
         if len(self.parts) > MAX_PARTS:
             raise QueryError(f"the query has {len(self.parts)} parts, at most {MAX_PARTS} can be searched at once")
         if self.target not in TARGETS:
@@ -128,24 +139,38 @@ class Query:
     @classmethod
     def of(
         cls,
-        text: str | Text | Iterable[str | Text] | None = None,
+        text: Line | Several[str | Text] = None,
         *,
-        image: str | Path | bytes | Image.Image | Picture | Iterable[str | Path | bytes | Image.Image | Picture] | None,
-        like: str | Like | Iterable[str | Like] | None,
-        vector: np.ndarray | Sequence[float] | Vector | None,
-        without: str | Part | Iterable[str | Part] | None,
-        templates: str | Path | None,
-        target: Target,
-        limit: int,
-        offset: int,
+        image: Several[str | Path | bytes | Image.Image | Picture] = None,
+        like: Several[str | Like] = None,
+        vector: np.ndarray | Sequence[float] | Vector | None = None,
+        without: Several[str | Part] = None,
+        where: Several[str | Condition | Filter] = None,
+        holding: Several[str] = None,
+        not_holding: Several[str] = None,
+        templates: str | Path | None = None,
+        hybrid: bool = False,
+        target: Target = "images",
+        limit: int = 20,
+        offset: int = 0,
     ) -> Query:
-        """The query of what people say: one or several of each kind. `without` is words or parts to lead away from."""
-        parts: list[Part] = [_as(Text, one) for one in _several(text)]
-        parts += [_as(Picture, one) for one in _several(image)]
-        parts += [_as(Like, one) for one in _several(like)]
+        """The query of what people say: nothing, one or several of each kind. `without` is words or parts to lead away
+        from, `templates` is for all words. A `Line` adds to all of them. Where nothing else is described, `holding`
+        describes it, too."""
+        away, holding, not_holding = several(without), several(holding), several(not_holding)
+        conditions = several(where)
+        if isinstance(text, Line):
+            away, conditions = [*text.without, *away], [*text.where, *conditions]
+            holding, not_holding = [*text.holding, *holding], [*text.not_holding, *not_holding]
+            text = text.text or None
+        parts: list[Part] = [_as(Text, one) for one in several(text)]
+        parts += [_as(Picture, one) for one in several(image)]
+        parts += [_as(Like, one) for one in several(like)]
         if vector is not None:
             parts.append(vector if isinstance(vector, Vector) else Vector(vector))
-        for one in _several(without):
+        if holding and not parts:
+            parts.append(Text(" ".join(holding)))
+        for one in away:
             part: Part = Text(one) if isinstance(one, str) else one
             parts.append(replace(part, weight=-part.weight))
         if templates is not None:
@@ -153,13 +178,29 @@ class Query:
                 replace(part, templates=templates) if isinstance(part, Text) and part.templates is None else part
                 for part in parts
             ]
-        return cls(tuple(parts), target, limit, offset)
+        return cls(
+            parts=tuple(parts),
+            where=tuple(conditions),
+            holding=tuple(holding),
+            not_holding=tuple(not_holding),
+            hybrid=hybrid,
+            target=target,
+            limit=limit,
+            offset=offset,
+        )
 
     @property
     def kind(self) -> Kind:
         """Whether words ask, or pictures, or both: their cosines lie on different scales."""
         texts = sum(isinstance(part, Text) for part in self.parts)
         return "text" if texts == len(self.parts) else "mixed" if texts else "image"
+
+    @property
+    def index_kind(self) -> Literal["text", "image"]:
+        """As which kind of query an index is searched: whatever is not plainly pictures lies where texts do, or
+        anywhere, and needs the greater effort."""
+        away = any(part.weight < 0 or isinstance(part, Vector) for part in self.parts)
+        return "image" if self.kind == "image" and not away else "text"
 
     def labels(self) -> list[str]:
         """A name for each part, no two the same: the words, `image FILE`, `like ID`; a minus where it leads away."""
@@ -174,7 +215,7 @@ class Query:
         return labels
 
 
-def _several(given: Any) -> list[Any]:
+def several(given: Any) -> list[Any]:
     """One of something, or several, or none -> a list."""
     if given is None:
         return []

@@ -8,7 +8,7 @@ like ── stored ──────┘                                        
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.encoder import Encoder
-from core.errors import QueryError
-from indexer import tables
-from indexer.candidates import candidates
+from core.errors import CollectionError, QueryError
+from indexer import query_line, tables
 from indexer.collection import Collection
 from indexer.composed import as_file, composed, cosines, part_vectors, row_of
-from indexer.query import Details, Hit, Like, Part, Picture, Query, Target, Text, Vector
+from indexer.filters import Condition, Filter
+from indexer.query import Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector
+from indexer.query_line import Line
+from indexer.ranking import Ranked, ranked
 from indexer.snapshot import Snapshot
 from indexer.status import Failure, Status, failures_of, status_of
 
@@ -52,19 +54,17 @@ class Searcher:
 
     def search(
         self,
-        text: str | Text | Iterable[str | Text] | None = None,
+        text: Line | Several[str | Text] = None,
         *,
-        image: str
-        | Path
-        | bytes
-        | Image.Image
-        | Picture
-        | Iterable[str | Path | bytes | Image.Image | Picture]
-        | None = None,
-        like: str | Like | Iterable[str | Like] | None = None,
+        image: Several[str | Path | bytes | Image.Image | Picture] = None,
+        like: Several[str | Like] = None,
         vector: np.ndarray | Sequence[float] | Vector | None = None,
-        without: str | Part | Iterable[str | Part] | None = None,
+        without: Several[str | Part] = None,
+        where: Several[str | Condition | Filter] = None,
+        holding: Several[str] = None,
+        not_holding: Several[str] = None,
         templates: str | Path | None = None,
+        hybrid: bool = False,
         target: Target = "images",
         limit: int = 20,
         offset: int = 0,
@@ -72,7 +72,10 @@ class Searcher:
         """The pictures, or the captions, nearest to words, pictures, indexed pictures and vectors; best first.
 
         Each may be one or several, weighed equally, or with weights: `like=[Like("1.jpg"), Like("2.jpg", 0.5)]` (see
-        `indexer.query`). `without` leads away from words or parts. `templates` puts all words into prompts.
+        `indexer.query`). `without` leads away from words or parts. `where` are conditions such as "width>=1000" that
+        must all be met (see `indexer.filters`), `holding` phrases that a caption or the file name must hold.
+        `templates` puts all words into prompts; with `hybrid` full-text search ranks, too. Words that a person typed
+        with signs go through `read`; conditions alone list what they keep, by id, and their scores are 0.
         Raises `QueryError` for a query that cannot be answered and `ImageError` for a picture that cannot be read.
         """
         return self.find(
@@ -82,25 +85,46 @@ class Searcher:
                 like=like,
                 vector=vector,
                 without=without,
+                where=where,
+                holding=holding,
+                not_holding=not_holding,
                 templates=templates,
+                hybrid=hybrid,
                 target=target,
                 limit=limit,
                 offset=offset,
             )
         )
 
+    def read(self, line: str) -> Line:
+        """What a line means that a person typed, such as `red car -snow folder:trips`: the `text` of a search.
+
+        Raises `QueryError` for a line that has no meaning (see `indexer.query_line`)."""
+        return query_line.read(line, self.snapshot().columns)
+
     def find(self, query: Query) -> list[Hit]:
         """The answer to a query that was put together before. Raises as `search`."""
         snapshot = self.snapshot()
+        try:
+            return self._answer(query, snapshot)
+        except CollectionError:
+            # A run may tidy up the version that was just opened: the newest one has not gone.
+            newest = self.snapshot()
+            if newest.versions == snapshot.versions:
+                raise
+            return self._answer(query, newest)
+
+    def _answer(self, query: Query, snapshot: Snapshot) -> list[Hit]:
         if query.target == "texts" and not snapshot.texts.num_rows:
             raise QueryError(
                 f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
                 "image,caption into its folder, or a .txt file beside each picture, and index it again"
             )
+        if not query.parts:
+            return self._hits(query, snapshot, ranked(query, snapshot, None), None)
         parts = part_vectors(query.parts, snapshot, lambda: self._encoder_of(snapshot))
         vector = composed(parts, [part.weight for part in query.parts])
-        rows, scores = candidates(snapshot, vector, query.offset + query.limit, None, query.target)
-        return self._hits(query, snapshot, rows[query.offset :], scores[query.offset :], parts)
+        return self._hits(query, snapshot, ranked(query, snapshot, vector), parts)
 
     def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> list[Hit]:
         """The collection's captions that fit a picture, best first. Raises `QueryError` if it has no captions."""
@@ -197,38 +221,33 @@ class Searcher:
         snapshot.collection.check_model(encoder)
         return encoder
 
-    def _hits(
-        self, query: Query, snapshot: Snapshot, rows: np.ndarray, scores: np.ndarray, parts: np.ndarray
-    ) -> list[Hit]:
-        """The hits of one page: k rows of pictures or captions, best first, with their cosines."""
-        scores = np.clip(scores, -1, 1).astype(np.float64)  # rounding may leave a cosine a hair above 1
+    def _hits(self, query: Query, snapshot: Snapshot, page: Ranked, parts: np.ndarray | None) -> list[Hit]:
+        """The hits of one page of k rows, with their cosines to the parts (p, d)."""
+        scores = np.clip(page.scores.astype(np.float64), -1, 1)  # rounding may leave a cosine a hair above 1
+        by_part: dict[str, np.ndarray] = {}
         if len(query.parts) == 1 and query.parts[0].weight > 0:
-            each = scores[:, np.newaxis]
-        else:
+            by_part[query.labels()[0]] = scores
+        elif parts is not None:
             vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
-            each = cosines(vectors[rows], parts)
-        captions: list[str | None]
+            by_part = dict(zip(query.labels(), cosines(vectors[page.rows], parts).T, strict=True))
+        by_part |= page.parts
+        rows, captions = page.rows, None
         if query.target == "texts":
             captions = snapshot.texts["text"].take(rows).to_pylist()
             rows = snapshot.text_owners[rows]
         found = snapshot.images.select(["id", "width", "height"]).take(rows).to_pylist()
-        if query.target == "images":
-            captions = [next(iter(snapshot.captions(row["id"])), None) for row in found]
-        labels = query.labels()
         return [
             Hit(
                 id=row["id"],
                 path=self._path(row["id"]),
-                score=float(score),
-                rank=query.offset + place,
-                caption=caption,
+                score=float(scores[place]),
+                rank=query.offset + place + 1,
+                caption=captions[place] if captions else next(iter(snapshot.captions(row["id"])), None),
                 width=row["width"],
                 height=row["height"],
-                parts=dict(zip(labels, map(float, part_scores), strict=True)),
+                parts={label: float(values[place]) for label, values in by_part.items()},
             )
-            for place, (row, score, caption, part_scores) in enumerate(
-                zip(found, scores, captions, each, strict=True), start=1
-            )
+            for place, row in enumerate(found)
         ]
 
     def _path(self, item_id: str) -> Path | None:

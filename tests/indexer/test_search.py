@@ -20,6 +20,7 @@ import clipdex
 from core.encoder import load_encoder
 from core.errors import CollectionError, ImageError, QueryError, WrongModelError
 from core.toy import ToyEncoder
+from indexer.migrations import FORMAT_VERSION
 from indexer.search import Searcher
 from tests.indexer.pictures import COLOURS, index, paint, paint_three, state
 
@@ -239,7 +240,7 @@ def test_status_tells_what_the_collection_is(tmp_path: Path) -> None:
     status = clipdex.open(tmp_path).status()
     assert (status.folder, status.collection) == (tmp_path, tmp_path / ".clipdex")
     assert (status.model, status.fingerprint, status.dim) == ("toy", load_encoder("toy").fingerprint, 64)
-    assert (status.images, status.texts, status.format_version) == (3, 1, 1)
+    assert (status.images, status.texts, status.format_version) == (3, 1, FORMAT_VERSION)
     assert [(failure.location, failure.reason) for failure in status.failures] == [("bad.jpg", "not an image")]
     assert status.size_bytes == sum(
         file.stat().st_size for file in (tmp_path / ".clipdex").rglob("*") if file.is_file()

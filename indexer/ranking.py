@@ -1,0 +1,83 @@
+"""Which rows answer a query, in which order?
+
+Filters and quotes say which rows may; the vector ranks these. With `hybrid` full-text search ranks them too. A query of
+filters alone lists what they keep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.errors import QueryError
+from indexer import exact, filters, fulltext, hybrid
+from indexer.candidates import candidates
+from indexer.holding import holding
+from indexer.query import Text
+
+if TYPE_CHECKING:
+    from indexer.query import Query
+    from indexer.snapshot import Snapshot
+
+FULL_TEXT, FUSED = "full text", "fused"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The rows of one page, best first: k rows of `snapshot.images` or `snapshot.texts`."""
+
+    rows: np.ndarray  # (k,) int64
+    scores: np.ndarray  # (k,) float32, exact cosines; 0 where nothing was compared
+    parts: dict[str, np.ndarray] = field(default_factory=dict)  # what else there is to say of each, (k,)
+
+
+def ranked(query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranked:
+    """The page of the answer that `query` asks for; `vector` (d,) is all its parts in one. Raises `QueryError`."""
+    may = allowed(query, snapshot)
+    page = slice(query.offset, query.offset + query.limit)
+    if vector is None:
+        assert may is not None, "a query without parts has conditions"
+        rows = np.flatnonzero(may)[page]
+        return Ranked(rows, np.zeros(len(rows), np.float32))
+    if query.hybrid:
+        return _hybrid(query, snapshot, vector, may)
+    rows, scores = candidates(snapshot, vector, page.stop, may, query.target, query.index_kind)
+    return Ranked(rows[page], scores[page])
+
+
+def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
+    """(n,) bool: the rows that meet all conditions and hold what they must; None for all. Raises `QueryError`."""
+    found: np.ndarray | None = None
+    where = filters.resolve(query.where, snapshot.columns)
+    if where:
+        found = where.mask(snapshot.images)
+        if query.target == "texts":
+            found = found[snapshot.text_owners]
+    for phrases, wanted in ((query.holding, True), (query.not_holding, False)):
+        for phrase in phrases:
+            marks = holding(snapshot, phrase, query.target) == wanted
+            found = marks if found is None else found & marks
+    return found
+
+
+def _hybrid(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:
+    """The best of both rankings fused; after them, what is left of the ranking by cosine."""
+    words = " ".join(part.text for part in query.parts if isinstance(part, Text) and part.weight > 0)
+    if not words:
+        raise QueryError("hybrid search needs words to look for in captions and file names; leave --hybrid out")
+    spoken, relevance = fulltext.ranked(snapshot, words, hybrid.DEPTH, may, query.target)
+    stop = query.offset + query.limit
+    near, near_scores = candidates(
+        snapshot, vector, max(hybrid.DEPTH, stop + len(spoken)), may, query.target, query.index_kind
+    )
+    rows, sums = hybrid.fused([(near, near_scores), (spoken, relevance)])
+    rest = near[hybrid.DEPTH :]
+    rest = rest[np.isin(rest, rows, invert=True)]
+    page = slice(query.offset, stop)
+    rows, sums = np.append(rows, rest)[page], np.append(sums, np.zeros(len(rest)))[page]
+    by_row = dict(zip(spoken.tolist(), relevance.tolist(), strict=True))
+    spoken_scores = np.array([by_row.get(row, 0.0) for row in rows.tolist()])
+    vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
+    return Ranked(rows, exact.cosines(vectors, rows, vector), {FULL_TEXT: spoken_scores, FUSED: sums})
