@@ -212,11 +212,11 @@ def test_a_picture_that_was_changed_and_indexed_again_is_shown_as_it_is_now(page
         page.goto(f"{server.url}/?q=red")
         picture = tiles(page).locator("img.ready")
         expect(picture).to_be_visible(timeout=PATIENCE)
-        assert picture.evaluate("image => image.naturalWidth") == 120
+        expect(picture).to_have_js_property("naturalWidth", 120)
         paint(tmp_path / "a.png", "red", 4)
         clipdex.index(tmp_path)
         search(page, "something red")
-        page.wait_for_function("document.querySelector('.tile img')?.naturalWidth === 152")
+        expect(picture).to_have_js_property("naturalWidth", 152, timeout=PATIENCE)
 
 
 # --- the pictures in README.md ---------------------------------------------------------------------------------------
