@@ -66,11 +66,7 @@ class Run:
         self.to_move = Counter(self.plan.gone.values())  # content hash -> how many of the gone had it
         self.total = len(listing.items) + len(self.plan.problems)
         self.texts = 0
-
-    @property
-    def stopped(self) -> bool:
-        """Did the person ask for an early end?"""
-        return self.job.options.stop()
+        self.stopped = False  # was asked to end early, and left something undone
 
     def execute(self) -> None:
         """Embed and write what is new or changed."""
@@ -158,7 +154,7 @@ class Run:
 
     def _recaption(self, items: list[Item]) -> None:
         for start in range(0, len(items), RECAPTIONED):
-            if self.stopped:
+            if self._asked_to_stop():
                 return
             part = items[start : start + RECAPTIONED]
             self.writer.recaption(part)
@@ -166,7 +162,7 @@ class Run:
                 self.job.meter.count()
 
     def _embed(self, pipeline: Pipeline, items: list[Item], claims: Claims | None) -> None:
-        if self.stopped:
+        if self._asked_to_stop():
             return
         with closing(pipeline.run(items, claims)) as outcomes:  # an error here must stop the decoding ahead, too
             for outcome in outcomes:
@@ -177,6 +173,11 @@ class Run:
                 if claims is not None:
                     self.job.meter.count(failed=isinstance(outcome, Failed))
         self.writer.commit()
+        self._asked_to_stop()
+
+    def _asked_to_stop(self) -> bool:
+        self.stopped = self.stopped or self.job.options.stop()
+        return self.stopped
 
     def _check_removal(self, lost: int) -> None:
         """Absence is not deletion: where most is gone, a disk or a folder may not be connected."""

@@ -126,12 +126,17 @@ def used_encoder(
     """The model that made the collection which `index` would bring up to date, None where there is none yet."""
     if not has_collection(folder, to):
         return None
-    return Collection.open(_place(_absolute(folder), to)).load_encoder(precision, exact=exact)
+    return Collection.open(collection_path(folder, to)).load_encoder(precision, exact=exact)
+
+
+def collection_path(folder: str | Path, to: str | Path | None = None) -> Path:
+    """Where `index` keeps the collection."""
+    return _place(_absolute(folder), to)
 
 
 def has_collection(folder: str | Path, to: str | Path | None = None) -> bool:
     """Would `index` bring a collection up to date, rather than make one?"""
-    return (_place(_absolute(folder), to) / INFO).exists()
+    return (collection_path(folder, to) / INFO).exists()
 
 
 def _place(root: Path, to: str | Path | None) -> Path:

@@ -21,9 +21,9 @@ def command(
 ) -> None:
     """Paint a sample collection, index it, search it, start the app."""
     import clipdex
-    from app.commands import index as index_command
     from app.commands import ui as ui_command
     from app.output import print_hits
+    from app.progress import watched
     from core.encoder import load_encoder
 
     load_encoder(model)  # a missing model is said before anything is painted
@@ -31,7 +31,11 @@ def command(
         ui_command.check_port(port)
     _paint(folder, count)
     print(f"\n$ clipdex index {folder}")
-    print(index_command.run(folder, model=model, to=None, captions=None, show_progress=True).summary())
+    with watched(show=True) as watcher:
+        report = clipdex.index(folder, model=model, progress=watcher.progress, stop=watcher.stop)
+    print(report.summary())
+    if report.stopped:
+        raise KeyboardInterrupt
     searcher = clipdex.open(folder)
     for query in QUERIES:
         print(f'\n$ clipdex search "{query}" {folder} --limit 3')

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,70 +10,84 @@ import typer
 from app.commands import AsJson, Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.progress import Progress as Bar
-
     from clipdex import Report
-    from indexer.report import Progress
+
+FAILED, STOPPED = 3, 130  # exit codes
 
 
 def command(
     folder: Annotated[Path, typer.Argument(help="The folder whose pictures become searchable.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="A name (clipdex models list) or a path; else its own, or the recommended."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="A name (clipdex models list) or a path; another one than before takes over when done.",
+        ),
     ] = None,
+    keep_old: Annotated[
+        bool, typer.Option("--keep-old", help="Keep the vectors of the model before when another takes over.")
+    ] = False,
     to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in FOLDER/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
     precision: Precision = "auto",
     exact: Annotated[
         bool, typer.Option("--exact", help="Decode large JPEGs in full: slower, and the last bit as in other programs.")
     ] = False,
+    checksum: Annotated[
+        bool, typer.Option("--checksum", help="Compare the contents of files, not only their sizes and times.")
+    ] = False,
+    retry_failures: Annotated[
+        bool, typer.Option("--retry-failures", help="Try again what failed before, though the file is the same.")
+    ] = False,
+    allow_removal: Annotated[
+        bool, typer.Option("--allow-removal", help="Remove what is gone, even if it is more than half of everything.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another run on the same collection to end.")] = False,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", min=0.1, help="Seconds for one picture to be read and decoded.")
+    ] = 60.0,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when anything failed.")] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report; problems still show.")] = False,
 ) -> None:
     """Index a folder of pictures. A second run only does what changed."""
+    import clipdex
     from app.output import print_json
+    from app.progress import watched
 
-    report = run(
-        folder,
-        model=model,
-        to=to,
-        captions=captions,
-        precision=precision,
-        exact=exact,
-        show_progress=not (quiet or as_json),
-    )
+    if model is None and not dry_run:
+        announce_download(folder, to)
+    with watched(show=not (quiet or as_json)) as watcher:
+        report = clipdex.index(
+            folder,
+            model=model,
+            to=to,
+            captions=captions,
+            precision=precision,
+            exact=exact,
+            keep_old=keep_old,
+            checksum=checksum,
+            retry_failures=retry_failures,
+            allow_removal=allow_removal,
+            dry_run=dry_run,
+            wait=wait,
+            time_limit=time_limit,
+            progress=watcher.progress,
+            stop=watcher.stop,
+        )
     if as_json:
         print_json(report_as_dict(report))
     elif not quiet:
         print(report.summary())
+    if report.stopped:
+        raise typer.Exit(STOPPED)
+    if strict and report.failed:
+        raise typer.Exit(FAILED)
 
 
-def run(
-    folder: Path,
-    *,
-    model: str | None,
-    to: Path | None = None,
-    captions: Path | None = None,
-    precision: str = "auto",
-    exact: bool = False,
-    show_progress: bool,
-) -> Report:
-    """Index with a progress bar on stderr, so that stdout holds only the report."""
-    import clipdex
-
-    if model is None:
-        _announce_download(folder, to)
-    start = partial(clipdex.index, folder, model=model, to=to, captions=captions, precision=precision, exact=exact)
-    if not (show_progress and sys.stderr.isatty()):
-        return start()
-    with _bar() as bar:
-        return start(progress=_into(bar))
-
-
-def _announce_download(folder: Path, to: Path | None) -> None:
+def announce_download(folder: Path, to: Path | None) -> None:
     """A new collection gets the recommended model, and where that is not here yet, this is a large download."""
     from app.output import note
     from core import hub
@@ -98,47 +110,3 @@ def report_as_dict(report: Report) -> dict[str, object]:
     from dataclasses import asdict
 
     return asdict(report)
-
-
-def _bar() -> Bar:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from app.output import console
-
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}"),
-        TextColumn("{task.fields[failures]}", style="red"),
-        console=console(stderr=True),
-        transient=True,
-    )
-
-
-def _into(bar: Bar) -> Callable[[Progress], None]:
-    """A function that shows the indexer's progress on the bar."""
-    stages = {"scan": "Looking for pictures", "embed": "Indexing", "finish": "Finishing"}
-    task = bar.add_task(stages["scan"], total=None, pace="", failures="")
-
-    def show(progress: Progress) -> None:
-        bar.update(
-            task,
-            description=stages.get(progress.stage, progress.stage),
-            completed=progress.done,
-            total=progress.total or None,
-            pace=pace(progress.rate, progress.eta),
-            failures=f"{progress.failed:,} failed" if progress.failed else "",
-        )
-
-    return show
-
-
-def pace(rate: float, eta: float | None) -> str:
-    """Rate and time left, as `84 pictures/s, 1:05 left`; empty while nothing is known."""
-    if not rate or eta is None:
-        return ""
-    minutes, seconds = divmod(round(eta), 60)
-    hours, minutes = divmod(minutes, 60)
-    left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-    return f"{rate:.0f} pictures/s, {left} left" if rate >= 10 else f"{rate:.1f} pictures/s, {left} left"

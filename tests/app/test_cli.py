@@ -18,8 +18,8 @@ import typer
 
 import app.cli
 from app.cli import COMMANDS
-from app.commands.index import pace
 from app.output import printable, size
+from app.progress import pace
 from tests.app.conftest import EACH, paint
 from tests.shared import ROOT
 
