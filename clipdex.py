@@ -10,7 +10,7 @@ The command line and the app call the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.encoder import lasting, load_encoder
@@ -20,18 +20,34 @@ from indexer import sync
 from indexer.options import READ_SECONDS, Options
 from indexer.query import Hit
 from indexer.report import Progress, Report
+from indexer.roster import Given
 from indexer.search import Searcher, open_searcher
+from indexer.sources import NOTHING_SAID, Settings
 from indexer.status import Status
 
-__all__ = ["ClipdexError", "Hit", "Progress", "Report", "Searcher", "Status", "index", "load_encoder", "open"]
+__all__ = [
+    "ClipdexError",
+    "Hit",
+    "Progress",
+    "Report",
+    "Searcher",
+    "Settings",
+    "Status",
+    "index",
+    "load_encoder",
+    "open",
+]
 
 
 def index(
-    folder: str | Path,
+    source: str | Path | Sequence[str | Path],
     *,
     model: str | Path | None = None,
     to: str | Path | None = None,
     captions: str | Path | None = None,
+    kind: str | None = None,
+    settings: Settings = NOTHING_SAID,
+    remove: Sequence[str | Path] = (),
     precision: str = "auto",
     exact: bool = False,
     keep_old: bool = False,
@@ -44,9 +60,13 @@ def index(
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Make the pictures of a folder searchable, or bring its collection up to date.
+    """Make the pictures of a source, or of several, searchable, or bring their collection up to date.
 
-    The collection lives in `folder/.clipdex`, or in `to`. `model` is a name (of the hub, too: then it is downloaded
+    The collection lives in the first source, a folder, as `.clipdex`, or in `to`. It remembers its sources: one that it
+    does not have yet is added, and all are looked at, but for those in `remove`, which leave it. `kind` is the kind of
+    source (`indexer.sources.SOURCES`) where that cannot be told, `settings` what else is to be said about it.
+
+    `model` is a name (of the hub, too: then it is downloaded
     unless it is here), or the path of a model; without it a collection keeps its model, and a new one gets
     `core.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with the columns image,caption. `precision` is what the
     model computes in ("auto", "fp32", "bf16", "fp16", "int8"), and with `exact` large pictures are decoded in full;
@@ -70,13 +90,15 @@ def index(
         time_limit=time_limit,
         stop=stop,
     )
+    places = (source,) if isinstance(source, str | Path) else tuple(source)
+    wanted = Given(places, kind, settings, removed=tuple(remove))
     if dry_run:
         named = None if model is None else load_encoder(model)
-        return sync.forecast(folder, encoder=named, to=to, captions=captions, options=options)
-    encoder = sync.used_encoder(folder, to, precision=precision, exact=exact) if model is None else None
+        return sync.forecast(wanted, encoder=named, to=to, captions=captions, options=options)
+    encoder = sync.used_encoder(wanted, to, precision=precision, exact=exact) if model is None else None
     model = RECOMMENDED_MODEL if model is None else model
     return sync.index(
-        folder,
+        wanted,
         encoder=encoder or load_encoder(model, precision=precision, exact=exact),
         to=to,
         captions=captions,

@@ -8,13 +8,15 @@ the path below the folder or, where only one picture has it, by the file name al
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.captions import NAME, Row, read_rows
 from core.errors import DataError, ImageError, SourceError
 from indexer.sources import TRANSIENT, Listing, Problem, Source
+from indexer.sources.columns import Columns, together
 from indexer.sources.names import escape
 
 AUTOMATIC = NAME  # found by itself in the folder
@@ -30,15 +32,26 @@ class Captions:
     problems: list[Problem] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     """Items whose text file cannot be read now: the captions that they had stay."""
+    columns: Columns | None = None  # what else the sources say about the pictures
 
     def of(self, item_id: str, embedded: Iterable[str]) -> list[str]:
         """The captions of one picture. Those inside the file count where nobody wrote others: many are a camera's."""
         return self.by_item.get(item_id) or clean(embedded)
 
+    def columns_key(self, item_id: str) -> str:
+        """Changes when anything changes that the source says about the picture beside its captions."""
+        return self.columns.key(item_id) if self.columns else ""
+
+    def columns_of(self, item_id: str) -> dict[str, Any]:
+        """The values of these columns, and their key."""
+        if self.columns is None:
+            return {"columns_key": None}
+        return self.columns.of(item_id) | {"columns_key": self.columns.key(item_id) or None}
+
 
 def read_captions(source: Source, listing: Listing, table: Path | None) -> Captions:
     """The captions of a listing; `table` is a CSV file. Raises `SourceError` if that cannot be read as one."""
-    by_item: dict[str, list[str]] = {}
+    by_item = {item_id: list(texts) for item_id, texts in listing.captions.items()}
     problems: list[Problem] = []
     unread: set[str] = set()
     rows = [] if table is None else _read_table(table)
@@ -59,7 +72,23 @@ def read_captions(source: Source, listing: Listing, table: Path | None) -> Capti
             problem = Problem(sidecar, error.reason, f"{sidecar}: {error}")
             if problem not in problems:  # photo.txt may serve photo.jpg and photo.png
                 problems.append(problem)
-    return Captions({key: clean(texts) for key, texts in by_item.items()}, unmatched, problems, unread)
+    cleaned = {key: clean(texts) for key, texts in by_item.items()}
+    return Captions(cleaned, unmatched, problems, unread, listing.columns)
+
+
+def unite_captions(several: Mapping[str, Captions]) -> Captions:
+    """The captions of several sources under the ids of the collection; the key is what those begin with."""
+    return Captions(
+        {name + key: texts for name, words in several.items() for key, texts in words.by_item.items()},
+        sum(words.unmatched for words in several.values()),
+        [
+            problem._replace(location=name + problem.location)
+            for name, words in several.items()
+            for problem in words.problems
+        ],
+        {name + key for name, words in several.items() for key in words.unread},
+        together([words.columns and words.columns.within(name) for name, words in several.items()]),
+    )
 
 
 def clean(texts: Iterable[str]) -> list[str]:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from core.config import Frozen, parse
 from core.errors import CollectionError, ConfigError, ModelError, WrongModelError
 from indexer import lock, tables
 from indexer.migrations import FORMAT_VERSION, migrate
-from indexer.sources import Source, make_source
+from indexer.sources import Place, Settings, Several, make_source
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -44,11 +45,21 @@ class ModelInfo(Frozen):
 
 
 class SourceInfo(Frozen):
-    """Where the pictures are. A relative location is meant from the collection, so that both can move together."""
+    """Where pictures are. A relative location is meant from the collection, so that both can move together."""
 
     kind: str
     location: str
+    name: str = ""  # what the ids begin with: nothing for the first source, else a name and two slashes
     captions: str | None = None  # the CSV file given by name, relative to `location` if it lies inside
+    settings: Settings = Settings()
+
+    def place(self, collection: Path) -> Place:
+        """The full location."""
+        return self.location if "://" in self.location else Path(os.path.normpath(collection / self.location))
+
+    def captions_file(self, collection: Path) -> Path | None:
+        """The caption file that was given by name."""
+        return None if self.captions is None else Path(self.place(collection)) / self.captions
 
 
 class Space(Frozen):
@@ -64,11 +75,18 @@ class Info(Frozen):
 
     format_version: int = FORMAT_VERSION
     model: ModelInfo
-    sources: list[SourceInfo] = Field(min_length=1, max_length=1)
+    sources: list[SourceInfo] = Field(min_length=1)
     created: datetime
     updated: datetime
     tables: str = Field(default="", pattern=TABLES)  # where those of `model` are
     others: list[Space] = Field(default=[])  # kept from before, or not yet finished
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: list[SourceInfo]) -> list[SourceInfo]:
+        if len({source.name for source in sources}) < len(sources):
+            raise ValueError("two have the same name")
+        return sources
 
 
 class Collection:
@@ -77,6 +95,7 @@ class Collection:
     def __init__(self, path: Path, info: Info) -> None:
         self.path = path
         self.info = info
+        self._source: tuple[tuple[SourceInfo, ...], Several] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Collection:
@@ -118,11 +137,13 @@ class Collection:
         raise CollectionError(f"no collection in {folder} or above; make one: clipdex index {folder}")
 
     @classmethod
-    def create(cls, path: Path, encoder: Encoder, source: SourceInfo, *, load: str | None = None) -> Collection:
+    def create(
+        cls, path: Path, encoder: Encoder, sources: Sequence[SourceInfo], *, load: str | None = None
+    ) -> Collection:
         """An empty collection in `path`, a folder that `prepare` made ready and that the caller has locked."""
         now = datetime.now(UTC)
         model = cls.describe(encoder, load)
-        collection = cls(path, Info(model=model, sources=[source], created=now, updated=now))
+        collection = cls(path, Info(model=model, sources=list(sources), created=now, updated=now))
         collection.make_tables()
         collection.save(collection.info)
         return collection
@@ -212,16 +233,13 @@ class Collection:
         return _connect(self.place)
 
     @property
-    def source(self) -> Source:
-        """Where the pictures are, whether or not it is reachable now."""
-        info = self.info.sources[0]
-        return make_source(info.kind, Path(os.path.normpath(self.path / info.location)))
-
-    @property
-    def captions_file(self) -> Path | None:
-        """The caption file that was given by name."""
-        name = self.info.sources[0].captions
-        return None if name is None else self.source.location / name
+    def source(self) -> Several:
+        """Where the pictures are, whether or not it is reachable now. It stays the same one while nothing changes,
+        with all that it found out about archives."""
+        key = tuple(self.info.sources)
+        if self._source is None or self._source[0] != key:
+            self._source = key, sources_of(key, self.path)
+        return self._source[1]
 
     def check_model(self, encoder: Encoder) -> None:
         """Raises `WrongModelError` unless `encoder` made the vectors here."""
@@ -264,13 +282,15 @@ class Collection:
         return total
 
 
-def source_info(path: Path, folder: Path, captions: Path | None) -> SourceInfo:
-    """How a collection at `path` remembers its folder: relatively if it lies inside it."""
-    inside = path.is_relative_to(folder)
-    location = os.path.relpath(folder, path) if inside else str(folder)
-    if captions is not None and captions.is_relative_to(folder):
-        captions = captions.relative_to(folder)
-    return SourceInfo(kind="folder", location=location, captions=None if captions is None else str(captions))
+def sources_of(infos: Iterable[SourceInfo], path: Path) -> Several:
+    """The sources that a collection at `path` describes."""
+    return Several({info.name: make_source(info.kind, info.place(path), info.settings) for info in infos})
+
+
+def remembered(path: Path, place: Place) -> str:
+    """How a collection at `path` writes down where a source is: relatively if it lies inside it."""
+    inside = isinstance(place, Path) and path.is_relative_to(place)
+    return os.path.relpath(place, path) if inside else str(place)
 
 
 def _is_own(name: str) -> bool:

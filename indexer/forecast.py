@@ -11,20 +11,25 @@ from indexer.known import Known
 from indexer.options import Options
 from indexer.plan import make_plan
 from indexer.report import Report
-from indexer.run import check_not_empty
-from indexer.sources import Listing
+from indexer.run import without_empty
+from indexer.sources import Listing, Several
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
 
 
 def forecast_of(
-    collection: Collection | None, encoder: Encoder | None, listing: Listing, words: Captions, options: Options
+    collection: Collection | None,
+    source: Several,
+    encoder: Encoder | None,
+    listing: Listing,
+    words: Captions,
+    options: Options,
 ) -> Report:
     """The counts that a run would come to, as far as a listing tells. Raises `SourceError` as a run does at once."""
     known = _known(collection, encoder)
     if collection is not None:
-        check_not_empty(collection, listing, Known.read(collection))
+        listing = without_empty(source, listing, Known.read(collection))
     plan = make_plan(listing, known, words, retry_failures=options.retry_failures)
     added = sum(item.id not in known for item in plan.embed)
     reasons = Counter(problem.reason for problem in [*plan.failed, *plan.problems])

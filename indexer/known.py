@@ -13,7 +13,7 @@ from indexer.sources import TRANSIENT, Item
 if TYPE_CHECKING:
     from indexer.collection import Collection
 
-IMAGES = ["id", "hash", "size", "mtime_ns", "embedded", "texts_key"]
+IMAGES = ["id", "hash", "size", "mtime_ns", "embedded", "texts_key", "columns_key"]
 FAILURES = ["location", "reason", "message", "size", "mtime_ns"]
 
 RETRIED = TRANSIENT | {"unsupported", "model error", "decoder error"}  # another version may read the same file
@@ -26,14 +26,16 @@ class Known:
         self._row = {item_id: row for row, item_id in enumerate(found["id"].to_pylist())}
         self._sizes = found["size"].to_numpy()
         self._times = found["mtime_ns"].to_numpy()
-        self._columns = {name: found[name].combine_chunks() for name in ("hash", "embedded", "texts_key")}
+        names = [name for name in ("hash", "embedded", "texts_key", "columns_key") if name in found.column_names]
+        self._columns = {name: found[name].combine_chunks() for name in names}
         self.failures = {row["location"]: row for row in failures.to_pylist()}
 
     @classmethod
     def read(cls, collection: Collection) -> Known:
         """What a collection holds now."""
         with tables.storage_errors(collection.path, "reading"):
-            images = tables.read(collection.table("images"), IMAGES)
+            table = collection.table("images")
+            images = tables.read(table, [name for name in IMAGES if name in table.schema.names])
             return cls(images, tables.read(collection.table("failures"), FAILURES))
 
     @classmethod
@@ -65,6 +67,10 @@ class Known:
 
     def texts_key(self, item_id: str) -> str | None:
         return self._value("texts_key", item_id)
+
+    def columns_key(self, item_id: str) -> str:
+        """Empty, too, in a collection of an older clipdex that no run has brought up to date yet."""
+        return (self._value("columns_key", item_id) or "") if "columns_key" in self._columns else ""
 
     def hashes(self) -> list[str]:
         digests: list[str] = self._columns["hash"].to_pylist()

@@ -18,7 +18,7 @@ class Plan:
     """Every listed item is in exactly one of the first four; every known id is in there, in `gone` or in `kept`."""
 
     unchanged: list[str] = field(default_factory=list)
-    recaption: list[Item] = field(default_factory=list)  # the same picture with other words
+    recaption: list[Item] = field(default_factory=list)  # the same picture with other words or columns
     embed: list[Item] = field(default_factory=list)
     failed: list[Problem] = field(default_factory=list)  # failed before and are still the same file
     gone: dict[str, str] = field(default_factory=dict)  # id -> content hash
@@ -33,7 +33,9 @@ def make_plan(listing: Listing, known: Known, words: Captions, *, retry_failures
     for item in listing.items:
         if known.unchanged(item):
             texts = words.of(item.id, known.embedded(item.id))
-            if item.id in words.unread or captions.key(item.id, texts) == known.texts_key(item.id):
+            same_words = captions.key(item.id, texts) == known.texts_key(item.id)
+            same_columns = words.columns_key(item.id) == known.columns_key(item.id)
+            if item.id in words.unread or (same_words and same_columns):
                 plan.unchanged.append(item.id)
             else:
                 plan.recaption.append(item)

@@ -18,7 +18,7 @@ from indexer import tables
 from indexer.collection import MODELS, Collection, Space
 from indexer.known import Known
 from indexer.report import Report
-from indexer.run import Job, Run, check_not_empty
+from indexer.run import Job, Run, without_empty
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -32,7 +32,7 @@ def take_over(collection: Collection, job: Job, load: str | None) -> Report:
     Raises `SourceError` if pictures would be lost because they cannot be seen now: the model before stays then.
     """
     known, before = Known.read(collection), collection.info.model
-    check_not_empty(collection, job.listing, known)
+    job = replace(job, listing=without_empty(collection.source, job.listing, known))
     future = begin(collection, job.encoder, load)
     future.upgrade()
     run = Run(future, job)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError
-from indexer import checksum, tables
+from indexer import checksum, own_columns, tables
 from indexer.captions import Captions
 from indexer.collection import Collection
 from indexer.known import Known
@@ -21,7 +21,9 @@ from indexer.options import Options
 from indexer.pipeline import Claims, Failed, Pipeline
 from indexer.plan import make_plan
 from indexer.report import Meter, Report, Stopwatch
-from indexer.sources import TRANSIENT, Item, Listing, Problem
+from indexer.sources import TRANSIENT, Item, Listing, Problem, Several
+from indexer.sources.base import BETWEEN, beginning
+from indexer.sources.several import MISSING
 from indexer.writer import Row, Writer
 
 if TYPE_CHECKING:
@@ -48,13 +50,17 @@ class Run:
 
     def __init__(self, collection: Collection, job: Job) -> None:
         """Raises `SourceError` if so much is gone that it looks like an accident."""
-        self.collection, self.source, self.job = collection, collection.source, job
-        listing, words, options = job.listing, job.words, job.options
+        self.collection, self.source = collection, collection.source
         self.known = Known.read(collection)
-        check_not_empty(collection, listing, self.known)
+        listing = without_empty(self.source, job.listing, self.known)
+        words, options = own_columns.keep(collection, job.words), job.options
+        self.job = replace(job, listing=listing, words=words)
         self.plan = make_plan(listing, self.known, words, retry_failures=options.retry_failures)
         new = sum(item.id not in self.known for item in self.plan.embed)
-        self._check_removal(len(self.plan.gone) - new)  # even if each new one is an old one under another name
+        self.withdrawn = sum(beginning(item_id) not in self.source.parts for item_id in self.plan.gone)
+        self._check_removal(
+            len(self.plan.gone) - self.withdrawn - new
+        )  # even if each new one is an old one under another name
         self.writer = Writer(
             collection, job.encoder, words, self.known, job.watch, written=self._written, failed=self._failed
         )
@@ -97,9 +103,10 @@ class Run:
         """Remove what is gone, and what interrupted runs left behind. Raises `SourceError` if the source is gone."""
         self.job.meter.begin("finish", done=self.job.meter.total, total=self.job.meter.total)
         if self.reasons["vanished"]:  # a few files deleted meanwhile, or the whole disk?
-            check_not_empty(self.collection, self.source.scan(), self.known)
+            self._check_still_there()
         gone = [item_id for item_id in self.known if item_id not in self.alive]
-        self._check_removal(len(self.plan.gone) - self.counts["moved"] + sum(i in self.missing for i in gone))
+        kept_away = len(self.plan.gone) - self.withdrawn
+        self._check_removal(kept_away - self.counts["moved"] + sum(i in self.missing for i in gone))
         started = time.perf_counter()
         writer = self.writer
         with tables.storage_errors(self.collection.path, "writing"):
@@ -188,6 +195,13 @@ class Run:
                 "index again with --allow-removal"
             )
 
+    def _check_still_there(self) -> None:
+        """Raises `SourceError` if a source has gone since the run began."""
+        now = without_empty(self.source, self.source.scan(), self.known)
+        if gone := now.missing - self.job.listing.missing:
+            places = ", ".join(str(self.source.parts[name].location) for name in sorted(gone))
+            raise SourceError(f"{places} has gone while it was indexed: is the disk connected? Nothing was removed")
+
     def _written(self, row: Row) -> None:
         item_id, digest = row["id"], row["hash"]
         self.alive.add(item_id)
@@ -211,13 +225,22 @@ class Run:
             self.missing.add(problem.location)
 
 
-def check_not_empty(collection: Collection, listing: Listing, known: Known) -> None:
-    """Absence is not deletion: a folder without any picture looks like a disk that is not connected."""
-    if not listing.items and not all(listing.hides(item_id) for item_id in known):
-        raise SourceError(
-            f"{collection.source.location} has no pictures now and the collection has {len(known):,}: is the disk "
-            f"connected? Nothing was removed; if they are really gone, delete {collection.path}"
-        )
+def without_empty(sources: Several, listing: Listing, known: Known) -> Listing:
+    """Absence is not deletion: a source without any picture looks like a disk that is not connected.
+
+    Of several sources an empty one counts as missing. Raises `SourceError` if it is the only one.
+    """
+    held = Counter(beginning(item_id) for item_id in known if not listing.hides(item_id))
+    there = {beginning(item.id) for item in listing.items}
+    for name, source in sources.parts.items():
+        if name in there or not held[name]:
+            continue
+        message = f"{source.location} has no pictures now and the collection has {held[name]:,}: is the disk connected?"
+        if len(sources.parts) == 1:
+            raise SourceError(f"{message} Nothing was removed; if they are really gone, delete the collection")
+        problem = Problem(name or BETWEEN, MISSING, f"{message} Nothing of it was removed")
+        listing = replace(listing, missing=listing.missing | {name}, problems=[*listing.problems, problem])
+    return listing
 
 
 def _sweep_texts(images: Any, texts: Any) -> int:

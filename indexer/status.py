@@ -43,7 +43,7 @@ class IndexStatus:
 class Status:
     """What a collection is, at a glance."""
 
-    folder: Path
+    folder: Path | str  # the first source: a path, or a URL
     collection: Path
     model: str
     fingerprint: str
@@ -87,7 +87,7 @@ def status_of(snapshot: Snapshot) -> Status:
         size_bytes=collection.size_bytes(),
         format_version=info.format_version,
         updated=info.updated,
-        sources=[str(collection.source.location)],
+        sources=[str(source.location) for source in collection.source.parts.values()],
         indexes=_indexes(snapshot),
     )
 

@@ -162,6 +162,7 @@ class Writer:
         for row in self._rows:
             texts = self.words.of(row["id"], row["embedded"])
             row["texts_key"] = captions.key(row["id"], texts)
+            row |= self.words.columns_of(row["id"])
             wanted.extend(
                 {
                     "id": f"{row['texts_key']}-{position}",
@@ -203,5 +204,5 @@ def _content(outcome: Embedded) -> Row:
 
 
 def _identity(item: Item) -> Row:
-    folder = item.id.rpartition("/")[0]
+    folder = item.id.rpartition("/")[0].rstrip("/")  # a second source's name ends with two slashes
     return {"id": item.id, "size": item.size, "mtime_ns": item.mtime_ns, "folder": folder}

@@ -1,4 +1,4 @@
-"""`clipdex index FOLDER`: how does a folder become searchable?"""
+"""`clipdex index SOURCE…`: how do pictures become searchable?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import typer
 from app.commands import AsJson, Precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clipdex import Report
 
 FAILED, STOPPED = 3, 130  # exit codes
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="The folder whose pictures become searchable.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="The folder, or several, whose pictures become searchable.", show_default=False)
+    ],
     model: Annotated[
         str | None,
         typer.Option(
@@ -28,8 +32,11 @@ def command(
     keep_old: Annotated[
         bool, typer.Option("--keep-old", help="Keep the vectors of the model before when another takes over.")
     ] = False,
-    to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in FOLDER/.clipdex.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in SOURCE/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
+    remove_source: Annotated[
+        list[str] | None, typer.Option(help="Take a source and its pictures out of the collection.")
+    ] = None,
     precision: Precision = "auto",
     exact: Annotated[
         bool, typer.Option("--exact", help="Decode large JPEGs in full: slower, and the last bit as in other programs.")
@@ -58,10 +65,11 @@ def command(
     from app.progress import watched
 
     if model is None and not dry_run:
-        announce_download(folder, to)
+        announce_download(sources, to)
     with watched(show=not (quiet or as_json)) as watcher:
         report = clipdex.index(
-            folder,
+            sources,
+            remove=remove_source or (),
             model=model,
             to=to,
             captions=captions,
@@ -87,7 +95,7 @@ def command(
         raise typer.Exit(FAILED)
 
 
-def announce_download(folder: Path, to: Path | None) -> None:
+def announce_download(sources: str | Path | Sequence[str | Path], to: Path | None) -> None:
     """A new collection gets the recommended model, and where that is not here yet, this is a large download."""
     from app.output import note
     from core import hub
@@ -96,7 +104,7 @@ def announce_download(folder: Path, to: Path | None) -> None:
     recommended = hub.find(hub.RECOMMENDED_MODEL)
     if recommended is None or recommended.description is None:
         raise AssertionError("the recommended model is one of the described ones")
-    if sync.has_collection(folder, to) or hub.is_here(recommended):
+    if sync.has_collection(sources, to) or hub.is_here(recommended):
         return
     gigabytes = recommended.description.parameters * 4 / 1e9
     note(

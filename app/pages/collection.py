@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -42,7 +43,7 @@ def page() -> None:
 
 def _update_command(status: Status) -> str:
     words = ["clipdex", "index", str(status.folder)]
-    if status.collection != status.folder / FOLDER:
+    if status.collection != Path(status.folder) / FOLDER:
         words += ["--to", str(status.collection)]
     return shlex.join(words)
 

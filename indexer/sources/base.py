@@ -2,20 +2,49 @@
 
 A `Source` lists its items and reads one of them; it knows nothing about models, vectors or tables. The listing
 accounts for everything that was met: pictures, what could not be looked at, and how much was no picture.
+
+An id is the name of an item within its source, with single slashes and never one at its beginning. The first source
+of a collection uses it as it is; a further one puts its own name and two slashes before it (`album//trips/red.jpg`), so
+that ids stay unique whatever files come later. See `several`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from core.config import Frozen
+
+if TYPE_CHECKING:
+    from indexer.sources.columns import Columns
 
 # Reasons for which something cannot be read now that say nothing about its content.
 TRANSIENT = frozenset(["vanished", "no permission", "read error", "timeout"])
+BETWEEN = "//"  # ends the name of a source in front of an id
+
+Place = Path | str  # where a source is: a path on this machine, or a URL
+
+
+class Settings(Frozen):
+    """What a person said about a source. It is remembered with the source; what is empty is left to the source."""
+
+    include: tuple[str, ...] = ()  # patterns (`patterns.py`): only pictures that one of them means
+    exclude: tuple[str, ...] = ()  # and none that one of these means
+    image: str | None = None  # the column with the pictures or their paths
+    captions: tuple[str, ...] | None = None  # columns with captions
+    columns: tuple[str, ...] | None = None  # further columns that the collection keeps; None: all
+    id: str | None = None  # the column with the names of pictures that have no path
+
+
+NOTHING_SAID = Settings()
 
 
 class Item(NamedTuple):
-    """One picture of a source. Same id, size and time: the same picture, without opening it."""
+    """One picture of a source. Same id, size and time: the same picture, without opening it.
+
+    What size and time mean is for each kind of source to say; time is that of whatever would change with the picture.
+    """
 
     id: str
     size: int  # bytes
@@ -44,10 +73,22 @@ class Listing:
     sidecars: dict[str, str] = field(default_factory=dict)
     """Item id -> id of the text file beside it, for those that have one."""
     ignored: int = 0  # things that are no pictures
+    captions: dict[str, list[str]] = field(default_factory=dict)  # item id -> captions that came with the listing
+    columns: Columns | None = None  # what else the source says about its items
+    missing: frozenset[str] = frozenset()
+    """The beginnings (a name and two slashes, or nothing) of the ids of sources that are not there now."""
 
     def hides(self, location: str) -> bool:
         """Does this id lie where the listing could not look?"""
+        if self.missing and beginning(location) in self.missing:
+            return True
         return bool(self.unreadable) and f"{location}/".startswith(tuple(self.unreadable))
+
+
+def beginning(item_id: str) -> str:
+    """What stands before an id within its source: the source's name and two slashes, or nothing."""
+    name, slashes, _ = item_id.partition(BETWEEN)
+    return name + BETWEEN if slashes else ""
 
 
 class Source(Protocol):
@@ -55,7 +96,9 @@ class Source(Protocol):
 
     kind: str
     """The name in the registry."""
-    location: Path
+
+    @property
+    def location(self) -> Place: ...
 
     def scan(self) -> Listing:
         """Everything that is there, in a fixed order. Raises `SourceError` where the source is gone or unreadable."""

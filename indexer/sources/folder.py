@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.errors import ImageError, SourceError
 from core.images import PICTURES, UNSUPPORTED
-from indexer.sources.base import Item, Listing, Problem
+from indexer.sources.base import NOTHING_SAID, Item, Listing, Place, Problem, Settings
 from indexer.sources.names import escape, unescape
 
 MAX_BYTES = 1 << 30  # a picture file above a gigabyte is a mistake or an attack; it would be read into memory whole
@@ -28,8 +28,9 @@ class FolderSource:
 
     kind = "folder"
 
-    def __init__(self, location: Path) -> None:
-        self.location = location
+    def __init__(self, location: Place, settings: Settings = NOTHING_SAID) -> None:
+        self.location = Path(location)
+        self.settings = settings
 
     def scan(self) -> Listing:
         """Every picture at and below the folder, sorted by id. Raises `SourceError` if the folder cannot be read."""

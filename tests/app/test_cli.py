@@ -87,7 +87,7 @@ def test_an_unknown_option_names_the_nearest_first() -> None:
 
 
 def test_a_missing_argument_is_one_line() -> None:
-    assert fails("index") == "missing argument 'folder' (see `clipdex index --help`)"
+    assert fails("index") == "missing argument 'sources' (see `clipdex index --help`)"
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

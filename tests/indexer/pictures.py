@@ -37,7 +37,7 @@ def paint_three(folder: Path) -> Path:
     return folder
 
 
-def index(folder: Path, **options: Any) -> Report:
+def index(folder: Path | list[Path], **options: Any) -> Report:
     return clipdex.index(folder, model="toy", **options)
 
 

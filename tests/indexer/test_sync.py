@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import clipdex
-from core.errors import CollectionError, SourceError
+from core.errors import SourceError
 from indexer.report import Progress, Report
 from tests.indexer.pictures import failures, ids, index, paint, paint_three, state
 
@@ -262,9 +262,6 @@ def test_a_collection_elsewhere_knows_its_folder_and_keeps_it(tmp_path: Path) ->
     assert not (folder / ".clipdex").exists()
     assert clipdex.open(kept).search("red", limit=1)[0].path == folder / "red.jpg"
     assert clipdex.open(kept).status().folder == folder
-    other = paint_three(tmp_path / "b")
-    with pytest.raises(CollectionError, match=r"holds the pictures of .*choose another place with --to DIR"):
-        index(other, to=kept)
 
 
 def test_a_folder_moves_together_with_its_collection(tmp_path: Path) -> None:

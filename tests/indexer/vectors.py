@@ -28,7 +28,7 @@ def collection_of(folder: Path, vectors: np.ndarray, captions: np.ndarray | None
     """A collection of the toy encoder with these vectors as pictures "000000", "000001", …, and as their captions."""
     path = folder / ".clipdex"
     Collection.prepare(path)
-    collection = Collection.create(path, ToyEncoder(), SourceInfo(kind="folder", location=str(folder)))
+    collection = Collection.create(path, ToyEncoder(), [SourceInfo(kind="folder", location=str(folder))])
     add(collection, vectors, 0)
     if captions is not None:
         tables.append(collection.table("texts"), [_text(number, row) for number, row in enumerate(captions)])

@@ -1,0 +1,109 @@
+"""What else does a source say about its pictures?  Further columns, typed, beside the items.
+
+The types are few, so that filters know what they get: whole numbers, numbers, truth values, text, moments, and lists
+of text. What a file holds is brought to the nearest of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+
+class Columns:
+    """Columns of n items: `ids` (n,) in the order of the rows of `table`, a pyarrow table of n rows."""
+
+    def __init__(self, ids: Sequence[str], table: Any) -> None:
+        self.ids = list(ids)
+        self.table = table.combine_chunks()
+
+    @property
+    def fields(self) -> list[Any]:
+        """The pyarrow fields."""
+        return list(self.table.schema)
+
+    def of(self, item_id: str) -> dict[str, Any]:
+        """The values of one item; none for one that has none."""
+        row = self._rows.get(item_id)
+        return {} if row is None else self.table.slice(row, 1).to_pylist()[0]
+
+    def within(self, name: str) -> Columns:
+        """The same under longer ids."""
+        return Columns([name + item_id for item_id in self.ids], self.table)
+
+    def only(self, ids: Iterable[str]) -> Columns:
+        """Those of some items."""
+        wanted = set(ids)
+        rows = [row for row, item_id in enumerate(self.ids) if item_id in wanted]
+        return Columns([self.ids[row] for row in rows], self.table.take(rows))
+
+    def key(self, item_id: str) -> str:
+        """One name for the values of an item, empty where it has none: it changes when any of them, or a type, does."""
+        row = self._rows.get(item_id)
+        return "" if row is None else self._keys[row]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {item_id: row for row, item_id in enumerate(self.ids)}
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        types = repr([(field.name, str(field.type)) for field in self.fields]).encode()
+        keys = []
+        for batch in self.table.to_batches(max_chunksize=10_000):
+            for row in batch.to_pylist():
+                known = {name: value for name, value in row.items() if value is not None}
+                digest = hashlib.blake2b(types + repr(known).encode("utf-8", "replace"), digest_size=16)
+                keys.append(digest.hexdigest() if known else "")
+        return keys
+
+
+def together(several: Iterable[Columns | None]) -> Columns | None:
+    """The columns of several sources as one; where two disagree about a type, the wider one counts."""
+    import pyarrow as pa
+
+    found = [columns for columns in several if columns is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+    types: dict[str, Any] = {}
+    for field in (field for columns in found for field in columns.fields):
+        types[field.name] = wider(types[field.name], field.type) if field.name in types else field.type
+    schema = pa.schema(list(types.items()))
+    ids = [item_id for columns in found for item_id in columns.ids]
+    return Columns(ids, pa.concat_tables([cast(columns.table, schema) for columns in found]))
+
+
+def wider(one: Any, other: Any) -> Any:
+    """The type that holds the values of both: a number for whole numbers and numbers, otherwise text."""
+    import pyarrow as pa
+
+    if one == other:
+        return one
+    return pa.float64() if {one, other} == {pa.int64(), pa.float64()} else pa.string()
+
+
+def cast(table: Any, schema: Any) -> Any:
+    """The table with the columns of a schema, in its order; those that it lacks are null."""
+    import pyarrow as pa
+
+    return pa.Table.from_arrays(
+        [
+            _as_type(table[field.name], field.type)
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
+            for field in schema
+        ],
+        schema=schema,
+    )
+
+
+def _as_type(column: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    if column.type == kind:
+        return column
+    if kind == pa.string() and pa.types.is_list(column.type):
+        return pa.array([None if value is None else ", ".join(map(str, value)) for value in column.to_pylist()], kind)
+    return column.cast(kind)
