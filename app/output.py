@@ -79,7 +79,23 @@ def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
             line.append(caption).append(f"  {path}", style="dim")
         else:
             line.append(path).append(f"  {caption}" if caption else "", style="dim")
+        if len(hit.parts) > 1:
+            shown = ", ".join(f"{_one_line(label)} {score:.3f}" for label, score in hit.parts.items())
+            line.append(f"  ({shown})", style="dim cyan")
         out.print(line)
+
+
+def print_csv(hits: Sequence[Hit]) -> None:
+    """A table with commas: a row of names, then one for each hit; the score of each part of the query comes last."""
+    import csv
+
+    rows = [hit_as_dict(hit) for hit in hits]
+    columns = ["rank", "score", "id", "path", "caption", "width", "height"]
+    labels = list(hits[0].parts) if hits else []
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow([*columns, *labels])
+    for row in rows:
+        table.writerow([*(row[name] for name in columns), *(row["parts"][label] for label in labels)])
 
 
 def shown_path(hit: Hit) -> str:
@@ -109,6 +125,7 @@ def hit_as_dict(hit: Hit) -> dict[str, Any]:
         "caption": hit.caption,
         "width": hit.width,
         "height": hit.height,
+        "parts": {label: round(score, 6) for label, score in hit.parts.items()},
     }
 
 

@@ -232,7 +232,8 @@ def answer(question: Asked, limit: int) -> Answer:
     kept = st.session_state.get("answer")
     if kept is None or kept[0] != mark:
         start = time.perf_counter()
-        hits = source.search(question.text or None, image=question.picture, like=question.like or None, limit=limit)
+        words = source.read(question.text) if question.text else None
+        hits = source.search(words, image=question.picture, like=question.like or None, limit=limit)
         kept = (mark, Answer(hits, time.perf_counter() - start))
         st.session_state["answer"] = kept
     found: Answer = kept[1]

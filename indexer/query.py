@@ -104,7 +104,7 @@ class Vector:
 
 Part = Text | Picture | Like | Vector
 T = TypeVar("T")
-Several: TypeAlias = T | list[T] | tuple[T, ...] | None
+Several: TypeAlias = T | Sequence[T] | None
 P = TypeVar("P", bound=Part)
 
 
@@ -139,7 +139,7 @@ class Query:
     @classmethod
     def of(
         cls,
-        text: Line | Several[str | Text] = None,
+        text: Several[str | Text | Line] = None,
         *,
         image: Several[str | Path | bytes | Image.Image | Picture] = None,
         like: Several[str | Like] = None,
@@ -157,13 +157,14 @@ class Query:
         """The query of what people say: nothing, one or several of each kind. `without` is words or parts to lead away
         from, `templates` is for all words. A `Line` adds to all of them. Where nothing else is described, `holding`
         describes it, too."""
-        away, holding, not_holding = several(without), several(holding), several(not_holding)
-        conditions = several(where)
-        if isinstance(text, Line):
-            away, conditions = [*text.without, *away], [*text.where, *conditions]
-            holding, not_holding = [*text.holding, *holding], [*text.not_holding, *not_holding]
-            text = text.text or None
-        parts: list[Part] = [_as(Text, one) for one in several(text)]
+        words, lines = several(text), [one for one in several(text) if isinstance(one, Line)]
+        away = [one for line in lines for one in line.without] + several(without)
+        conditions = [one for line in lines for one in line.where] + several(where)
+        holding = [one for line in lines for one in line.holding] + several(holding)
+        not_holding = [one for line in lines for one in line.not_holding] + several(not_holding)
+        if any(line.is_special for line in lines):
+            words = [one for one in words if not (isinstance(one, Line) and not one.text)]
+        parts: list[Part] = [_as(Text, one.text if isinstance(one, Line) else one) for one in words]
         parts += [_as(Picture, one) for one in several(image)]
         parts += [_as(Like, one) for one in several(like)]
         if vector is not None:

@@ -48,6 +48,11 @@ class Line:
     where: tuple[Condition, ...] = ()
     doubts: tuple[str, ...] = ()  # words that look like a filter and were taken as text
 
+    @property
+    def is_special(self) -> bool:
+        """Whether anything in the line is more than words."""
+        return bool(self.without or self.holding or self.not_holding or self.where)
+
 
 @dataclass
 class _Reader:
@@ -67,15 +72,15 @@ class _Reader:
                 self.at += 1
             else:
                 self.item()
-        special = self.without or self.holding or self.not_holding or self.where
-        return Line(
-            " ".join(self.words) if special else self.line,
+        line = Line(
+            " ".join(self.words),
             tuple(self.without),
             tuple(self.holding),
             tuple(self.not_holding),
             tuple(self.where),
             tuple(self.doubts),
         )
+        return line if line.is_special else replace(line, text=self.line)
 
     def item(self) -> None:
         minus = self.line[self.at] == "-"

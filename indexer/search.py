@@ -54,7 +54,7 @@ class Searcher:
 
     def search(
         self,
-        text: Line | Several[str | Text] = None,
+        text: Several[str | Text | Line] = None,
         *,
         image: Several[str | Path | bytes | Image.Image | Picture] = None,
         like: Several[str | Like] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,56 +10,108 @@ import typer
 from app.commands import AsJson, Precision
 
 if TYPE_CHECKING:
-    from indexer.query import Target
+    from clipdex import Hit, Searcher
+    from indexer.query import Query
+    from indexer.query_line import Line
+
+Several = list[str]
 
 
 def command(
-    query: Annotated[str | None, typer.Argument(help="What to find, in quotes: 'a red car'.")] = None,
+    query: Annotated[str | None, typer.Argument(help="What to find, in quotes: 'a red car -snow'.")] = None,
     folder: Annotated[Path | None, typer.Argument(help="Where to look; the current folder unless given.")] = None,
-    image: Annotated[Path | None, typer.Option("--image", help="Find pictures like this file.")] = None,
-    like: Annotated[str | None, typer.Option("--like", help="Find pictures like this item of the collection.")] = None,
+    image: Annotated[Several | None, typer.Option(help="Pictures like this file; FILE:0.5 weighs it.")] = None,
+    region: Annotated[str | None, typer.Option(help="A part of --image: left,top,right,bottom from 0 to 1.")] = None,
+    like: Annotated[Several | None, typer.Option(help="Pictures like this item of the collection; ID:0.5.")] = None,
+    also: Annotated[Several | None, typer.Option("--with", help="More words, with a weight: 'snow:0.5'.")] = None,
+    without: Annotated[Several | None, typer.Option(help="Words to lead away from; 'snow:0.5' weighs them.")] = None,
+    where: Annotated[Several | None, typer.Option(help="A condition: 'width>=1000', 'folder=trips'.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Take QUERY as words; no sign in it means anything.")] = False,
+    hybrid: Annotated[bool, typer.Option("--hybrid", help="Rank by words in captions and file names, too.")] = False,
+    templates: Annotated[str | None, typer.Option(help="Put words into prompts: 80, 7, 1 or a file.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many hits.")] = 20,
     offset: Annotated[int, typer.Option("--offset", min=0, help="How many of the best to leave out.")] = 0,
     texts: Annotated[bool, typer.Option("--texts", help="Search the captions, not the pictures.")] = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Insist on this model.")] = None,
     precision: Precision = "auto",
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table with commas, names in its first row.")] = False,
 ) -> None:
-    """Find pictures by words or by an example.
+    """Find pictures by words, by examples, and by what is known of them.
 
     Like grep, it looks in the current folder unless told where; a collection is found from any folder beneath it.
-    With --image or --like there is no QUERY: clipdex search --image photo.jpg [FOLDER].
+    QUERY may hold signs: red car -snow "parking lot" folder:trips after:2024-01-01. Most options may be repeated. With
+    --image, --like, --with, --without or --where QUERY may be missing; then one word that names a folder is FOLDER.
     """
     import clipdex
-    from app.output import hit_as_dict, note, print_hits, print_json
+    from app import asked
+    from app.output import print_csv, print_hits
+    from core.errors import QueryError
+    from indexer.query import Query
+    from indexer.query_line import Line
 
-    words, where = query_and_folder(query, folder, by_example=image is not None or like is not None)
-    target: Target = "texts" if texts else "images"
-    searcher = clipdex.open(where, model=model, precision=precision)
-    hits = searcher.search(words, image=image, like=like, target=target, limit=limit, offset=offset)
-    cut = searcher.first_cut(words) if words is not None else None
-    if cut is not None:
-        note(f"the model reads no further than this: {cut!r} and what follows did not count; say it in fewer words")
+    if as_json and as_csv:
+        raise QueryError("choose one of --json and --csv")
+    image, like, also, without, where = (given or [] for given in (image, like, also, without, where))
+    words, place = asked.query_and_folder(query, folder, needed=not (image or like or also or without or where))
+    searcher = clipdex.open(place, model=model, precision=precision)
+    line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)
+    question = Query.of(
+        [*([] if line is None else [line]), *asked.texts(also)],
+        image=asked.pictures(image, region),
+        like=asked.likes(like, lambda item: item in searcher.snapshot().rows),
+        without=asked.texts(without),
+        where=where,
+        templates=templates,
+        hybrid=hybrid,
+        target="texts" if texts else "images",
+        limit=limit,
+        offset=offset,
+    )
+    hits = searcher.find(question)
+    cut = searcher.first_cut(line.text) if line is not None and line.text else None
+    _tell(line, question, hits, searcher, cut)
     if as_json:
-        asked = {"query": words, "image": image and str(image), "like": like, "limit": limit, "offset": offset}
-        print_json({**asked, "target": target, "cut_from": cut, "hits": [hit_as_dict(hit) for hit in hits]})
+        _print_json(words, question, cut, hits)
+    elif as_csv:
+        print_csv(hits)
     else:
         print_hits(hits, texts=texts)
 
 
-def query_and_folder(query: str | None, folder: Path | None, *, by_example: bool) -> tuple[str | None, Path]:
-    """What to look for and where. With `--image` or `--like` there is no QUERY, so the one word is the folder."""
-    from core.errors import QueryError
+def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searcher, cut: str | None) -> None:
+    """What a person should know about the answer, on stderr."""
+    from app.output import note
+    from indexer.filters import listing
 
-    if by_example:
-        if folder is not None:
-            raise QueryError(f"with --image or --like there is no QUERY, only FOLDER; leave out {query!r}")
-        return None, Path(query or ".")
-    if query is None:
-        raise QueryError('say what to find: clipdex search "a red car", or --image FILE, or --like ID')
-    if folder is not None and not os.path.exists(folder):  # noqa: PTH110 - a Path refuses very long words
-        raise QueryError(
-            f"there is no folder {str(folder)!r}; if it is part of the query, put that in quotes: "
-            f'clipdex search "{query} {folder}"'
-        )
-    return query, folder or Path()
+    if cut is not None:
+        note(f"the model reads no further than this: {cut!r} and what follows did not count; say it in fewer words")
+    for doubt in line.doubts if line is not None else ():
+        note(f"{doubt!r} was searched as words; {listing(searcher.snapshot().columns)}")
+    if not hits and not question.offset and (question.where or question.holding or question.not_holding):
+        said = [*map(str, question.where), *(f'"{phrase}"' for phrase in question.holding)]
+        said += [f'-"{phrase}"' for phrase in question.not_holding]
+        note(f"nothing meets {' and '.join(said)}" + ("; --plain takes signs as words" if line else ""))
+
+
+def _print_json(words: str | None, question: Query, cut: str | None, hits: list[Hit]) -> None:
+    from app.output import hit_as_dict, print_json
+
+    print_json(
+        {
+            "query": words,
+            "parts": [
+                {"label": label, "weight": part.weight}
+                for label, part in zip(question.labels(), question.parts, strict=True)
+            ],
+            "where": list(map(str, question.where)),
+            "holding": question.holding,
+            "not_holding": question.not_holding,
+            "hybrid": question.hybrid,
+            "target": question.target,
+            "limit": question.limit,
+            "offset": question.offset,
+            "cut_from": cut,
+            "hits": [hit_as_dict(hit) for hit in hits],
+        }
+    )

@@ -67,7 +67,8 @@ def _start(count: int) -> None:
 def _results(question: state.Asked, count: int) -> None:
     with state.errors_in_place():
         answer = state.answer(question, state.shown())
-        cut = state.searcher().first_cut(question.text) if question.text else None
+        words = state.searcher().read(question.text).text if question.text else ""
+        cut = state.searcher().first_cut(words) if words else None
     _heading(question, len(answer.hits), count, answer.seconds)
     if cut is not None:
         st.caption(f"The model reads no further than “{as_text(cut)}”: that word and what follows did not count.")

@@ -200,7 +200,7 @@ def test_search_json_holds_the_question_and_the_hits(collection: Path) -> None:
     assert (told["query"], told["limit"], told["offset"], told["target"]) == ("green", 3, 2, "images")
     assert [hit["rank"] for hit in told["hits"]] == [3, 4, 5]
     hit = told["hits"][0]
-    assert set(hit) == {"rank", "score", "id", "path", "caption", "width", "height"}
+    assert {"rank", "score", "id", "path", "caption", "width", "height"} <= set(hit)
     assert hit["id"].startswith("green/")
     assert Path(hit["path"]).is_file()
     assert hit["caption"].startswith("a green card")
@@ -232,7 +232,6 @@ def test_by_an_example_the_only_word_is_the_folder(collection: Path) -> None:
     file = collection / "yellow" / "yellow-07.png"
     image = json.loads(clipdex("search", "--image", file, collection, "--limit", "1", "--json")[1])
     assert image["hits"][0]["id"] == "yellow/yellow-07.png"
-    assert "leave out 'red'" in fails("search", "red", collection, "--image", file)
 
 
 def test_search_finds_captions_too(collection: Path) -> None:
@@ -254,7 +253,7 @@ def test_searches_that_cannot_be_answered_say_why(collection: Path, tmp_path: Pa
     assert "nearest: red/red-1" in fails("search", "--like", "red/red-1.png", collection)
     assert 'clipdex search "red car"' in fails("search", "red", "car")
     assert "there is no folder" in fails("search", "red", "car " * 2000)
-    assert "File name too long" in fails("search", "--like", "x", "car " * 2000)
+    assert "2,000 words" in fails("search", "car " * 2000, collection, "--like", "red/red-01.png")
     assert "--image FILE" in fails("search")
     assert "not between 1 and" in fails("search", "red", collection, "--limit", "1000000")
 

@@ -1,0 +1,156 @@
+"""Does `clipdex search` understand lines, weights, conditions and formats?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.asked import weighted
+from tests.app.test_cli import clipdex, fails
+
+
+def hits(*words: str | Path) -> list[dict[str, Any]]:
+    code, out, _ = clipdex("search", *words, "--json")
+    assert code == 0, out
+    found: list[dict[str, Any]] = json.loads(out)["hits"]
+    return found
+
+
+def test_a_line_with_signs_means_what_the_options_mean(collection: Path) -> None:
+    by_line = hits('card -blue "place 3" folder:red', collection)
+    by_options = hits("card", collection, "--without", "blue", "--where", "folder=red", "--limit", "90")
+    assert [hit["id"] for hit in by_line] == ["red/red-03.png"]
+    (same,) = [hit for hit in by_options if hit["id"] == "red/red-03.png"]
+    assert {**same, "rank": 1} == by_line[0]
+    assert set(by_line[0]["parts"]) == {"card", "-blue"}
+
+
+def test_plain_switches_the_signs_off(collection: Path) -> None:
+    assert set(hits("card -blue", collection, "--plain")[0]["parts"]) == {"card -blue"}
+    assert len(hits("folder:red", collection, "--plain", "-n", "90")) == 81
+    assert len(hits("folder:red", collection, "-n", "90")) == 21
+
+
+def test_everything_can_be_weighed_and_repeated(collection: Path) -> None:
+    code, out, err = clipdex(
+        *("search", "red", collection, "--json", "--like", "blue/blue-03.png:0.5", "--like", "green/green-01.png"),
+        *("--without", "yellow:0.25", "--without", "at 12:30", "--with", "card:2.0", "--image"),
+        f"{collection / 'red' / 'red-01.png'}:3",
+    )
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert {part["label"]: part["weight"] for part in told["parts"]} == {
+        "red": 1.0,
+        "card": 2.0,
+        "image red-01.png": 3.0,
+        "like blue/blue-03.png": 0.5,
+        "like green/green-01.png": 1.0,
+        "-yellow": -0.25,
+        "-at 12:30": -1.0,
+    }
+    assert told["hits"][0]["id"] == "red/red-01.png"
+
+
+@pytest.mark.parametrize(
+    ("given", "whole", "expected"),
+    [
+        ("a.jpg", (), ("a.jpg", 1.0)),
+        ("a.jpg:2", (), ("a.jpg", 2.0)),
+        ("a.jpg:2", ("a.jpg:2",), ("a.jpg:2", 1.0)),
+        ("a:1:.5", (), ("a:1", 0.5)),
+        ("a.jpg:", (), ("a.jpg:", 1.0)),
+        ("a.jpg:-1", (), ("a.jpg:-1", 1.0)),
+        ("at 12:30", None, ("at 12:30", 1.0)),
+        ("snow:0.5", None, ("snow", 0.5)),
+        (":0.5", None, (":0.5", 1.0)),
+    ],
+)
+def test_a_weight_stands_behind_a_colon(given: str, whole: tuple[str, ...] | None, expected: tuple[str, float]) -> None:
+    assert weighted(given, None if whole is None else whole.__contains__) == expected
+
+
+def test_conditions_are_all_met(collection: Path) -> None:
+    found = hits("red", collection, "--where", "folder=blue", "--where", "width>130", "-n", "90")
+    assert {hit["id"].split("/")[0] for hit in found} == {"blue"}
+    assert {hit["width"] for hit in found} == {136, 144, 152}
+    listed = hits(collection, "--where", "id=*-07.png")  # no QUERY: the one word is the folder
+    assert [hit["id"] for hit in listed] == [
+        f"{colour}/{colour}-07.png" for colour in ("blue", "green", "red", "yellow")
+    ]
+
+
+def test_with_an_example_one_word_is_a_folder_only_if_there_is_one(collection: Path) -> None:
+    assert hits(collection, "--like", "red/red-01.png")[0]["parts"] == {"like red/red-01.png": pytest.approx(1)}
+    assert set(hits("blue", collection, "--like", "red/red-01.png")[0]["parts"]) == {"blue", "like red/red-01.png"}
+
+
+def test_a_region_of_the_picture_can_be_looked_for(collection: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    both = Image.new("RGB", (100, 50), (214, 24, 24))
+    both.paste((24, 48, 214), (50, 0, 100, 50))
+    both.save(tmp_path / "both.png")
+    for region, colour in (("0,0,0.5,1", "red"), ("0.5,0,1,1", "blue")):
+        found = hits(collection, "--image", tmp_path / "both.png", "--region", region)
+        assert found[0]["id"].startswith(colour)
+
+
+def test_hybrid_shows_both_rankings(collection: Path) -> None:
+    found = hits("red disc place 7", collection, "--hybrid", "-n", "90")
+    assert max(found, key=lambda hit: float(hit["parts"]["full text"]))["id"] == "red/red-07.png"
+    assert set(found[0]["parts"]) == {"red disc place 7", "full text", "fused"}
+
+
+def test_csv_is_a_table_with_the_parts_last(collection: Path) -> None:
+    code, out, _ = clipdex("search", "red -blue", collection, "--csv", "-n", "90")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    assert len(rows) == 81
+    assert list(rows[0]) == ["rank", "score", "id", "path", "caption", "width", "height", "red", "-blue"]
+    assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, 82)]
+    (hostile,) = [row for row in rows if "<img" in row["caption"]]
+    assert "pwned" in hostile["caption"]
+    assert clipdex("search", "width>9999", collection, "--csv")[1].startswith("rank,score,id,path")
+
+
+def test_what_was_not_meant_is_told_beside_the_answer(collection: Path) -> None:
+    assert clipdex("search", "foldr:red", collection)[2].startswith(
+        "note: 'foldr:red' was searched as words; the columns"
+    )
+    code, out, err = clipdex("search", 'red "no such words" width>5', collection)
+    assert (code, out) == (0, "")
+    assert err == 'note: nothing meets width>5 and "no such words"; --plain takes signs as words\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["red", "--where", "widht>5"], "unknown column 'widht', nearest: width; the columns are: camera (text)"),
+        (["red", "--where", "width>wide"], "width is a number, and 'wide' is none"),
+        (["width:wide"], "width is a number, and 'wide' is none"),
+        (["red", "--where", "'; DROP TABLE images"], "is no condition"),
+        (["red -(blue"], "the parenthesis in '-(blue' is not closed"),
+        (["red", "--without", "red"], "the parts of the query cancel each other"),
+        (["red", "--json", "--csv"], "choose one of --json and --csv"),
+        (["red", "--region", "0,0,1,1"], "--region is a part of the one picture that --image names; there are 0"),
+        (["red", "--templates", "9"], "unknown templates '9'"),
+        (["red", "--like", "'; DROP TABLE images"], "is indexed here"),
+        (["red", "--like", "red/red-01.png:0"], "the weight 0.0 is not a number other than 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(collection: Path, words: list[str], message: str) -> None:
+    query, *options = words
+    assert message in fails("search", query, collection, *options)
+
+
+def test_a_region_must_be_four_numbers(collection: Path) -> None:
+    file = collection / "red" / "red-01.png"
+    for region in ("0,0,1", "a,b,c,d", "0,0,2,2"):
+        assert "left,top,right,bottom" in fails("search", collection, "--image", file, "--region", region).replace(
+            ", ", ","
+        )
