@@ -26,8 +26,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("serial") or item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("serial"))
-        if item.get_closest_marker("long") and not config.getoption("--long"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes: run with --long"))
+        if item.get_closest_marker("long") and not (config.getoption("--long") or os.environ.get("CLIPDEX_SLOW")):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: run with --long or CLIPDEX_SLOW=1"))
 
 
 @pytest.fixture(autouse=True, scope="session")
