@@ -9,7 +9,7 @@ import typer
 
 from app.commands import Model
 
-QUERIES = ("a sailing boat at sunset", "a snowy mountain", "a red house", "two trees by a lake")
+QUERIES = ("a sailing boat on the sea", "palm trees on an island", "a campfire at night", "a city at night")
 
 
 def command(

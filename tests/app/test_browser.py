@@ -251,7 +251,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_the_screenshots_are_painted(
     browser: Browser, gallery: Server, name: str, path: str, width: int, scheme: str
 ) -> None:
-    question = "a sailing boat at sunset"
+    question = "a sailing boat on the sea"
     first = clipdex.open(gallery.folder).search(question, limit=1)[0].id
     context = browser.new_context(
         viewport={"width": width, "height": 860},
