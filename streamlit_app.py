@@ -6,12 +6,18 @@ script for every view of a page.
 
 from __future__ import annotations
 
+import os
+
 import streamlit as st
 
+from app.gate import TOKEN_VARIABLE, Gate
 from app.pages import PAGES
 from app.routes import routes
 
 if __name__ == "__main__":
     st.navigation([st.Page(**page) for page in PAGES], position="top").run()
 else:
-    app = st.App(__file__, routes=routes())
+    from starlette.middleware import Middleware
+
+    gate = Middleware(Gate, address=st.get_option("server.address"), token=os.environ.get(TOKEN_VARIABLE, ""))
+    app = st.App(__file__, routes=routes(), middleware=[gate])

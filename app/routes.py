@@ -1,6 +1,6 @@
 """Which pictures does the server hand out?
 
-Two routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM`. KEY names the open collection; ITEM is
+Two routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM`. KEY names an open collection; ITEM is
 the id of one of its items in base64, because an id may hold anything a file name may. The id is looked up in the
 collection's table and never joined to a path, so nothing but the collection's pictures can be asked for.
 """
@@ -11,9 +11,7 @@ import base64
 import binascii
 import hashlib
 import io
-import ipaddress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from core.errors import ClipdexError
 
@@ -50,27 +48,6 @@ def address(kind: str, key: str, item: str, stamp: str = "") -> str:
     return f"{'/' + base if base else ''}/{kind}/{key}/{token}{'?v=' + stamp if stamp else ''}"
 
 
-def is_known_host(host: str) -> bool:
-    """Whether a request names this server by an address, as localhost or as it was configured.
-
-    Any other name belongs to a web site that made it point here, to read the pictures as its own (DNS rebinding).
-    """
-    import streamlit as st
-
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    configured = (st.get_option("server.address"), st.get_option("browser.serverAddress"))
-    if name in ("localhost", *(str(one).lower() for one in configured if one)):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
 def item_of(token: str) -> str | None:
     """The id in a URL; None when it is not one that `address` made."""
     try:
@@ -89,12 +66,10 @@ async def _image(request: Request) -> Response:
 
 
 async def _answer(request: Request, read: Reader) -> Response:
-    """The picture with headers that let the browser keep it, or 304 when it has it, or 404; 403 under a wrong name."""
+    """The picture with headers that let the browser keep it, or 304 when it has it, or 404."""
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import PlainTextResponse, Response
 
-    if not is_known_host(request.headers.get("host", "")):
-        return PlainTextResponse("this server has another name", status_code=403, headers=HEADERS)
     found = await run_in_threadpool(_read, request.path_params["key"], request.path_params["item"], read)
     if found is None:
         return PlainTextResponse("no such picture", status_code=404, headers=HEADERS)
@@ -109,11 +84,11 @@ async def _answer(request: Request, read: Reader) -> Response:
 def _read(key: str, token: str, read: Reader) -> tuple[bytes, str] | None:
     from app import state
 
-    item = item_of(token)
-    if item is None or key != state.key():
+    item, folder = item_of(token), state.folder_of(key)
+    if item is None or folder is None:
         return None
     try:
-        return read(state.searcher(), item)
+        return read(state.searcher(folder), item)
     except ClipdexError:  # not in the collection, or gone from the disk since
         return None
 

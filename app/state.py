@@ -8,6 +8,7 @@ picture, which no URL can hold, lives in the session.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import time
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from clipdex import Hit, Status
     from indexer.search import Searcher
 
+KEPT = ("c", "plain")  # what stays in the URL whatever is asked
 PAGE_SIZE = 60
 MOST_SHOWN = 3000
+MOST_OPEN = 8  # collections held in memory at once
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,33 @@ class Answer:
 # --- the open collection -------------------------------------------------------------------------------------------
 
 
-def folder() -> Path:
-    """The collection the server was started with: the variable, an argument after `--`, or the current folder."""
-    named = os.environ.get(VARIABLE) or next(iter(sys.argv[1:]), "")
+def folders() -> list[Path]:
+    """The collections the server was started with: the variable, arguments after `--`, or the current folder."""
+    told = os.environ.get(VARIABLE, "")
+    named = json.loads(told) if told.startswith("[") else [told] if told else sys.argv[1:]
     # Not resolve(): a collection beneath a link belongs to the link's place, as on the command line.
-    return Path(named or ".").absolute()
+    return list(dict.fromkeys(Path(one).absolute() for one in named or ["."]))
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+def folder() -> Path:
+    """The collection that the URL names (`c`), or the first."""
+    return folder_of(str(st.query_params.get("c", ""))) or folders()[0]
+
+
+def folder_of(name: str) -> Path | None:
+    """The collection of a name that `key` made."""
+    return next((place for place in folders() if key(place) == name), None)
+
+
+def ask_folder(place: Path) -> None:
+    """Go to the start screen of another collection."""
+    forget_picture()
+    view = {**_kept(), "c": "" if place == folders()[0] else key(place)}
+    st.query_params.from_dict({name: value for name, value in view.items() if value})
+    st.session_state["q"] = st.session_state["told"] = ""
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST_OPEN)
 def _opened(path: str) -> Searcher:
     """One searcher a collection for all sessions; it notices by itself what later runs write."""
     import clipdex
@@ -67,16 +89,16 @@ def _opened(path: str) -> Searcher:
     return clipdex.open(path)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=MOST_OPEN)
 def _status(_source: Searcher, version: str) -> Status:
     return _source.status()
 
 
-def searcher() -> Searcher:
+def searcher(place: Path | None = None) -> Searcher:
     """The open collection. Raises CollectionError when there is none, it is damaged, or too new."""
     from indexer.collection import Collection
 
-    return _opened(str(Collection.find(folder()).path))
+    return _opened(str(Collection.find(place or folder()).path))
 
 
 def status() -> Status:
@@ -198,10 +220,15 @@ def show_more() -> None:
 
 def _go(**view: str) -> None:
     """Make the URL say what is seen now, all at once: one step for the back button."""
-    kept = {"plain": "1"} if plain() else {}
-    st.query_params.from_dict({**kept, **{name: value for name, value in view.items() if value}})
+    st.query_params.from_dict({**_kept(), **{name: value for name, value in view.items() if value}})
     if "q" not in view:
         st.session_state["q"] = st.session_state["told"] = ""
+
+
+def _kept() -> dict[str, str]:
+    """What the URL says on every page."""
+    told = {name: str(st.query_params.get(name, "")) for name in KEPT}
+    return {name: value for name, value in told.items() if value}
 
 
 # --- what a session keeps --------------------------------------------------------------------------------------------

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.components.text import as_text
+from app import state
+from app.components.text import as_text, sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _HERE = Path(__file__).parent
 
@@ -23,6 +28,36 @@ def begin(title: str) -> None:
     st.set_page_config(page_title=f"{title} · clipdex", page_icon=str(_HERE / "icon.svg"), layout="wide")
     st.logo(str(_HERE / "logo.svg"), icon_image=str(_HERE / "logo.svg"), size="medium")
     st.html(f"<style>{_style()}</style>")
+    _switch()
+
+
+def _switch() -> None:
+    """Which collection is seen, where the server was started with several."""
+    places = state.folders()
+    if len(places) < 2:
+        return
+    names = labels(places)
+    st.session_state["collection"] = state.folder()
+    st.selectbox(
+        "Collection",
+        places,
+        key="collection",
+        format_func=lambda place: names[place],
+        label_visibility="collapsed",
+        on_change=lambda: state.ask_folder(st.session_state["collection"]),
+    )
+
+
+def labels(places: Sequence[Path]) -> dict[Path, str]:
+    """A name for each folder: its own, with as many of those above it as tell it from the others."""
+    named: dict[Path, str] = {}
+    for place in places:
+        for depth in range(1, len(place.parts) + 1):
+            end = place.parts[-depth:]
+            if sum(other.parts[-depth:] == end for other in places) == 1:
+                break
+        named[place] = sendable("/".join(end)).replace("//", "/")
+    return named
 
 
 def headline(title: str, note: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -87,10 +88,11 @@ def server(collection: Path) -> Iterator[Server]:
     yield from serve(collection)
 
 
-def serve(folder: Path) -> Iterator[Server]:
-    """Start the app for a folder, wait until it answers, end it afterwards."""
+def serve(folder: Path, *others: Path, token: str = "") -> Iterator[Server]:
+    """Start the app for folders, wait until it answers, end it afterwards."""
     port = free_port()
-    environment = {**os.environ, "CLIPDEX_COLLECTION": str(folder)}
+    places = json.dumps([str(folder), *(str(other) for other in others)])
+    environment = {**os.environ, "CLIPDEX_COLLECTION": places, "CLIPDEX_TOKEN": token}
     with subprocess.Popen(
         server_command(port), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -120,6 +122,9 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
+        except urllib.error.HTTPError as error:
+            with error:
+                return  # it answers, if only to ask for a token
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"{url} does not answer after {seconds} s")

@@ -1,0 +1,132 @@
+"""Who may talk to the server?  Asked over HTTP and as a WebSocket, with and without the token."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote_plus, urlsplit
+
+import pytest
+
+from app.commands.ui import needed_token
+from app.gate import is_loopback
+from core.errors import ConfigError
+from tests.app.conftest import Server, serve
+
+TOKEN = "a token, odd & long"
+SOCKET = "/_stcore/stream"
+pytestmark = pytest.mark.serial
+
+
+@pytest.fixture(scope="module")
+def guarded(collection: Path) -> Iterator[Server]:
+    """A server that demands a token."""
+    yield from serve(collection, token=TOKEN)
+
+
+def ask(server: Server, path: str, method: str = "GET", body: str = "", **headers: str) -> tuple[int, dict[str, str]]:
+    """Status and headers of one request; no redirect is followed."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body or None, named)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+
+def handshake(server: Server, **headers: str) -> int:
+    """The status with which the pages' WebSocket answers; 101 opens it."""
+    place = urlsplit(server.url)
+    asked = {
+        "Host": place.netloc,
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        **headers,
+    }
+    lines = [f"GET {SOCKET} HTTP/1.1", *(f"{name}: {value}" for name, value in asked.items())]
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=60) as line:
+        line.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return int(line.recv(64).split()[1])
+
+
+def cookie(server: Server) -> str:
+    status, headers = ask(server, f"/?q=red&token={quote_plus(TOKEN)}")
+    assert (status, headers["location"]) == (303, "/?q=red")
+    given = headers["set-cookie"]
+    assert "httponly" in given.lower()
+    assert "samesite=lax" in given.lower()
+    return given.split(";")[0]
+
+
+@pytest.mark.parametrize("path", ["/", "/thumb", "/image", "/_stcore/health", "/_stcore/host-config", "/media/x"])
+def test_without_the_token_nothing_is_answered(guarded: Server, path: str) -> None:
+    if path in ("/thumb", "/image"):
+        path = guarded.address(path[1:], "red/red-03.png")
+    assert ask(guarded, path)[0] == 401
+    assert ask(guarded, f"{path}?token=wrong")[0] == 403
+    assert ask(guarded, path, Cookie="clipdex_12345678=wrong")[0] == 401
+    assert ask(guarded, path, "PUT", "x")[0] == 401
+
+
+def test_the_token_opens_pages_pictures_and_the_websocket(guarded: Server) -> None:
+    assert handshake(guarded) == 403
+    kept = cookie(guarded)
+    assert ask(guarded, "/", Cookie=kept)[0] == 200
+    assert ask(guarded, guarded.address("thumb", "red/red-03.png"), Cookie=kept)[0] == 200
+    assert handshake(guarded, Cookie=kept) == 101
+    assert handshake(guarded, Cookie=kept + "0") == 403
+
+
+def test_the_token_can_be_typed_into_a_form(guarded: Server) -> None:
+    kind = "application/x-www-form-urlencoded"
+    status, headers = ask(guarded, "/describe?c=1", "POST", f"token={quote_plus(TOKEN)}", Content_Type=kind)
+    assert (status, headers["location"]) == (303, "/describe?c=1")
+    assert ask(guarded, "/", Cookie=headers["set-cookie"].split(";")[0])[0] == 200
+    assert ask(guarded, "/", "POST", "token=wrong", Content_Type=kind)[0] == 403
+    assert ask(guarded, "/", "POST", "token=" + "x" * 10_000, Content_Type=kind)[0] == 403
+
+
+def test_the_token_leads_to_no_other_server(guarded: Server) -> None:
+    status, headers = ask(guarded, f"//evil.example/?token={quote_plus(TOKEN)}")
+    assert (status, headers["location"]) == (303, "/evil.example/")
+
+
+def test_a_page_of_another_site_opens_no_websocket(server: Server) -> None:
+    here = urlsplit(server.url).netloc
+    assert handshake(server) == 101
+    assert handshake(server, Origin=f"http://{here}") == 101
+    assert handshake(server, Origin="http://evil.example") == 403
+    assert handshake(server, Origin="null") == 403
+    # A site whose name was made to point here (DNS rebinding): its pages and their socket name it.
+    assert handshake(server, Host="evil.example", Origin="http://evil.example") == 403
+    assert ask(server, "/", Host="evil.example")[0] == 403
+    assert ask(server, "/", Host=here)[0] == 200
+
+
+def test_other_machines_are_let_in_only_when_asked_for_and_with_a_token() -> None:
+    assert needed_token("127.0.0.1", False, "") == ""
+    assert needed_token("::1", False, "") == ""
+    for host in ("0.0.0.0", "::", "192.168.1.7", "example.org", ""):
+        with pytest.raises(ConfigError, match="add --allow-remote"):
+            needed_token(host, False, "")
+        assert len(needed_token(host, True, "")) >= 32
+        assert needed_token(host, True, "") != needed_token(host, True, "")
+    assert needed_token("0.0.0.0", True, "sixteen letters!") == "sixteen letters!"
+    with pytest.raises(ConfigError, match="the token has 5 characters: use at least 16"):
+        needed_token("0.0.0.0", True, "short")
+
+
+@pytest.mark.parametrize(
+    ("host", "reached_by_this_machine_only"),
+    [
+        *(("127.0.0.1", True), ("127.0.0.2", True), ("::1", True), ("localhost", True)),
+        *(("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("localhost.example", False), ("", False)),
+    ],
+)
+def test_what_counts_as_this_machine(host: str, reached_by_this_machine_only: bool) -> None:
+    assert is_loopback(host) is reached_by_this_machine_only
