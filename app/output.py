@@ -126,6 +126,7 @@ def hit_as_dict(hit: Hit) -> dict[str, Any]:
         "width": hit.width,
         "height": hit.height,
         "parts": {label: round(score, 6) for label, score in hit.parts.items()},
+        "relevance": None if hit.relevance is None else round(hit.relevance, 4),
     }
 
 

@@ -253,6 +253,8 @@ class Hit:
     height: int | None
     parts: dict[str, float] = field(default_factory=dict, hash=False)
     """The cosine with each part of the query, by its label (`Query.labels`)."""
+    relevance: float | None = None
+    """From 0 to 1, below 0.5 where it does not match; None where nothing is known (see `indexer.relevance`)."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from indexer import exact, filters, fulltext, hybrid
 from indexer.candidates import candidates
 from indexer.holding import holding
 from indexer.query import Text
+from indexer.relevance import NEEDED
 
 if TYPE_CHECKING:
     from indexer.query import Query
@@ -31,6 +32,8 @@ class Ranked:
     rows: np.ndarray  # (k,) int64
     scores: np.ndarray  # (k,) float32, exact cosines; 0 where nothing was compared
     parts: dict[str, np.ndarray] = field(default_factory=dict)  # what else there is to say of each, (k,)
+    first: np.ndarray = field(default_factory=lambda: np.zeros(0))  # the best cosines of all pages, NEEDED if there are
+    searched: int = 0  # rows that were allowed
 
 
 def ranked(query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranked:
@@ -43,8 +46,8 @@ def ranked(query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranke
         return Ranked(rows, np.zeros(len(rows), np.float32))
     if query.hybrid:
         return _hybrid(query, snapshot, vector, may)
-    rows, scores = candidates(snapshot, vector, page.stop, may, query.target, query.index_kind)
-    return Ranked(rows[page], scores[page])
+    rows, scores = candidates(snapshot, vector, max(page.stop, NEEDED), may, query.target, query.index_kind)
+    return Ranked(rows[page], scores[page], first=scores[:NEEDED], searched=_count(query, snapshot, may))
 
 
 def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
@@ -80,4 +83,11 @@ def _hybrid(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarra
     by_row = dict(zip(spoken.tolist(), relevance.tolist(), strict=True))
     spoken_scores = np.array([by_row.get(row, 0.0) for row in rows.tolist()])
     vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
-    return Ranked(rows, exact.cosines(vectors, rows, vector), {FULL_TEXT: spoken_scores, FUSED: sums})
+    scores, parts = exact.cosines(vectors, rows, vector), {FULL_TEXT: spoken_scores, FUSED: sums}
+    return Ranked(rows, scores, parts, near_scores[:NEEDED], _count(query, snapshot, may))
+
+
+def _count(query: Query, snapshot: Snapshot, may: np.ndarray | None) -> int:
+    if may is not None:
+        return int(np.count_nonzero(may))
+    return int(snapshot.texts.num_rows) if query.target == "texts" else len(snapshot.ids)

@@ -18,6 +18,7 @@ import numpy as np
 from core.encoder import Encoder
 from core.errors import CollectionError, QueryError
 from indexer import query_line, tables
+from indexer.backgrounds import Backgrounds
 from indexer.collection import Collection
 from indexer.composed import as_file, composed, cosines, part_vectors, row_of
 from indexer.filters import Condition, Filter
@@ -51,6 +52,7 @@ class Searcher:
         self._snapshot: Snapshot | None = None
         self._stamp: tuple[int, int] | None = None
         self._probes: tuple[Any, ...] = ()
+        self._backgrounds = Backgrounds()
 
     def search(
         self,
@@ -239,6 +241,7 @@ class Searcher:
         return [
             Hit(
                 id=row["id"],
+        relevance = self._backgrounds.relevances(query, snapshot, page, lambda: self._encoder_of(snapshot))
                 path=self._path(row["id"]),
                 score=float(scores[place]),
                 rank=query.offset + place + 1,
@@ -249,6 +252,7 @@ class Searcher:
             )
             for place, row in enumerate(found)
         ]
+                relevance=relevance[place],
 
     def _path(self, item_id: str) -> Path | None:
         return self.collection.source.path(item_id)

@@ -1,0 +1,70 @@
+"""Which background has a query in a collection, and how relevant are its hits against that?  Kept for each version."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from indexer.query import Query, Text, Vector
+from indexer.relevance import Background, Kind, background, composed, meaningless, relevances, sample
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+    from indexer.ranking import Ranked
+    from indexer.snapshot import Snapshot
+
+MOST_PARTS = 8
+KEPT = 64  # kinds of query a version, the oldest dropped first
+
+Parts = tuple[tuple[Kind, float], ...]
+
+
+class Backgrounds:
+    """The backgrounds of the queries that were asked, each computed once for a version. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: WeakKeyDictionary[Snapshot, dict[Parts, Background]] = WeakKeyDictionary()
+
+    def relevances(
+        self, query: Query, snapshot: Snapshot, page: Ranked, encoder: Callable[[], Encoder]
+    ) -> list[float | None]:
+        """The relevance of the hits of a page, from 0 to 1; None for each where nothing is known to compare with:
+        captions, raw vectors (which may be anything), conditions alone, and queries of more than MOST_PARTS parts."""
+        parts = _parts(query)
+        if parts is None or not len(page.first):
+            return [None] * len(page.rows)
+        with self._lock:
+            kept = self._kept.setdefault(snapshot, {})
+            if parts not in kept:
+                kept[parts] = _background(parts, snapshot, encoder)
+                while len(kept) > KEPT:
+                    del kept[next(iter(kept))]
+            against = kept[parts]
+        weights: dict[Kind, float] = {}
+        for kind, weight in parts:
+            weights[kind] = weights.get(kind, 0.0) + abs(weight)
+        found: list[float | None] = relevances(page.first, page.scores, weights, against, page.searched).tolist()
+        return found
+
+
+def _parts(query: Query) -> Parts | None:
+    if query.target != "images" or not 0 < len(query.parts) <= MOST_PARTS:
+        return None
+    if any(isinstance(part, Vector) for part in query.parts):
+        return None
+    largest = max(abs(part.weight) for part in query.parts)
+    return tuple(("text" if isinstance(part, Text) else "image", part.weight / largest) for part in query.parts)
+
+
+def _background(parts: Parts, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> Background:
+    def source(kind: Kind) -> np.ndarray:
+        from core import phrases
+
+        return meaningless(phrases.vectors(encoder())) if kind == "text" else sample(snapshot.vectors)
+
+    return background(composed(parts, source), snapshot.vectors)
