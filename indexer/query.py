@@ -263,8 +263,8 @@ class Details:
 
     id: str
     path: Path | None
-    width: int
-    height: int
-    size: int  # bytes of the file
-    modified: datetime
+    width: int | None
+    height: int | None
+    size: int | None  # bytes of the file; None, like the others, where it was imported without its file
+    modified: datetime | None
     captions: list[str]

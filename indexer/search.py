@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.encoder import Encoder
-from core.errors import CollectionError, QueryError
+from core.errors import ClipdexError, CollectionError, QueryError
 from indexer import query_line, tables
 from indexer.backgrounds import Backgrounds
 from indexer.collection import Collection
@@ -153,6 +154,19 @@ class Searcher:
             answers += zeroshot.classify(self.encoder, opened, list(labels), prompts)
         return answers
 
+    def warm(self) -> threading.Thread:
+        """Begin to load what words need, in the background, while the collection is opened.
+
+        Nothing is raised there: what is wrong with the model is said by the search that needs it."""
+
+        def load() -> None:
+            with suppress(ClipdexError):
+                self.encoder.encode_texts(["a picture"])
+
+        thread = threading.Thread(target=load, name="clipdex-warm")
+        thread.start()
+        return thread
+
     @property
     def encoder(self) -> Encoder:
         """The model that made the collection. Raises `ModelError` if it cannot be loaded any more."""
@@ -199,15 +213,18 @@ class Searcher:
             width=row["width"],
             height=row["height"],
             size=row["size"],
-            modified=datetime.fromtimestamp(row["mtime_ns"] / 1e9, UTC),
+            modified=None if row["mtime_ns"] is None else datetime.fromtimestamp(row["mtime_ns"] / 1e9, UTC),
             captions=snapshot.captions(item_id),
         )
 
     def thumbnail(self, item_id: str) -> bytes:
-        """The WebP bytes of a picture's thumbnail. Raises `QueryError` for an unknown id."""
+        """The WebP bytes of a picture's thumbnail. Raises `QueryError` for an unknown id, and where there is none."""
         snapshot = self.snapshot()
         row_of(snapshot, item_id)
-        return snapshot.thumbnail(item_id)
+        found = snapshot.thumbnail(item_id)
+        if not found:
+            raise QueryError(f"{item_id} was imported without its file, so it has no thumbnail")
+        return found
 
     def failures(self) -> list[Failure]:
         """What could not be indexed, by location."""
@@ -238,10 +255,10 @@ class Searcher:
             captions = snapshot.texts["text"].take(rows).to_pylist()
             rows = snapshot.text_owners[rows]
         found = snapshot.images.select(["id", "width", "height"]).take(rows).to_pylist()
+        relevance = self._backgrounds.relevances(query, snapshot, page, lambda: self._encoder_of(snapshot))
         return [
             Hit(
                 id=row["id"],
-        relevance = self._backgrounds.relevances(query, snapshot, page, lambda: self._encoder_of(snapshot))
                 path=self._path(row["id"]),
                 score=float(scores[place]),
                 rank=query.offset + place + 1,
@@ -249,10 +266,10 @@ class Searcher:
                 width=row["width"],
                 height=row["height"],
                 parts={label: float(values[place]) for label, values in by_part.items()},
+                relevance=relevance[place],
             )
             for place, row in enumerate(found)
         ]
-                relevance=relevance[place],
 
     def _path(self, item_id: str) -> Path | None:
         return self.collection.source.path(item_id)

@@ -35,7 +35,7 @@ class Snapshot:
         with tables.storage_errors(collection.path, "reading"):
             columns = [name for name in table.schema.names if name not in LARGE]
             found = table.search().select(columns).with_row_id(True).to_arrow()
-        self.images = _with_modified(_sorted(found, [("id", "ascending")]))
+        self.images = _with_modified(_unknown_as_null(_sorted(found, [("id", "ascending")])))
         """The columns of `images` but for `LARGE`, `_rowid` and `modified`; a pyarrow table (n rows) sorted by id."""
         self._lock = threading.RLock()
 
@@ -103,7 +103,9 @@ class Snapshot:
     def stamp(self, item_id: str) -> str:
         """What becomes another when the picture is indexed anew because its file changed; empty for an unknown id."""
         row = self.rows.get(item_id)
-        return "" if row is None else "-".join(f"{self.images[name][row].as_py():x}" for name in ("mtime_ns", "size"))
+        if row is None:
+            return ""
+        return "-".join(f"{self.images[name][row].as_py() or 0:x}" for name in ("mtime_ns", "size"))
 
     def thumbnail(self, item_id: str) -> bytes:
         """The WebP bytes of an indexed picture's thumbnail."""
@@ -187,6 +189,18 @@ def _sorted(found: Any, keys: list[tuple[str, str]]) -> Any:
     import pyarrow.compute as pc
 
     return found.take(pc.sort_indices(found, keys)).combine_chunks()
+
+
+def _unknown_as_null(images: Any) -> Any:
+    """A picture that was imported without its file has no size, time, width and height; the table holds -1 and 0."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name, smallest in (("size", 0), ("mtime_ns", None), ("width", 1), ("height", 1)):
+        known = pc.greater_equal(images["size" if smallest is None else name], smallest or 0)
+        values = pc.if_else(known, images[name], pa.scalar(None, images.schema.field(name).type))
+        images = images.set_column(images.schema.get_field_index(name), name, values)
+    return images
 
 
 def _with_modified(images: Any) -> Any:

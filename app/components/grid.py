@@ -16,6 +16,7 @@ import streamlit as st
 from app import state
 from app.components.text import as_text
 from app.routes import address
+from core.errors import ClipdexError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,9 +91,16 @@ def _show_plain(hits: Sequence[Hit], *, scores: bool) -> None:
                 _plain_tile(hit, scores=scores)
 
 
+def show_thumbnail(item: str) -> None:
+    """The thumbnail as a native widget, or the words that there is none; the rest of the page goes on."""
+    try:
+        st.image(state.searcher().thumbnail(item), width="stretch")
+    except ClipdexError as error:
+        st.caption(as_text(str(error)))
+
+
 def _plain_tile(hit: Hit, *, scores: bool) -> None:
-    with state.errors_in_place():
-        st.image(state.searcher().thumbnail(hit.id), width="stretch")
+    show_thumbnail(hit.id)
     number = f"{hit.rank} · {hit.score:.3f} · " if scores else ""
     st.caption(number + as_text(hit.caption or hit.id))
     with st.container(horizontal=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import state
+from app.components.grid import show_thumbnail
 from app.components.text import as_text, sendable
 from app.output import size
 from app.routes import address
@@ -45,13 +46,14 @@ def _dialog(hits: Sequence[Hit]) -> None:
 
 def _picture(item: Details) -> None:
     if state.plain():
-        st.image(state.searcher().thumbnail(item.id), width="stretch")
+        show_thumbnail(item.id)
         return
     described = escape(next(iter(item.captions), item.id), quote=True)
     with state.errors_in_place():
         stamp = state.stamps([item.id])[item.id]
     source = escape(address("image", state.key(), item.id, stamp), quote=True)
-    shape = f"--ratio: {item.width / item.height:.4f}; --width: {item.width}"
+    width, height = item.width or 1, item.height or 1  # of a picture that was imported without its file
+    shape = f"--ratio: {width / height:.4f}; --width: {width}"
     st.html(f'<img class="large" src="{source}" alt="{described}" style="{shape}">')
 
 
@@ -83,6 +85,8 @@ def _facts(item: Details, hit: Hit | None) -> None:
     for caption in others:
         st.markdown(f":gray[{as_text(caption)}]")
     numbers = [f"rank {hit.rank}", f"score {hit.score:.3f}"] if hit is not None else []
-    numbers += [f"{item.width} × {item.height}", size(item.size), f"{item.modified.astimezone():%d %B %Y}"]
+    numbers += [f"{item.width} × {item.height}"] if item.width else []
+    numbers += [size(item.size)] if item.size is not None else []
+    numbers += [f"{item.modified.astimezone():%d %B %Y}"] if item.modified else []
     st.caption(" · ".join(numbers))
     st.code(sendable(str(item.path)) if item.path is not None else item.id, language=None, wrap_lines=True)

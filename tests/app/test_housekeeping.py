@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from app.commands.status import index_line
 from app.output import age
@@ -15,6 +20,8 @@ from indexer.collection import Collection
 from indexer.status import IndexStatus
 from tests.app.conftest import paint
 from tests.app.test_cli import clipdex, fails
+from tests.app.test_pages import opened, shown, tiles
+from tests.readme_session import ROOT, blocks
 
 MANY = 3_000
 
@@ -119,3 +126,63 @@ def test_compact_says_what_it_freed(folder: Path) -> None:
 @pytest.mark.parametrize("command", ["failures", "verify", "compact", "status"])
 def test_they_say_where_there_is_no_collection(tmp_path: Path, command: str) -> None:
     assert "make one: clipdex index" in fails(command, tmp_path)
+
+
+def test_vectors_go_out_and_come_in_again(folder: Path, tmp_path: Path) -> None:
+    code, out, err = clipdex("export", folder, tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert out.startswith("4 pictures and 0 captions, ")
+    assert out.splitlines()[1:] == ["  img_emb/img_emb_0.npy", "  metadata/metadata_0.parquet"]
+    code, out, err = clipdex("import", tmp_path / "out", "--model", "toy", "--to", tmp_path / "in")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].endswith("s: 4 added")
+    assert out.splitlines()[1].startswith("4 pictures embedded again agree, mean cosine 1.0000")
+    assert clipdex("search", "red", tmp_path / "in")[1].splitlines()[0].endswith(".png")
+    told = json.loads(clipdex("import", tmp_path / "out", "--model", "toy", "--to", tmp_path / "in", "--json")[1])
+    assert (told["present"], told["total"], told["agreement"]["count"]) == (4, 4, 4)
+    assert "4 unchanged" in clipdex("index", folder, "--to", tmp_path / "in")[1]
+    assert json.loads(clipdex("export", folder, tmp_path / "npy", "-f", "npy", "--json")[1])["images"] == 4
+    assert "unknown layout 'parquet'; choose one of: " in fails("export", folder, tmp_path / "x", "-f", "parquet")
+    assert "missing option '--model'" in fails("import", tmp_path / "out")
+    assert "is not empty" in fails("export", folder, tmp_path / "out")
+    assert "and those of tiny have 256: another model made them" in fails("import", tmp_path / "out", "-m", "tiny")
+
+
+def test_the_app_shows_pictures_that_have_no_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "mine.npy", np.eye(3, 64, dtype=np.float32))
+    parquet.write_table(pa.table({"path": [f"/gone/{number}.jpg" for number in range(3)]}), tmp_path / "mine.parquet")
+    assert clipdex("import", tmp_path / "mine.npy", "-m", "toy", "--to", tmp_path / "in")[0] == 0
+    app = opened(tmp_path / "in", monkeypatch)
+    app.query_params["q"] = "red"
+    app.run()
+    assert not app.exception
+    assert sorted(tiles(app)) == ["0.jpg", "1.jpg", "2.jpg"]
+    assert "1\\.jpg was imported without its file, so it has no thumbnail" in shown(app)
+    app.query_params["item"] = "1.jpg"
+    app.run()
+    assert not app.exception
+    assert "/gone/1.jpg" in shown(app)
+
+
+# What the page means by these names, here.
+NAMES = {"~/Pictures": "pictures", "ViT-B-32/openai": "toy", "~/embeddings": "embeddings", "/data/photos": "pictures"}
+
+
+def test_every_command_of_these_that_the_page_shows_does_what_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "indexing.md").read_text("utf-8")
+    lines = [line for _, block in blocks(page, "sh") for line in block.splitlines()]
+    ours = [line for line in lines if line.split()[1:2] and line.split()[1] in OURS]
+    assert {line.split()[1] for line in ours} == OURS
+    for number in range(4):
+        paint(tmp_path / "pictures" / f"{number}.png", "red", number)
+    (tmp_path / "pictures" / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    assert clipdex("index", tmp_path / "pictures", "--model", "toy", "-q")[0] == 0
+    assert clipdex("export", tmp_path / "pictures", tmp_path / "embeddings")[0] == 0
+    with contextlib.chdir(tmp_path):
+        for line in ours:
+            words = shlex.split(line, comments=True)[1:]
+            code, _, err = clipdex(*(NAMES.get(word, word) for word in words))
+            assert (code, err) == (0, ""), line
+
+
+OURS = {"status", "failures", "verify", "compact", "import", "export"}

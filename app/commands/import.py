@@ -1,0 +1,54 @@
+"""`clipdex import EMBEDDINGS --model NAME`: how do vectors that are there already become searchable?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands import AsJson, Precision
+
+
+def command(
+    embeddings: Annotated[Path, typer.Argument(help="A folder of clip-retrieval, a folder of .npy files, or one.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="The model that made the vectors: a name or a path.")],
+    images: Annotated[
+        Path | None, typer.Option("--images", help="The folder of the pictures; else where their paths say.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Keep the collection here, not in the pictures' folder.")
+    ] = None,
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Make a collection of vectors that another program computed, without embedding the pictures again.
+
+    Row k of each .parquet file (columns image_path, caption, and others) tells of vector k of the .npy file beside it.
+    Some pictures are embedded again, to see that the model is the one that made the vectors.
+    """
+    from dataclasses import asdict
+
+    from app.output import counting, print_json
+    from core.encoder import lasting, load_encoder
+    from indexer.exchange.importing import import_vectors
+
+    encoder = load_encoder(model, precision=precision)
+    with counting("Importing") as progress:
+        done = import_vectors(
+            _absolute(embeddings),
+            encoder=encoder,
+            images=None if images is None else _absolute(images),
+            to=None if to is None else _absolute(to),
+            load=lasting(model),
+            progress=progress,
+        )
+    if as_json:
+        print_json(asdict(done))
+    else:
+        print(done.summary())
+
+
+def _absolute(path: Path) -> Path:
+    """In full, but not through links: a folder is where people see it."""
+    return path.expanduser().absolute()
