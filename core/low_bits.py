@@ -55,11 +55,13 @@ class PackedLinear(nn.Module):
         self._inner: Inner = inner
 
     def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        # The overload by its name: to find it among several, PyTorch first words the error of each that does not fit,
+        # with the tensors printed out, and with short texts that took longer than all products.
         product: Tensor
         if plus is None:
-            product = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, self._inner, [], "none")
+            product = torch.ops.mkldnn._linear_pointwise.default(x, self._weight, self._bias, self._inner, [], "none")
         else:
-            product = torch.ops.mkldnn._linear_pointwise(x, plus, self._weight, self._bias, "add")
+            product = torch.ops.mkldnn._linear_pointwise.binary(x, plus, self._weight, self._bias, "add")
         return product
 
 
@@ -88,7 +90,7 @@ class ByteLinear(nn.Module):
         # By way of signed bytes: PyTorch's conversion to unsigned ones is not vectorised, seven times as slow.
         signed = rows.mul(LARGEST / largest).round_().to(torch.int8)
         unsigned = signed.view(torch.uint8).bitwise_xor_(OFFSET)
-        product = torch.ops.onednn.qlinear_pointwise(
+        product = torch.ops.onednn.qlinear_pointwise.default(
             unsigned, 1.0, OFFSET, self._weight, self._scale, self._zero, None, 1.0, 0, self._dtype, "none", [], ""
         )
         out = torch.addcmul(self._bias, product, (largest / LARGEST).to(self._dtype))
