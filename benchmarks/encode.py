@@ -56,8 +56,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)
     numbers: Numbers = {"threads": arguments.threads, "auto": choose_precision("auto", CPU)}
-    peer = _peer(numbers)
-    config, weights = _model(peer)
+    peer = find_peer(numbers)
+    config, weights = build(peer)
     encoders = {
         name: CLIPEncoder.from_weights(weights, *config, device="cpu", precision=name)
         for name in ("fp32", "auto", *(["int8"] if multiplies_bytes(CPU) else []))
@@ -70,7 +70,7 @@ def main() -> None:
     publish("encode", numbers, targets)
 
 
-def _peer(numbers: Numbers) -> OpenCLIP | None:
+def find_peer(numbers: Numbers) -> OpenCLIP | None:
     try:
         return OpenCLIP(MODEL)
     except ImportError as error:
@@ -78,7 +78,7 @@ def _peer(numbers: Numbers) -> OpenCLIP | None:
         return None
 
 
-def _model(peer: OpenCLIP | None) -> tuple[tuple[ModelConfig, Tokenizer], dict[str, Tensor]]:
+def build(peer: OpenCLIP | None) -> tuple[tuple[ModelConfig, Tokenizer], dict[str, Tensor]]:
     """open_clip's model, or one like it."""
     plain = preset(MODEL).model_dump()
     plain["vision"]["activation"] = plain["text"]["activation"] = "gelu"  # as in most of OpenCLIP's

@@ -1,0 +1,206 @@
+"""How fast does a folder become a collection?  Beside an open_clip loop, and beside the encoder alone, in one run.
+
+    python -m benchmarks.index [--small 20000] [--rows 0]      (`benchmarks/peers.py` says how to have open_clip here)
+
+The same 1,000 JPEGs of mixed sizes and the same random ViT-B/32 weights for all: clipdex from files to committed rows;
+a loop over open_clip and PyTorch's DataLoader that writes .npy files, as clip-retrieval's inference does; and clipdex's
+encoder alone, on pictures that are decoded already. They take turns, and each one's median counts. Then what a long
+run is made of: memory and time over 100,000 small pictures, and commits into a table of a million rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import jpegs
+from benchmarks.encode import Numbers, build, find_peer
+from benchmarks.peers import OpenCLIP
+from benchmarks.report import Target, publish
+from core.clip import CLIP
+from core.clip_encoder import CLIPEncoder
+from core.config import ModelConfig
+from core.encoder import read_picture
+from core.model_dir import save_model
+from core.tokenizer import Tokenizer
+from indexer import sync
+
+BATCH = 64
+WORKERS = 2  # of the DataLoader: one for each core
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs")
+    parser.add_argument("--pictures", type=int, default=1000, help="JPEGs of mixed sizes")
+    parser.add_argument("--small", type=int, default=100_000, help="small pictures, for memory and the second run")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the large table")
+    parser.add_argument("--folder", type=Path, help="keep the pictures here, and find them again")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    numbers: Numbers = {"threads": arguments.threads, "pictures": arguments.pictures, "rounds": arguments.rounds}
+    with tempfile.TemporaryDirectory() as temporary:
+        kept = arguments.folder or Path(temporary) / "pictures"
+        work = Path(temporary) / "work"
+        work.mkdir()
+        targets = speed(jpegs.mixed(kept / "mixed", arguments.pictures), work, arguments.rounds, numbers)
+        if arguments.small:
+            targets += long_run(kept, arguments.small, work, numbers)
+        if arguments.rows:
+            targets += large_table(work, arguments.rows, numbers)
+    publish("index", numbers, targets)
+
+
+def speed(folder: Path, work: Path, rounds: int, numbers: Numbers) -> list[Target]:
+    """Pictures a second of the contenders, and the time to the first batch."""
+    peer = find_peer(numbers)
+    (config, tokenizer), weights = build(peer)
+    encoder = CLIPEncoder.from_weights(weights, config, tokenizer, device="cpu")
+    files = sorted(folder.glob("*.jpg"))
+    ready = np.stack([read_picture(encoder, file)[1] for file in files])
+    contenders: dict[str, Callable[[], float]] = {
+        "encoder alone": lambda: alone(encoder, ready),
+        "clipdex": lambda: clipdex_end_to_end(encoder, folder, work, numbers),
+    }
+    if peer is not None:
+        contenders["open_clip loop"] = lambda: open_clip_loop(peer, files, work)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for call in contenders.values():  # a first batch warms up
+        call() if len(files) <= BATCH else None
+    encoder.encode_prepared(ready[:BATCH])
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            seconds[name].append(call())
+    rates = {name: len(files) / statistics.median(spent) for name, spent in seconds.items()}
+    numbers["precision"] = encoder.precision
+    numbers |= {f"pictures/s, {name}": round(rate, 2) for name, rate in rates.items()}
+    numbers["mean bytes of a JPEG"] = sum(file.stat().st_size for file in files) // len(files)
+    model = save(work / "model", weights, config, tokenizer)
+    first = part("first_batch", model, folder)["seconds"]
+    numbers["start to first decoded batch, s"] = first
+    targets = [
+        Target("clipdex, share of the encoder alone", rates["clipdex"] / rates["encoder alone"], at_least=0.93),
+        Target("start to first decoded batch, s", first, at_most=3.0),
+    ]
+    if peer is not None:
+        ratio = rates["clipdex"] / rates["open_clip loop"]
+        targets.insert(0, Target("clipdex, times the open_clip loop", ratio, at_least=1.9))
+    return targets
+
+
+def alone(encoder: CLIPEncoder, pixels: np.ndarray) -> float:
+    started = time.perf_counter()
+    for start in range(0, len(pixels), BATCH):
+        encoder.encode_prepared(pixels[start : start + BATCH])
+    return time.perf_counter() - started
+
+
+def clipdex_end_to_end(encoder: CLIPEncoder, folder: Path, work: Path, numbers: Numbers) -> float:
+    """From files to committed rows with thumbnails, metadata and vectors."""
+    with tempfile.TemporaryDirectory(dir=work) as to:
+        started = time.perf_counter()
+        report = sync.index(folder, encoder=encoder, to=to)
+        seconds = time.perf_counter() - started
+        assert report.added == len(list(folder.glob("*.jpg"))), report
+        numbers |= {f"clipdex, seconds of work, {stage}": spent for stage, spent in report.stages.items()}
+        return seconds
+
+
+class Pictures(torch.utils.data.Dataset[torch.Tensor]):
+    """What open_clip's own preprocessing makes of each file."""
+
+    def __init__(self, peer: OpenCLIP, files: list[Path]) -> None:
+        self.prepare, self.files = peer.prepare, files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        return self.prepare(self.files[number])
+
+
+def open_clip_loop(peer: OpenCLIP, files: list[Path], work: Path) -> float:
+    """Vectors in .npy files, as clip-retrieval's inference writes them: no thumbnails, no table, no resuming."""
+    started = time.perf_counter()
+    loader = torch.utils.data.DataLoader(Pictures(peer, files), batch_size=BATCH, num_workers=WORKERS)
+    found = [peer.encode_images(batch).astype(np.float16) for batch in loader]
+    np.save(work / "img_emb_0.npy", np.concatenate(found))
+    return time.perf_counter() - started
+
+
+def save(folder: Path, weights: dict[str, torch.Tensor], config: ModelConfig, tokenizer: Tokenizer) -> Path:
+    clip = CLIP(config.clip)
+    clip.load_state_dict(weights)
+    save_model(folder, clip, config, tokenizer, card="Random weights.", origin={})
+    return folder
+
+
+def long_run(kept: Path, n: int, work: Path, numbers: Numbers) -> list[Target]:
+    """Memory over n small pictures, and how long it takes to find all of them unchanged."""
+    tenth, whole = jpegs.small(kept / "small-tenth", n // 10), jpegs.small(kept / "small", n)
+    first = part("whole_run", whole, work / "whole", n // 10)
+    part("whole_run", tenth, work / "tenth", n // 10)
+    again = {n // 10: second_run(tenth, work / "tenth"), n: second_run(whole, work / "whole")}
+    numbers["small pictures"] = n
+    numbers["small pictures/s, toy encoder"] = round(n / first["seconds"], 1)
+    numbers["memory after a tenth, MB"], numbers["memory at the end, MB"] = first["early"], first["late"]
+    for count, seconds in again.items():
+        numbers[f"second run over {count:,} unchanged files, s"] = seconds
+    start = second_run(jpegs.small(kept / "few", 1), work / "few", fresh=True)
+    numbers["second run over one file, s"] = start
+    growth = (again[n] - start) / max(again[n // 10] - start, 0.05)
+    return [
+        Target("memory at the end, times that after a tenth", first["late"] / first["early"], at_most=1.1),
+        Target(f"second run over {n:,} unchanged files, s", again[n], at_most=10.0 * n / 100_000),
+        Target("second run, ten times the files: times the time, less the start", growth, at_most=12.0),
+    ]
+
+
+def second_run(folder: Path, to: Path, *, fresh: bool = False) -> float:
+    """Seconds of `clipdex index` from start to end; the median of three."""
+    command = [sys.executable, "-m", "app.cli", "index", str(folder), "--to", str(to), "--quiet"]
+    if fresh:
+        subprocess.run([*command, "--model", "toy"], check=True)
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run(command, check=True)
+        times.append(time.perf_counter() - started)
+    return round(statistics.median(times), 3)
+
+
+def large_table(work: Path, rows: int, numbers: Numbers) -> list[Target]:
+    """How the time of a commit and the memory grow with the table."""
+    found = part("many_rows", work / "rows", rows)
+    numbers |= {f"table of {rows:,} rows, {name}": value for name, value in found.items()}
+    return [
+        Target(
+            "a commit into the full table, times one into a small one", found["late, s"] / found["early, s"], at_most=2
+        ),
+        Target("memory at a full table, times that at a tenth", found["late, MB"] / found["early, MB"], at_most=1.25),
+    ]
+
+
+def part(name: str, *words: Any) -> dict[str, float]:
+    """One measurement in a process of its own (`benchmarks/index_parts.py`)."""
+    run = "from benchmarks.index_parts import main; main()"
+    command = [sys.executable, "-c", run, name, *map(str, words), str(time.time())]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+if __name__ == "__main__":
+    main()
