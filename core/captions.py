@@ -23,9 +23,16 @@ class Row(NamedTuple):
 def read_rows(path: Path) -> list[Row]:
     """All rows but empty lines, in their order. Raises `DataError` for what cannot be read as such a table."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise DataError(f"the captions in {path} cannot be read: {error.strerror or error}") from None
+    return rows_of(data, path)
+
+
+def rows_of(data: bytes, path: Path | str) -> list[Row]:
+    """The same of a file's content; `path` is for messages."""
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 (byte {error.start:,}); save it as UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.captions import NAME, Row, read_rows
+from core.captions import NAME, Row, read_rows, rows_of
 from core.errors import DataError, ImageError, SourceError
 from indexer.sources import TRANSIENT, Listing, Problem, Source
 from indexer.sources.columns import Columns, together
@@ -54,7 +54,7 @@ def read_captions(source: Source, listing: Listing, table: Path | None) -> Capti
     by_item = {item_id: list(texts) for item_id, texts in listing.captions.items()}
     problems: list[Problem] = []
     unread: set[str] = set()
-    rows = [] if table is None else _read_table(table)
+    rows = _rows(source, listing, table)
     find = _Finder([item.id for item in listing.items] + [problem.location for problem in listing.problems])
     unmatched = 0
     for _, name, caption in rows:
@@ -143,11 +143,16 @@ class _Finder:
         return self.by_name.get(escape(name).rpartition("/")[2])
 
 
-def _read_table(path: Path) -> list[Row]:
+def _rows(source: Source, listing: Listing, table: Path | None) -> list[Row]:
+    """The rows of the caption file that was given, or else of the one that the source holds itself."""
     try:
-        return read_rows(path)
-    except DataError as error:
+        if table is not None:
+            return read_rows(table)
+        if listing.caption_table is not None:
+            return rows_of(source.read(listing.caption_table), f"{source.location}: {listing.caption_table}")
+    except (DataError, ImageError) as error:
         raise SourceError(str(error)) from None
+    return []
 
 
 def _read_sidecar(source: Source, sidecar: str) -> list[str]:

@@ -10,6 +10,8 @@ from indexer.sources.base import NOTHING_SAID, TRANSIENT, Item, Listing, Place, 
 from indexer.sources.folder import FolderSource
 from indexer.sources.recognise import recognise
 from indexer.sources.several import Several
+from indexer.sources.webdataset import WebDatasetSource
+from indexer.sources.zip_archive import ZipSource
 
 __all__ = [
     "NOTHING_SAID",
@@ -26,7 +28,11 @@ __all__ = [
     "make_source",
 ]
 
-SOURCES: dict[str, Callable[[Place, Settings], Source]] = {"folder": FolderSource}
+SOURCES: dict[str, Callable[[Place, Settings], Source]] = {
+    "folder": FolderSource,
+    "webdataset": WebDatasetSource,
+    "zip": ZipSource,
+}
 
 
 def make_source(kind: str, location: Place, settings: Settings = NOTHING_SAID) -> Source:

@@ -74,6 +74,7 @@ class Listing:
     """Item id -> id of the text file beside it, for those that have one."""
     ignored: int = 0  # things that are no pictures
     captions: dict[str, list[str]] = field(default_factory=dict)  # item id -> captions that came with the listing
+    caption_table: str | None = None  # id of a captions.csv in the source, which is read like a sidecar
     columns: Columns | None = None  # what else the source says about its items
     missing: frozenset[str] = frozenset()
     """The beginnings (a name and two slashes, or nothing) of the ids of sources that are not there now."""

@@ -7,6 +7,7 @@ of text. What a file holds is brought to the nearest of them.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -107,3 +108,83 @@ def _as_type(column: Any, kind: Any) -> Any:
     if kind == pa.string() and pa.types.is_list(column.type):
         return pa.array([None if value is None else ", ".join(map(str, value)) for value in column.to_pylist()], kind)
     return column.cast(kind)
+
+
+def of_rows(ids: Sequence[str], rows: Sequence[dict[str, Any]]) -> Columns | None:
+    """Columns from what JSON says about each item; None where it says nothing."""
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: _of_values([row.get(name) for row in rows]) for name in names}
+    known = {name: column for name, column in columns.items() if column is not None}
+    return Columns(ids, pa.table(known)) if known else None
+
+
+def _of_values(values: list[Any]) -> Any:
+    """One column of JSON values; None if all of them are null."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds:
+        return None
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds <= {int, float} and all(abs(value) < 2**63 for value in values if isinstance(value, int)):
+        return pa.array(values, pa.int64() if kinds == {int} else pa.float64())
+    if kinds == {list} and all(isinstance(part, str) for value in values if value for part in value):
+        return pa.array(
+            [None if value is None else list(map(_storable, value)) for value in values], pa.list_(pa.string())
+        )
+    return pa.array([None if value is None else _storable(value) for value in values], pa.string())
+
+
+def _storable(value: Any) -> str:
+    """Text that a database can hold: without lone surrogates and noughts, which damaged files have."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+
+
+def simplified(table: Any) -> Any:
+    """A pyarrow table with its columns in the few types; those of bytes, of vectors and of nulls are left out."""
+    import pyarrow as pa
+
+    columns = {name: _simple(table[name]) for name in table.column_names}
+    return pa.table({name: column for name, column in columns.items() if column is not None})
+
+
+def _simple(column: Any) -> Any:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _simple(column.cast(kind.value_type))
+    for test, wanted in _simple_types():
+        if test(kind):
+            return column if kind == wanted else column.cast(wanted, safe=False)
+    if pa.types.is_null(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return None
+    if pa.types.is_fixed_size_binary(kind) or pa.types.is_floating(getattr(kind, "value_type", kind)):
+        return None  # of vectors, too: they are no property that a filter could ask for
+    return _of_values([_plain(value) for value in column.to_pylist()])
+
+
+def _simple_types() -> list[tuple[Any, Any]]:
+    import pyarrow as pa
+
+    return [
+        (pa.types.is_boolean, pa.bool_()),
+        (pa.types.is_uint64, pa.float64()),
+        (pa.types.is_integer, pa.int64()),
+        (lambda kind: pa.types.is_floating(kind) or pa.types.is_decimal(kind), pa.float64()),
+        (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), pa.string()),
+        (lambda kind: pa.types.is_timestamp(kind) or pa.types.is_date(kind), pa.timestamp("us")),
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """A nested value as JSON could hold it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

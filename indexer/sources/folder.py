@@ -16,9 +16,10 @@ from pathlib import Path
 from core.errors import ImageError, SourceError
 from core.images import PICTURES, UNSUPPORTED
 from indexer.sources.base import NOTHING_SAID, Item, Listing, Place, Problem, Settings
+from indexer.sources.beside import sidecars_of
 from indexer.sources.names import escape, unescape
-
-MAX_BYTES = 1 << 30  # a picture file above a gigabyte is a mistake or an attack; it would be read into memory whole
+from indexer.sources.patterns import Selection
+from indexer.sources.storage import Disk, read_bounded, reason
 
 Identity = tuple[int, int]  # device and inode: the same folder under any name
 
@@ -34,25 +35,13 @@ class FolderSource:
 
     def scan(self) -> Listing:
         """Every picture at and below the folder, sorted by id. Raises `SourceError` if the folder cannot be read."""
-        return _Walk(self.location).listing()
+        return _Walk(self.location, Selection(self.settings)).listing()
 
     def read(self, item_id: str) -> bytes:
         """All bytes of one file. Raises `ImageError`."""
-        path = self.path(item_id)
-        if path is None:
+        if self.path(item_id) is None:
             raise ImageError("vanished", "is not in the folder")
-        try:
-            # Without waiting: a named pipe put in the place of a picture must not hang the run.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise ImageError("not an image", "is not a regular file")
-                data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise _unreadable(error) from None
-        if len(data) > MAX_BYTES:
-            raise ImageError("too large", f"has more than {MAX_BYTES:,} bytes")
-        return data
+        return read_bounded(Disk(self.location), unescape(item_id))
 
     def path(self, item_id: str) -> Path | None:
         """The file of an id; nothing outside the folder, even if a collection that somebody gave us asks for it."""
@@ -62,21 +51,12 @@ class FolderSource:
         return self.location / name
 
 
-def _unreadable(error: OSError) -> ImageError:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return ImageError("vanished", "was there when the folder was listed and is gone now")
-    if isinstance(error, PermissionError):
-        return ImageError("no permission", "may not be read by this user; check the permissions of the file")
-    if isinstance(error, IsADirectoryError):
-        return ImageError("not an image", "is a folder now")
-    return ImageError("read error", f"cannot be read: {error.strerror or error}")
-
-
 class _Walk:
     """One walk over a folder: what was seen so far, and what is still to be seen."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, selection: Selection) -> None:
         self.root = root
+        self.selection = selection
         self.items: list[Item] = []
         self.problems: list[Problem] = []
         self.unreadable: list[str] = []
@@ -98,7 +78,7 @@ class _Walk:
             self.enter(self.links.popleft())
         self.items.sort()
         self.problems.sort()
-        sidecars = self.sidecars()
+        sidecars = sidecars_of(self.items, self.texts)
         unused = self.texts - set(sidecars.values()) - {"captions.csv"}
         return Listing(self.items, self.problems, sorted(self.unreadable), sidecars, self.ignored + len(unused))
 
@@ -119,7 +99,7 @@ class _Walk:
                     raise
                 self.unreadable.append(escape(here))
                 message = f"{escape(here)}: the folder cannot be listed: {error.strerror or error}"
-                self.problems.append(Problem(escape(here), _reason(error), message))
+                self.problems.append(Problem(escape(here), reason(error), message))
                 continue
             self.seen.add(_identity(found))
             pending.extend(reversed(list(self.subfolders(here, entries))))
@@ -132,7 +112,9 @@ class _Walk:
                 self.ignored += entry.name != ".clipdex"
                 continue
             try:
-                if entry.is_dir(follow_symlinks=False):
+                if not self.selection.enters(escape(name) + "/") and entry.is_dir():
+                    self.ignored += 1
+                elif entry.is_dir(follow_symlinks=False):
                     yield name + "/"
                 elif entry.is_dir():
                     self.links.append(name + "/")
@@ -142,13 +124,13 @@ class _Walk:
                     self.file(name, entry)
             except OSError as error:
                 self.unreadable.append(escape(name) + "/")
-                self.problems.append(
-                    Problem(escape(name), _reason(error), f"{escape(name)}: {error.strerror or error}")
-                )
+                self.problems.append(Problem(escape(name), reason(error), f"{escape(name)}: {error.strerror or error}"))
 
     def file(self, name: str, entry: os.DirEntry[str]) -> None:
         extension = entry.name.rpartition(".")[2].lower()
-        if extension in PICTURES:
+        if (extension in PICTURES or extension in UNSUPPORTED) and not self.selection.wants(escape(name)):
+            self.ignored += 1
+        elif extension in PICTURES:
             self.picture(escape(name), entry)
         elif extension in UNSUPPORTED:
             message = f"{escape(name)}: {UNSUPPORTED[extension]}; convert it to JPEG"
@@ -170,16 +152,6 @@ class _Walk:
         else:
             self.problems.append(Problem(item_id, "not an image", f"{item_id}: is not a regular file"))
 
-    def sidecars(self) -> dict[str, str]:
-        """Item id -> id of its text file: `photo.txt`, or else `photo.jpg.txt`, for `photo.jpg`."""
-        found = {}
-        for item in self.items:
-            for name in (item.id.rpartition(".")[0] + ".txt", item.id + ".txt"):
-                if name in self.texts:
-                    found[item.id] = name
-                    break
-        return found
-
 
 def _is_collection(folder: Path) -> bool:
     if not (folder / "collection.json").exists():
@@ -189,12 +161,6 @@ def _is_collection(folder: Path) -> bool:
 
 def _identity(found: os.stat_result) -> Identity:
     return found.st_dev, found.st_ino
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, PermissionError):
-        return "no permission"
-    return "vanished" if isinstance(error, FileNotFoundError) else "read error"
 
 
 def _missing(root: Path, error: OSError) -> SourceError:

@@ -5,7 +5,11 @@ A new kind of source adds one function here that lays out the same pictures in i
 
 from __future__ import annotations
 
+import io
+import tarfile
+import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,34 +17,57 @@ import pytest
 from core.encoder import load_encoder
 from core.errors import ImageError, SourceError
 from core.images import open_image
+from indexer.captions import read_captions
+from indexer.collection import Collection
 from indexer.pipeline import Claims, Embedded, Failed, Pipeline, Same
 from indexer.report import Stopwatch
-from indexer.sources import SOURCES, Source, make_source
-from tests.indexer.pictures import paint
+from indexer.sources import SOURCES, Settings, Source, find_source, make_source
+from tests.indexer.pictures import index, paint, state
 
-# Three pictures, one of them in a group; two have the same content, one cannot be read; one text beside a picture.
+# Four pictures, two of them in a group; two have the same content, one cannot be read; one text beside a picture, and
+# one file that is neither.
 CONTENTS = {"red.jpg": "red", "album/blue.jpg": "blue", "album/red too.jpg": "red", "bad.jpg": None}
+OTHERS = {"red.txt": b"a red thing\n", "notes.md": b"no picture"}
 
 
-def lay_out_folder(place: Path) -> None:
-    for name, colour in CONTENTS.items():
-        if colour:
-            paint(place / name, colour)
-        else:
-            (place / name).write_text("no picture")
-    (place / "red.txt").write_text("a red thing\n")
-    (place / "notes.md").write_text("no picture")
+def data_of(name: str, place: Path) -> bytes:
+    colour = CONTENTS[name]
+    return paint(place / "painted.jpg", colour).read_bytes() if colour else b"no picture"
 
 
-LAY_OUT: dict[str, Callable[[Path], None]] = {"folder": lay_out_folder}
+def lay_out_folder(place: Path) -> Path:
+    for name, data in files(place.with_name("painting")).items():
+        (place / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "source" / name).write_bytes(data)
+    return place / "source"
+
+
+def lay_out_tar(place: Path) -> Path:
+    with tarfile.open(place / "source.tar", "w") as archive:
+        for name, data in files(place).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return place / "source.tar"
+
+
+def lay_out_zip(place: Path) -> Path:
+    with zipfile.ZipFile(place / "source.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files(place).items():
+            archive.writestr(name, data)
+    return place / "source.zip"
+
+
+def files(place: Path) -> dict[str, bytes]:
+    return {name: data_of(name, place) for name in CONTENTS} | OTHERS
+
+
+LAY_OUT: dict[str, Callable[[Path], Path]] = {"folder": lay_out_folder, "webdataset": lay_out_tar, "zip": lay_out_zip}
 
 
 @pytest.fixture(params=sorted(SOURCES))
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
-    place = tmp_path / "source"
-    place.mkdir()
-    LAY_OUT[request.param](place)
-    return make_source(request.param, place)
+    return make_source(request.param, LAY_OUT[request.param](tmp_path))
 
 
 def test_it_lists_every_picture_once_sorted_by_id(source: Source) -> None:
@@ -75,13 +102,54 @@ def test_the_path_of_an_item_holds_exactly_its_bytes(source: Source) -> None:
             assert path.read_bytes() == source.read(item.id)
 
 
-def test_the_text_beside_a_picture_is_named_and_can_be_read(source: Source) -> None:
-    sidecars = source.scan().sidecars
-    assert list(sidecars) == ["red.jpg"]
-    assert source.read(sidecars["red.jpg"]) == b"a red thing\n"
+def test_the_text_beside_a_picture_is_its_caption(source: Source) -> None:
+    words = read_captions(source, source.scan(), None)
+    assert (words.by_item, words.problems, words.unmatched) == ({"red.jpg": ["a red thing"]}, [], 0)
 
 
-@pytest.mark.parametrize("item_id", ["absent.jpg", "../red.jpg", "/etc/passwd", "", "a\0b", "album"])
+def test_it_leaves_out_what_a_person_does_not_want(source: Source) -> None:
+    def ids(**patterns: tuple[str, ...]) -> list[str]:
+        listing = make_source(source.kind, source.location, Settings(**patterns)).scan()
+        assert listing.ignored - (5 - len(listing.items)) in (0, 1)  # and the text of a picture that is left out
+        return [item.id for item in listing.items]
+
+    assert ids(include=("album",)) == ["album/blue.jpg", "album/red too.jpg"]
+    assert ids(exclude=("*red*", "bad.*")) == ["album/blue.jpg"]
+    assert ids(include=("*.JPG",), exclude=("album/blue.jpg",)) == ["album/red too.jpg", "bad.jpg", "red.jpg"]
+
+
+def test_its_kind_is_recognised(source: Source) -> None:
+    assert find_source(str(source.location)) == (source.kind, source.location)
+
+
+def test_many_threads_may_read_at_once(source: Source) -> None:
+    items = source.scan().items * 5
+    with ThreadPoolExecutor(8) as pool:
+        lengths = list(pool.map(lambda item: len(source.read(item.id)), items))
+    assert lengths == [item.size for item in items]
+
+
+def test_a_picture_is_read_without_a_listing(source: Source) -> None:
+    expected = {item.id: source.read(item.id) for item in source.scan().items}
+    fresh = make_source(source.kind, source.location)
+    assert {item_id: fresh.read(item_id) for item_id in expected} == expected
+
+
+def test_a_collection_of_it_says_where_its_pictures_are_and_a_second_run_does_nothing(
+    source: Source, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    report = index(Path(source.location), to=kept)
+    assert (report.added, report.failed, report.ignored, report.texts) == (3, {"not an image": 1}, 1, 1)
+    assert sorted(state(kept)["images"]) == ["album/blue.jpg", "album/red too.jpg", "red.jpg"]
+    again = index(Path(source.location), to=kept)
+    assert (again.unchanged, again.failed) == (3, {"not an image": 1})
+    assert not {"read", "decode", "embed"} & set(again.stages)
+    info = Collection.find(kept).info.sources[0]
+    assert (info.kind, info.location) == (source.kind, str(source.location))
+
+
+@pytest.mark.parametrize("item_id", ["absent.jpg", "../red.jpg", "/etc/passwd", "", "a\0b", "album", "red.jpg/x"])
 def test_an_id_that_is_not_there_is_an_image_error(source: Source, item_id: str) -> None:
     with pytest.raises(ImageError):
         source.read(item_id)
@@ -103,7 +171,7 @@ def test_the_pipeline_gives_each_item_one_outcome(source: Source) -> None:
 
 
 def test_an_unknown_kind_of_source_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="unknown kind of source 'foldr'; choose one of: folder"):
+    with pytest.raises(SourceError, match="unknown kind of source 'foldr'; choose one of: folder, "):
         make_source("foldr", tmp_path)
 
 
