@@ -12,14 +12,15 @@ from app.commands import AsJson, Precision
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clipdex import Report
+    from clipdex import Report, Settings
 
 FAILED, STOPPED = 3, 130  # exit codes
 
 
 def command(
     sources: Annotated[
-        list[str], typer.Argument(help="The folder, or several, whose pictures become searchable.", show_default=False)
+        list[str],
+        typer.Argument(help="Folders, tar or zip archives with pictures, patterns like data-{000..010}.tar."),
     ],
     model: Annotated[
         str | None,
@@ -34,6 +35,9 @@ def command(
     ] = False,
     to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in SOURCE/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What the source is, where that cannot be told.")] = None,
+    include: Annotated[list[str] | None, typer.Option(help="Only pictures like this: '*.jpg', 'trips/2024'.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No pictures like this: thumbs, '*.gif'.")] = None,
     remove_source: Annotated[
         list[str] | None, typer.Option(help="Take a source and its pictures out of the collection.")
     ] = None,
@@ -59,16 +63,18 @@ def command(
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report; problems still show.")] = False,
 ) -> None:
-    """Index a folder of pictures. A second run only does what changed."""
+    """Index pictures. A second run only does what changed."""
     import clipdex
     from app.output import print_json
     from app.progress import watched
 
     if model is None and not dry_run:
-        announce_download(sources, to)
+        announce_download(sources, to, kind)
     with watched(show=not (quiet or as_json)) as watcher:
         report = clipdex.index(
             sources,
+            kind=kind,
+            settings=_settings({"include": include, "exclude": exclude}),
             remove=remove_source or (),
             model=model,
             to=to,
@@ -95,16 +101,27 @@ def command(
         raise typer.Exit(FAILED)
 
 
-def announce_download(sources: str | Path | Sequence[str | Path], to: Path | None) -> None:
+def _settings(said: dict[str, list[str] | None]) -> Settings:
+    """What was said; an option that is given empty takes back what was said before."""
+    from indexer.sources import Settings
+
+    return Settings.model_validate(
+        {name: tuple(value for value in values if value) for name, values in said.items() if values is not None}
+    )
+
+
+def announce_download(sources: str | Path | Sequence[str | Path], to: Path | None, kind: str | None = None) -> None:
     """A new collection gets the recommended model, and where that is not here yet, this is a large download."""
     from app.output import note
     from core import hub
     from indexer import sync
+    from indexer.roster import Given
 
+    given = Given((sources,) if isinstance(sources, str | Path) else tuple(sources), kind)
     recommended = hub.find(hub.RECOMMENDED_MODEL)
     if recommended is None or recommended.description is None:
         raise AssertionError("the recommended model is one of the described ones")
-    if sync.has_collection(sources, to) or hub.is_here(recommended):
+    if sync.has_collection(given, to) or hub.is_here(recommended):
         return
     gigabytes = recommended.description.parameters * 4 / 1e9
     note(
