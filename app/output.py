@@ -70,7 +70,9 @@ def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
 
     out = console()
     width = len(str(hits[-1].rank)) if hits else 1
-    for hit in hits:
+    for number, hit in enumerate(hits):
+        if number and not matches(hit) and matches(hits[number - 1]):
+            out.print(Text("── from here on, nothing seems to match", style="dim"))
         line = Text()
         line.append(f"{hit.rank:>{width}}  ", style="dim")
         line.append(f"{hit.score:.3f}  ", style="cyan")
@@ -83,6 +85,18 @@ def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
             shown = ", ".join(f"{_one_line(label)} {score:.3f}" for label, score in hit.parts.items())
             line.append(f"  ({shown})", style="dim cyan")
         out.print(line)
+
+
+def matches(hit: Hit) -> bool:
+    """Whether a hit is relevant enough to count as a match, as far as anything is known of that."""
+    from indexer.relevance import THRESHOLD
+
+    return hit.relevance is None or hit.relevance >= THRESHOLD
+
+
+def nothing_matches(hits: Sequence[Hit]) -> bool:
+    """Whether the best hit of all is there and no match."""
+    return bool(hits) and hits[0].rank == 1 and not matches(hits[0])
 
 
 def print_csv(hits: Sequence[Hit]) -> None:

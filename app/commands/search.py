@@ -45,7 +45,7 @@ def command(
     """
     import clipdex
     from app import asked
-    from app.output import print_csv, print_hits
+    from app.output import note, nothing_matches, print_csv, print_hits
     from core.errors import QueryError
     from indexer.query import Query
     from indexer.query_line import Line
@@ -78,6 +78,8 @@ def command(
     else:
         print_hits(hits, texts=texts)
 
+        if nothing_matches(hits):
+            note("nothing here seems to match; the best guesses follow")
 
 def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searcher, cut: str | None) -> None:
     """What a person should know about the answer, on stderr."""
@@ -95,7 +97,7 @@ def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searche
 
 
 def _print_json(words: str | None, question: Query, cut: str | None, hits: list[Hit]) -> None:
-    from app.output import hit_as_dict, print_json
+    from app.output import hit_as_dict, nothing_matches, print_json
 
     print_json(
         {
@@ -114,4 +116,5 @@ def _print_json(words: str | None, question: Query, cut: str | None, hits: list[
             "cut_from": cut,
             "hits": [hit_as_dict(hit) for hit in hits],
         }
+            "nothing_matches": nothing_matches(hits),
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from app import state
 from app.components import frame, grid, viewer
 from app.components.text import as_text
+from app.output import matches
+
+if TYPE_CHECKING:
+    from clipdex import Hit
 
 EXAMPLES = ("a red car", "snow on a mountain", "sunset over the sea", "a house with a garden", "a dog", "at night")
 # What fills the start screen: some of the collection, by the plainest of questions.
@@ -72,11 +78,21 @@ def _results(question: state.Asked, count: int) -> None:
     _heading(question, len(answer.hits), count, answer.seconds)
     if cut is not None:
         st.caption(f"The model reads no further than “{as_text(cut)}”: that word and what follows did not count.")
+    _say_relevance(answer.hits)
     grid.show(answer.hits)
     if len(answer.hits) == state.shown() < min(count, state.MOST_SHOWN):
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.button("Show more", icon=":material/expand_more:", key="more", on_click=state.show_more)
     viewer.show_if_open(answer.hits)
+
+
+def _say_relevance(hits: list[Hit]) -> None:
+    """Where the hits stop matching, if they do among these."""
+    matching = sum(matches(hit) for hit in hits)
+    if hits and not matching:
+        st.info("Nothing here seems to match. These are the best guesses.", icon=":material/search_off:")
+    elif matching < len(hits):
+        st.caption(f"The first {matching:,} seem to match; what follows are guesses, shown paler.")
 
 
 def _heading(question: state.Asked, shown: int, count: int, seconds: float) -> None:

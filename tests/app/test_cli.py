@@ -214,7 +214,7 @@ def test_words_that_the_model_does_not_read_are_named(tmp_path: Path, short_mode
     assert (code, out.count("\n")) == (0, 1)
     assert err.startswith("note: the model reads no further than this: 'blue'")
     assert json.loads(clipdex("search", "the " * 22 + "blue sea", tmp_path, "--json")[1])["cut_from"] == "blue"
-    assert clipdex("search", "the " * 22, tmp_path)[2] == ""
+    assert "reads no further" not in clipdex("search", "the " * 22, tmp_path)[2]
 
 
 def test_pages_of_a_search_join_to_the_whole(collection: Path) -> None:

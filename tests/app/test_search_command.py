@@ -26,7 +26,7 @@ def test_a_line_with_signs_means_what_the_options_mean(collection: Path) -> None
     by_options = hits("card", collection, "--without", "blue", "--where", "folder=red", "--limit", "90")
     assert [hit["id"] for hit in by_line] == ["red/red-03.png"]
     (same,) = [hit for hit in by_options if hit["id"] == "red/red-03.png"]
-    assert {**same, "rank": 1} == by_line[0]
+    assert {**same, "rank": 1, "relevance": by_line[0]["relevance"]} == by_line[0]  # another number was searched
     assert set(by_line[0]["parts"]) == {"card", "-blue"}
 
 
@@ -110,6 +110,17 @@ def test_csv_is_a_table_with_the_parts_last(collection: Path) -> None:
     code, out, _ = clipdex("search", "red -blue", collection, "--csv", "-n", "90")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0
+def test_what_does_not_match_is_shown_and_said(collection: Path) -> None:
+    code, out, err = clipdex("search", "an invoice", collection, "-n", "3")
+    assert (code, len(out.splitlines())) == (0, 3)
+    assert err == "note: nothing here seems to match; the best guesses follow\n"
+    assert clipdex("search", "red", collection)[2] == ""
+    answers = [json.loads(clipdex("search", words, collection, "--json")[1]) for words in ("an invoice", "red")]
+    assert [answer["nothing_matches"] for answer in answers] == [True, False]
+    assert answers[0]["hits"][0]["relevance"] < 0.5 <= answers[1]["hits"][0]["relevance"]
+    assert clipdex("search", "an invoice", collection, "--texts")[2] == ""
+
+
     assert len(rows) == 81
     assert list(rows[0]) == ["rank", "score", "id", "path", "caption", "width", "height", "red", "-blue"]
     assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, 82)]
