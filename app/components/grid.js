@@ -1,8 +1,6 @@
-// Renders hits as rows of tiles. Receives {items, open, scores, line, more, tiles}: an item is {id, thumb, path, rank,
-// score, match, caption, name, ratio, count}; the tile number `line` is the first below the line where relevance ends;
-// `more` says that there are more hits than these; `tiles` is where blurred pictures and missing files are asked for.
-// Reports "opened", "similar", "toward", "away" with ids, and "more". Every text goes in as text, never as HTML.
-// Tiles that stay keep their element, so that more results neither reload nor move what is seen already.
+// Renders hits as rows of tiles. Receives {items: [{id, thumb, rank, score, caption, name, ratio}], open, scores}; reports
+// "opened" or "similar" with an item's id. Every text goes in as text, never as HTML. Tiles that stay keep their
+// element, so that more results or another large view neither reload nor move what is seen already.
 
 const ICON = `<svg viewBox="0 0 24 24" width="17" height="17" fill="none" stroke="currentColor" stroke-width="2"
   stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><rect x="8" y="8" width="13" height="13" rx="3"/>

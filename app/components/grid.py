@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import state, view
-from app.components.text import as_text, sendable
-from app.output import matches
-from app.routes import address, tiles_address
+from app import state
+from app.components.text import as_text
+from app.routes import address
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
@@ -50,12 +49,7 @@ def show(hits: Sequence[Hit], *, scores: bool = True) -> None:
     )
 
 
-def relevance_line(hits: Sequence[Hit]) -> int | None:
-    """The place of the first of the hits, best first, that does not match; None where all do."""
-    return next((place for place, hit in enumerate(hits) if not matches(hit)), None)
-
-
-def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:
+def tile(hit: Hit, stamp: str) -> dict[str, Any]:
     """What the component needs to know about a hit, whose picture has this stamp (`state.stamps`)."""
     ratio = hit.width / hit.height if hit.width and hit.height else 1.0
     return {

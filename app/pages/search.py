@@ -92,7 +92,7 @@ def _say_relevance(hits: list[Hit]) -> None:
     if hits and not matching:
         st.info("Nothing here seems to match. These are the best guesses.", icon=":material/search_off:")
     elif matching < len(hits):
-        st.caption(f"The first {matching:,} seem to match; what follows are guesses, shown paler.")
+        st.caption(f"The first {matching:,} seem to match; what follows are guesses.")
 
 
 def _heading(question: state.Asked, shown: int, count: int, seconds: float) -> None:
