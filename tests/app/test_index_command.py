@@ -1,0 +1,131 @@
+"""What does a person see who indexes, stops, asks first, or lets a folder be watched?"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.conftest import paint
+from tests.app.test_cli import clipdex, fails
+from tests.shared import ROOT
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    for number in range(4):
+        paint(tmp_path / f"{number}.png", "red", number)
+    (tmp_path / "bad.jpg").write_text("no picture")
+    return tmp_path
+
+
+def test_strict_ends_with_3_when_anything_failed(album: Path) -> None:
+    code, out, _ = clipdex("index", album, "--model", "toy", "--strict")
+    assert code == 3
+    assert "4 added" in out and "1 failed: 1 not an image" in out
+    assert clipdex("index", album)[0] == 0
+    (album / "bad.jpg").unlink()
+    assert clipdex("index", album, "--strict")[0] == 0
+
+
+def test_a_dry_run_says_what_would_be_done(album: Path) -> None:
+    code, out, err = clipdex("index", album, "--dry-run")  # no model is loaded, let alone downloaded
+    assert (code, err) == (0, "")
+    assert out == "5 pictures: 5 new\nnothing was done, this was a dry run\n"
+    assert not (album / ".clipdex").exists()
+    told = json.loads(clipdex("index", album, "--dry-run", "--model", "toy", "--json")[1])
+    assert (told["dry_run"], told["added"]) == (True, 5)
+
+
+def test_the_report_tells_rate_stages_and_failures_by_reason(album: Path) -> None:
+    told = json.loads(clipdex("index", album, "--model", "toy", "--json")[1])
+    assert told["failed"] == {"not an image": 1}
+    assert told["rate"] > 0
+    assert {"scan", "read", "decode", "embed", "write"} <= told["stages"].keys()
+    assert (told["stopped"], told["left"], told["model"]) == (False, 0, "toy")
+
+
+def test_options_reach_the_run(album: Path) -> None:
+    clipdex("index", album, "--model", "toy")
+    assert "read" not in json.loads(clipdex("index", album, "--json")[1])["stages"]
+    assert "read" in json.loads(clipdex("index", album, "--json", "--retry-failures")[1])["stages"]
+    assert "read" in json.loads(clipdex("index", album, "--json", "--checksum")[1])["stages"]
+    for number in range(3):
+        (album / f"{number}.png").unlink()
+    assert "index again with --allow-removal" in fails("index", album)
+    assert json.loads(clipdex("index", album, "--json", "--allow-removal")[1])["removed"] == 3
+    assert "time-limit" in fails("index", album, "--time-limit", "0")
+
+
+def test_another_model_by_name_takes_over_and_the_one_before_may_be_kept(album: Path) -> None:
+    clipdex("index", album, "--model", "tiny")
+    out = clipdex("index", album, "--model", "toy", "--keep-old")[1]
+    assert "4 added" in out and "the model is toy now, before it was tiny" in out
+    assert clipdex("search", "red", album, "--limit", "1")[0] == 0
+    assert clipdex("search", "red", album, "--model", "tiny", "--limit", "1")[0] == 0
+
+
+SLOW = """
+import sys, time
+from core.toy import ToyEncoder
+fast = ToyEncoder.encode_prepared
+def slow(self, pixels):
+    time.sleep(0.5)
+    return fast(self, pixels)
+ToyEncoder.encode_prepared = slow
+from app.cli import main
+main(sys.argv[1:])
+"""
+
+
+def begun(*words: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SLOW, *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.serial
+def test_ctrl_c_ends_after_the_batch_with_a_summary_and_130(tmp_path: Path) -> None:
+    for number in range(400):
+        paint(tmp_path / f"{number:03}.png", "red", number)
+    with begun("index", tmp_path, "--model", "toy") as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / ".clipdex" / "collection.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.9)  # in the second or third of seven batches
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "stopping after this batch" in err and "Traceback" not in err
+    assert "stopped: " in out and " left; the next run goes on from here" in out
+    told = json.loads(clipdex("index", tmp_path, "--json")[1])
+    assert told["unchanged"] >= 64 and told["unchanged"] + told["added"] == 400
+
+
+@pytest.fixture
+def watching(album: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-u", "-m", "app.cli", "watch", str(album), "--model", "toy"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.serial
+def test_a_watched_folder_stays_current_until_ctrl_c(album: Path, watching: subprocess.Popen[str]) -> None:
+    assert watching.stdout is not None and watching.stderr is not None
+    assert "4 added" in watching.stdout.readline()
+    assert "1 failed" in watching.stdout.readline()
+    paint(album / "new" / "5.png", "blue", 5)
+    assert "1 added, 4 unchanged" in watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(30) == 130
+    assert "Traceback" not in watching.stderr.read()
