@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -129,3 +131,17 @@ def test_a_watched_folder_stays_current_until_ctrl_c(album: Path, watching: subp
     watching.send_signal(signal.SIGINT)
     assert watching.wait(30) == 130
     assert "Traceback" not in watching.stderr.read()
+
+
+def test_the_runs_in_the_document_do_what_they_are_said_to_do(album: Path) -> None:
+    page = (ROOT / "docs" / "indexing.md").read_text("utf-8")
+    shown = [shlex.split(line, comments=True)[1:] for line in re.findall(r"^clipdex index ~/Pictures.*$", page, re.M)]
+    shown = [words for words in shown if "ViT-B-32/openai" not in words]  # is to be downloaded
+    assert [words[2] for words in shown if len(words) > 2] == [
+        *("--dry-run", "--json", "--strict", "--wait", "--allow-removal")
+    ]
+    clipdex("index", album, "--model", "toy")
+    for words in shown:
+        code, out, err = clipdex("index", album, *words[2:])
+        assert (code, err) == (3 if "--strict" in words else 0, ""), words
+        assert "4 unchanged" in out or '"unchanged": 4' in out
