@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from core.clip import CLIP
 from core.config import CLIPConfig, TransformerTextConfig, ViTConfig
@@ -135,10 +136,23 @@ def _opened(file: Path, config: CLIPConfig) -> Iterator[tuple[Any, CLIP]]:
 def _empty(config: CLIPConfig, file: Path) -> CLIP:
     """The model without memory: nothing is allocated before the file has proved the sizes of the configuration."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NothingDrawn():
             return CLIP(config)
     except RuntimeError as error:  # sizes beyond what torch can count
         raise ModelError(f"{file.parent / 'config.json'} describes an impossible model ({error})") from None
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Initial weights are not drawn: there is nothing to draw them into, and on the device "meta" torch would import
+    its compiler for it, which takes longer than reading a model."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def _layers(config: CLIPConfig) -> int:

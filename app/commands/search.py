@@ -55,6 +55,8 @@ def command(
     image, like, also, without, where = (given or [] for given in (image, like, also, without, where))
     words, place = asked.query_and_folder(query, folder, needed=not (image or like or also or without or where))
     searcher = clipdex.open(place, model=model, precision=precision)
+    if words or also or without:
+        searcher.warm()  # beside the import of lancedb, which takes as long
     line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)
     question = Query.of(
         [*([] if line is None else [line]), *asked.texts(also)],
@@ -76,10 +78,10 @@ def command(
     elif as_csv:
         print_csv(hits)
     else:
-        print_hits(hits, texts=texts)
-
         if nothing_matches(hits):
             note("nothing here seems to match; the best guesses follow")
+        print_hits(hits, texts=texts)
+
 
 def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searcher, cut: str | None) -> None:
     """What a person should know about the answer, on stderr."""
@@ -114,7 +116,7 @@ def _print_json(words: str | None, question: Query, cut: str | None, hits: list[
             "limit": question.limit,
             "offset": question.offset,
             "cut_from": cut,
+            "nothing_matches": nothing_matches(hits),
             "hits": [hit_as_dict(hit) for hit in hits],
         }
-            "nothing_matches": nothing_matches(hits),
     )

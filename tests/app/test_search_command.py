@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.asked import weighted
+from tests.app.conftest import paint
 from tests.app.test_cli import clipdex, fails
+from tests.shared import ROOT
 
 
 def hits(*words: str | Path) -> list[dict[str, Any]]:
@@ -106,10 +110,6 @@ def test_hybrid_shows_both_rankings(collection: Path) -> None:
     assert set(found[0]["parts"]) == {"red disc place 7", "full text", "fused"}
 
 
-def test_csv_is_a_table_with_the_parts_last(collection: Path) -> None:
-    code, out, _ = clipdex("search", "red -blue", collection, "--csv", "-n", "90")
-    rows = list(csv.DictReader(io.StringIO(out)))
-    assert code == 0
 def test_what_does_not_match_is_shown_and_said(collection: Path) -> None:
     code, out, err = clipdex("search", "an invoice", collection, "-n", "3")
     assert (code, len(out.splitlines())) == (0, 3)
@@ -121,6 +121,10 @@ def test_what_does_not_match_is_shown_and_said(collection: Path) -> None:
     assert clipdex("search", "an invoice", collection, "--texts")[2] == ""
 
 
+def test_csv_is_a_table_with_the_parts_last(collection: Path) -> None:
+    code, out, _ = clipdex("search", "red -blue", collection, "--csv", "-n", "90")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
     assert len(rows) == 81
     assert list(rows[0]) == ["rank", "score", "id", "path", "caption", "width", "height", "red", "-blue"]
     assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, 82)]
@@ -165,3 +169,15 @@ def test_a_region_must_be_four_numbers(collection: Path) -> None:
         assert "left,top,right,bottom" in fails("search", collection, "--image", file, "--region", region).replace(
             ", ", ","
         )
+
+
+def test_a_search_by_words_loads_neither_torchs_compiler_nor_the_image_tower(tmp_path: Path) -> None:
+    """Each would take longer than the search."""
+    paint(tmp_path / "a.png", "red", 1)
+    assert clipdex("index", tmp_path, "--model", "tiny", "-q") == (0, "", "")
+    code = (
+        "import sys, clipdex; searcher = clipdex.open(sys.argv[1]); searcher.warm().join();"
+        "print(searcher.search('red')[0].id, 'torch._dynamo' in sys.modules, *searcher.encoder._towers._towers)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["a.png", "False", "text"]
