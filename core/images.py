@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import stat
+import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
@@ -21,6 +22,7 @@ from core.errors import ImageError
 from core.pillow import MAX_PIXELS, pillow_guard
 
 THUMBNAIL_SIDE = 320
+_END_OF_JPEG, _TAIL = b"\xff\xd9", 1 << 16  # bytes
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF, and its values that swap width and height
 
 # Pictures as people keep them. Left out on purpose: EPS and WMF (run other programs), scientific containers.
@@ -169,6 +171,8 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None) ->
     _check_size(image, name, max_pixels)
     if image.format in ("JPEG", "MPO", "WEBP"):
         _check_end(file, image.format, name)
+    if image.format == "PNG":
+        _check_sums(file, name)
     orientation = _orientation(image)
     width, height = image.size if orientation not in _TURNED else image.size[::-1]
     factor = 1 if shortest is None else _reduction(image, shortest, orientation)
@@ -250,6 +254,26 @@ def _check_end(file: BinaryIO, kind: str, name: str) -> None:
         raise ImageError("truncated", f"{name}: is cut short: the end of its {kind} data is missing")
 
 
+def _check_sums(file: BinaryIO, name: str) -> None:
+    """Refuse a PNG whose pixels are not those that were written: Pillow reads its checksums only for other parts."""
+    position = file.tell()
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        size, kind = int.from_bytes(head[:4]), head[4:]
+        if kind not in (b"IHDR", b"PLTE", b"IDAT"):
+            if kind in (b"IEND", bytes(4)):
+                break
+            file.seek(size + 4, os.SEEK_CUR)
+            continue
+        found = zlib.crc32(kind)
+        while size > 0 and (part := file.read(min(size, 1 << 20))):
+            found, size = zlib.crc32(part, found), size - len(part)
+        told = file.read(4)
+        if size == 0 and len(told) == 4 and int.from_bytes(told) != found:
+            raise ImageError("truncated", f"{name}: is damaged: a checksum in it is wrong")
+    file.seek(position)
+
+
 def _jpeg_is_whole(file: BinaryIO) -> bool:
     """Does an end marker follow the first scan's start? In compressed data 0x00 follows every 0xFF, so it is one."""
     file.seek(2)
@@ -260,9 +284,14 @@ def _jpeg_is_whole(file: BinaryIO) -> bool:
         file.seek(int.from_bytes(head[2:]) - 2, os.SEEK_CUR)
         if head[1] == 0xDA:
             break
+    scan = file.tell()
+    file.seek(max(scan, file.seek(0, os.SEEK_END) - _TAIL))
+    if _END_OF_JPEG in file.read(_TAIL):  # where it is in nearly all files
+        return True
+    file.seek(scan)
     last = b""
     while chunk := file.read(1 << 20):
-        if b"\xff\xd9" in last + chunk:
+        if _END_OF_JPEG in last + chunk:
             return True
         last = chunk[-1:]
     return False
