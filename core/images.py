@@ -107,8 +107,8 @@ def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
     """A small WebP of the picture, at most `side` pixels on its longer side, never enlarged."""
     scale = min(1.0, side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # `reducing_gap` first shrinks by whole factors: much faster for photos, and nothing anyone can see. Hamming's window
-    # is a third of Lanczos's: half the time, for thumbnails that look the same.
+    # `reducing_gap` first shrinks by whole factors: much faster for photos, and nothing anyone can see. Hamming's
+    # window is a third of Lanczos's: half the time, for thumbnails that look the same.
     small = to_rgb(image).resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
     # A wide-gamut profile keeps colours true; a profile for CMYK or grey would be wrong for RGB pixels.
     profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
