@@ -206,8 +206,9 @@ class Run:
         item_id, digest = row["id"], row["hash"]
         self.alive.add(item_id)
         if item_id in self.known:
-            was = self.known.hash(item_id), self.known.texts_key(item_id)
-            self.counts["unchanged" if was == (digest, row["texts_key"]) else "updated"] += 1  # or only touched
+            was = self.known.hash(item_id), self.known.texts_key(item_id), self.known.columns_key(item_id)
+            now = digest, row["texts_key"], row["columns_key"] or ""
+            self.counts["unchanged" if was == now else "updated"] += 1  # or only touched
         elif self.to_move[digest] > 0:
             self.to_move[digest] -= 1
             self.counts["moved"] += 1

@@ -10,6 +10,7 @@ from indexer.sources.base import NOTHING_SAID, TRANSIENT, Item, Listing, Place, 
 from indexer.sources.folder import FolderSource
 from indexer.sources.recognise import recognise
 from indexer.sources.several import Several
+from indexer.sources.table import TableSource
 from indexer.sources.webdataset import WebDatasetSource
 from indexer.sources.zip_archive import ZipSource
 
@@ -30,6 +31,7 @@ __all__ = [
 
 SOURCES: dict[str, Callable[[Place, Settings], Source]] = {
     "folder": FolderSource,
+    "table": TableSource,
     "webdataset": WebDatasetSource,
     "zip": ZipSource,
 }
