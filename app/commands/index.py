@@ -20,7 +20,7 @@ FAILED, STOPPED = 3, 130  # exit codes
 def command(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Folders, tar or zip archives with pictures, patterns like data-{000..010}.tar."),
+        typer.Argument(help="Folders, archives (.tar, .zip), tables (.csv, .parquet), data-{000..010}.tar."),
     ],
     model: Annotated[
         str | None,
@@ -38,6 +38,10 @@ def command(
     kind: Annotated[str | None, typer.Option(help="What the source is, where that cannot be told.")] = None,
     include: Annotated[list[str] | None, typer.Option(help="Only pictures like this: '*.jpg', 'trips/2024'.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No pictures like this: thumbs, '*.gif'.")] = None,
+    image_column: Annotated[str | None, typer.Option(help="The column of a table with pictures or paths.")] = None,
+    caption_column: Annotated[list[str] | None, typer.Option(help="A column, or a JSON field, with captions.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Further columns to keep, as a,b; '' keeps none.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="The column with names of pictures that have no path.")] = None,
     remove_source: Annotated[
         list[str] | None, typer.Option(help="Take a source and its pictures out of the collection.")
     ] = None,
@@ -74,7 +78,13 @@ def command(
         report = clipdex.index(
             sources,
             kind=kind,
-            settings=_settings({"include": include, "exclude": exclude}),
+            settings=_settings(
+                {"image": image_column, "id": id_column},
+                include=include,
+                exclude=exclude,
+                captions=caption_column,
+                columns=None if columns is None else columns.split(","),
+            ),
             remove=remove_source or (),
             model=model,
             to=to,
@@ -101,13 +111,15 @@ def command(
         raise typer.Exit(FAILED)
 
 
-def _settings(said: dict[str, list[str] | None]) -> Settings:
-    """What was said; an option that is given empty takes back what was said before."""
+def _settings(single: dict[str, str | None], **several: list[str] | None) -> Settings:
+    """What was said; an option that is given empty takes back what was said before, or means none."""
     from indexer.sources import Settings
 
-    return Settings.model_validate(
-        {name: tuple(value for value in values if value) for name, values in said.items() if values is not None}
-    )
+    said: dict[str, object] = {name: value or None for name, value in single.items() if value is not None}
+    for name, values in several.items():
+        if values is not None:
+            said[name] = tuple(value.strip() for value in values if value.strip())
+    return Settings.model_validate(said)
 
 
 def announce_download(sources: str | Path | Sequence[str | Path], to: Path | None, kind: str | None = None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from clipdex import open as open_collection
+from indexer.collection import Collection
 from tests.app.test_cli import clipdex, fails
 from tests.indexer.pictures import ids, paint, paint_three
 
@@ -42,3 +44,17 @@ def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
 def test_a_file_needs_a_place_for_its_collection(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(b"")
     assert "Say so with --to DIR" in fails("index", str(tmp_path / "x.zip"), "--model", "toy")
+
+
+def test_the_columns_of_a_table_are_named_and_remembered(tmp_path: Path) -> None:
+    paint_three(tmp_path / "a")
+    file, kept = tmp_path / "a" / "list.csv", tmp_path / "kept"
+    file.write_text("picture,title,width,stars\nred.jpg,a red thing,5,4\n")
+    words = ["index", str(file), "--to", str(kept), "--model", "toy"]
+    assert "which column of list.csv holds the pictures? Say --image-column" in fails(*words)
+    assert "clipdex itself keeps of every picture: width" in fails(*words, "--image-column", "picture")
+    run(*words, "--image-column", "picture", "--caption-column", "title", "--columns", "stars, ")
+    run("index", str(file), "--to", str(kept))
+    item = open_collection(kept).item("red.jpg")
+    assert (item.captions, item.width) == (["a red thing"], 60)
+    assert "stars" in Collection.find(kept).table("images").schema.names
