@@ -1,7 +1,8 @@
 """Is somebody else writing to this collection?
 
 The lock belongs to the process and goes with it, however it ends: a lock file that a killed run left behind stops
-nobody. The process id in it is only for the message.
+nobody. The process id in it is only for the message. A collection in an object store is locked twice: here for the
+programs of this machine, and there by a lease for those of others.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import CollectionError
+from indexer.lease import leased
+from indexer.remote_files import RemoteFiles
+from indexer.store import store_of
 
 LOCK = "lock"
 LOOK_AGAIN = 0.5  # seconds
@@ -44,7 +48,12 @@ def writing(path: Path, *, wait: Callable[[], bool] = lambda: False) -> Iterator
             time.sleep(LOOK_AGAIN)
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        yield waited
+        store = store_of(path)
+        if isinstance(store, RemoteFiles):
+            with leased(store, wait) as waited_there:
+                yield waited or waited_there
+        else:
+            yield waited
     finally:
         os.close(file)  # releases the lock
 

@@ -107,10 +107,9 @@ def clean(collection: Collection) -> None:
     named = {info.tables, *(space.tables for space in info.others)}
     if "" not in named:
         for name in tables.KEYS:
-            shutil.rmtree(collection.path / f"{name}.lance", ignore_errors=True)
-    folder = collection.path / MODELS
-    for place in folder.iterdir() if folder.is_dir() else ():
-        if f"{MODELS}/{place.name}" not in named:
-            shutil.rmtree(place, ignore_errors=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+            collection.store.remove(f"{name}.lance")
+    for name in collection.store.names(MODELS):
+        if f"{MODELS}/{name}" not in named:
+            collection.store.remove(f"{MODELS}/{name}")
+    if not collection.store.names(MODELS):
+        collection.store.remove(MODELS)

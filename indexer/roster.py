@@ -18,6 +18,7 @@ from indexer.collection import FOLDER, INFO, Collection, SourceInfo, remembered,
 from indexer.sources import Listing, Place, Settings, Several, find_source
 from indexer.sources.base import BETWEEN, NOTHING_SAID
 from indexer.sources.several import new_name, unite
+from indexer.store import located
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def as_given(source: Wanted, captions: str | Path | None = None) -> Given:
 def place_of(given: Given, to: str | Path | None) -> Path:
     """Where the collection is kept: in the first source, where that is a folder, or in `to`."""
     if to is not None:
-        path = absolute(to)
+        path = located(to)
         inside = path / FOLDER
         return inside if (inside / INFO).exists() and not (path / INFO).exists() else path
     if not given.places:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer import lock, remodel
-from indexer.collection import INFO, Collection
+from indexer.collection import Collection, has_collection_at
 from indexer.forecast import forecast_of
 from indexer.options import DEFAULT, Options
 from indexer.report import Meter, Progress, Report, Stopwatch
@@ -85,7 +85,7 @@ def _bring_up_to_date(collection: Collection, job: Job) -> Report:
 
 def _opened(path: Path, encoder: Encoder | None, options: Options) -> Collection | None:
     """The collection that there is, if it may be used so."""
-    if not (path / INFO).exists():
+    if not has_collection_at(path):
         return None
     collection = Collection.open(path)
     if encoder is not None and not options.change_model:
@@ -131,4 +131,4 @@ def collection_path(source: Wanted, to: str | Path | None = None) -> Path:
 
 def has_collection(source: Wanted, to: str | Path | None = None) -> bool:
     """Would `index` bring a collection up to date, rather than make one?"""
-    return (collection_path(source, to) / INFO).exists()
+    return has_collection_at(collection_path(source, to))
