@@ -26,6 +26,8 @@ CHUNK_CHARACTERS = 1_000_000
 KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have long gone on
 NEVER, AT_ONCE = timedelta(days=36_500), timedelta(milliseconds=1)  # LanceDB warns of nought
 MARGIN = timedelta(seconds=1)
+# How disks say that there can be no table: a read-only one, and one that was copied to where hard links do not work.
+FORBIDDEN = ("Permission denied", "Read-only file system", "Operation not permitted", "Operation not supported")
 
 
 def schemas(dim: int) -> dict[str, Any]:
@@ -212,9 +214,15 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CollectionError(f"{doing} the collection {path} failed: {error.strerror or error}") from error
+        raise CollectionError(_sentence(path, doing, error.strerror or str(error))) from error
     except (RuntimeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        if "No space left" in str(error):
-            first = "the disk is full; make space and run it again, finished work is kept"
-        raise CollectionError(f"{doing} the collection {path} failed: {first}") from error
+        raise CollectionError(_sentence(path, doing, str(error).strip() or type(error).__name__)) from error
+
+
+def _sentence(path: Path, doing: str, said: str) -> str:
+    reason = said.splitlines()[0][:300]
+    if "No space left" in said:
+        reason = "the disk is full; make space and run it again, finished work is kept"
+    elif found := next((words for words in FORBIDDEN if words in said), None):
+        reason = f"{found}; if nobody may write there, keep the collection in another place with --to DIR"
+    return f"{doing} the collection {path} failed: {reason}"
