@@ -1,7 +1,8 @@
 """What is stored, by which model, and how is it opened safely?
 
-A collection is a folder: `collection.json`, LanceDB tables (see `tables`) and a lock file. `collection.json` is
-written last when a collection is made and replaced in one step afterwards, so it is always whole.
+A collection is a folder, or a place in an object store (see `store`): `collection.json`, LanceDB tables (see `tables`)
+and a lock file. `collection.json` is written last when a collection is made and replaced in one step afterwards, so it
+is always whole.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from pydantic import Field, PositiveInt, field_validator
 
 from core.config import Frozen, parse
 from core.errors import CollectionError, ConfigError, ModelError, WrongModelError
-from indexer import lock, tables
+from indexer import lease, lock, tables
 from indexer.migrations import FORMAT_VERSION, migrate
 from indexer.sources import Place, Settings, Several, make_source
+from indexer.store import LocalStore, Store, located, store_of
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 FOLDER = ".clipdex"
 INFO = "collection.json"
 MODELS = "models"  # the folder for tables of further models
-_OWN_NAMES = {INFO, INFO + ".new", MODELS, lock.LOCK, *(f"{name}.lance" for name in tables.KEYS)}
+STAGING = "staging"  # what workers on many machines have finished, until it is in the tables
+_OWN_NAMES = {INFO, INFO + ".new", MODELS, STAGING, lock.LOCK, *(f"{name}.lance" for name in tables.KEYS)}
 
 
 TABLES = rf"^({MODELS}/[0-9a-f]{{16}})?$"  # a folder in the collection, or the collection itself
@@ -94,36 +97,40 @@ class Collection:
 
     def __init__(self, path: Path, info: Info) -> None:
         self.path = path
+        self.store = store_of(path)
         self.info = info
         self._source: tuple[tuple[SourceInfo, ...], Several] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Collection:
         """The collection in the folder `path`. Raises `CollectionError` if there is none, or a damaged or newer one."""
-        file = path / INFO
+        store = store_of(path)
+        place, file = store.home, f"{store.home}/{INFO}"
         try:
-            data = json.loads(file.read_bytes())
+            data = json.loads(store.read(INFO))
             if not isinstance(data, dict):
                 raise ValueError("not an object")
         except FileNotFoundError:
-            raise CollectionError(f"{path} is not a finished collection: run clipdex index on its pictures") from None
+            raise CollectionError(f"{place} is not a finished collection: run clipdex index on its pictures") from None
         except OSError as error:
             raise CollectionError(f"{file} cannot be read: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:
-            raise CollectionError(f"{file} is damaged ({error}); delete {path} and index again") from None
+            raise CollectionError(f"{file} is damaged ({error}); delete {place} and index again") from None
         try:
-            info = parse(Info, migrate(path, data), str(file))
+            info = parse(Info, migrate(path, data), file)
         except ConfigError as error:
-            raise CollectionError(f"{error}; delete {path} and index again") from None
+            raise CollectionError(f"{error}; delete {place} and index again") from None
         collection = cls(path, info)
         if missing := collection.missing_tables():
-            raise CollectionError(f"{path} is damaged: no table {', '.join(missing)}; delete {path} and index again")
+            raise CollectionError(f"{place} is damaged: no table {', '.join(missing)}; delete {place} and index again")
         return collection
 
     @classmethod
     def find(cls, folder: Path) -> Collection:
         """The collection of a folder or of the nearest one above it; `folder` may be a collection itself."""
-        folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links, and ".." means the link's place
+        folder = located(folder)
+        if not isinstance(store_of(folder), LocalStore):
+            return cls.open(folder)
         try:
             if not folder.is_dir():
                 raise CollectionError(f"there is no folder {folder}")
@@ -157,16 +164,15 @@ class Collection:
         """Empty tables, also where a killed run may have left some."""
         with tables.storage_errors(self.path, "making"):
             for name, schema in tables.schemas(self.info.model.dim).items():
-                left = (self.place / f"{name}.lance").exists()
+                left = self.store.exists(self._table(name))
                 self._database.create_table(name, schema=schema, mode="overwrite" if left else "create")
 
-    @property
-    def place(self) -> Path:
-        """The folder of the tables."""
-        return self.path / self.info.tables
+    def _table(self, name: str) -> str:
+        """Where a table lies, by its name in the store."""
+        return f"{self.info.tables}/{name}.lance".lstrip("/")
 
     def missing_tables(self) -> list[str]:
-        return [name for name in tables.KEYS if not (self.place / f"{name}.lance").is_dir()]
+        return [name for name in tables.KEYS if not self.store.exists(self._table(name))]
 
     def view(self, space: Space) -> Collection:
         """The collection as it is when the model of `space` is the one that counts."""
@@ -193,6 +199,10 @@ class Collection:
     @staticmethod
     def prepare(path: Path) -> None:
         """Make the folder `path` if need be. Raises `CollectionError` where no collection can be kept there."""
+        store = store_of(path)
+        if not isinstance(store, LocalStore):
+            _prepare_elsewhere(store)
+            return
         new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -212,13 +222,8 @@ class Collection:
 
     def save(self, info: Info) -> None:
         """Replace `collection.json` in one step."""
-        new = self.path / (INFO + ".new")
         with tables.storage_errors(self.path, "writing"):
-            with new.open("w") as file:
-                file.write(json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path / INFO)
+            self.store.write(INFO, (json.dumps(info.model_dump(mode="json"), indent=2) + "\n").encode())
         self.info = info
 
     def upgrade(self) -> None:
@@ -232,9 +237,14 @@ class Collection:
         with tables.storage_errors(self.path, "opening"):
             return self._database.open_table(name)
 
+    @property
+    def place(self) -> str:
+        """Where it is, as people know it: a path or a URL."""
+        return self.store.home
+
     @cached_property
     def _database(self) -> Any:
-        return _connect(self.place)
+        return self.store.connect(self.info.tables)
 
     @property
     def source(self) -> Several:
@@ -268,22 +278,16 @@ class Collection:
         self.check_model(encoder)
         return encoder
 
-    def stamp(self) -> tuple[int, int]:
+    def stamp(self) -> tuple[Any, ...]:
         """Changes whenever `collection.json` is replaced. Raises `CollectionError` if the collection is gone."""
         try:
-            found = (self.path / INFO).stat()
+            return self.store.stamp(INFO)
         except OSError as error:
-            raise CollectionError(f"the collection {self.path} is gone: {error.strerror}") from None
-        return found.st_ino, found.st_mtime_ns
+            raise CollectionError(f"the collection {self.store.home} is gone: {error.strerror or error}") from None
 
     def size_bytes(self) -> int:
         """What the collection takes on disk, but for files that a run removes meanwhile."""
-        total = 0
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                with suppress(FileNotFoundError):
-                    total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - many files
-        return total
+        return self.store.size_bytes()
 
 
 def sources_of(infos: Iterable[SourceInfo], path: Path) -> Several:
@@ -297,18 +301,39 @@ def remembered(path: Path, place: Place) -> str:
     return os.path.relpath(place, path) if inside else str(place)
 
 
+def has_collection_at(path: Path) -> bool:
+    """Is a collection there?  `path` may stand for a place in an object store. Raises `CollectionError`."""
+    store = store_of(path)
+    try:
+        return store.exists(INFO)
+    except OSError as error:
+        raise _no_access(store, error) from None
+
+
+def _no_access(store: Store, error: OSError) -> CollectionError:
+    return CollectionError(
+        f"a collection cannot be kept at {store.home}: {error.strerror or error}; check the bucket, the credentials "
+        "and the endpoint in the environment (AWS_… for s3://), or choose another place with --to"
+    )
+
+
+def _prepare_elsewhere(store: Store) -> None:
+    """Raises `CollectionError` where an object store cannot be read, or holds something else. Whether it can be written
+    is seen when the lock is taken there."""
+    try:
+        strangers = [] if store.exists(INFO) else [name for name in store.names("") if not _is_own(name)]
+    except OSError as error:
+        raise _no_access(store, error) from None
+    if strangers:
+        raise CollectionError(f"{store.home} holds other things ({strangers[0]}); choose an empty place with --to")
+
+
 def _is_own(name: str) -> bool:
-    return name in _OWN_NAMES or name.startswith(lock.LOCK + ".")
+    return name in _OWN_NAMES or name.startswith((lock.LOCK + ".", lease.LEASE))
 
 
 def _holds_collection(folder: Path) -> bool:
     return (folder / INFO).is_file() and ((folder / "images.lance").is_dir() or (folder / MODELS).is_dir())
-
-
-def _connect(path: Path) -> Any:
-    import lancedb
-
-    return lancedb.connect(path)
 
 
 def _check_hard_links(path: Path) -> None:
