@@ -12,7 +12,6 @@ finds beyond them, and at last with everything. So a row that the first level mi
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from indexer.query import Target
     from indexer.snapshot import Snapshot
 
-LEVELS = (128, 1024, 8192)
+LEVELS = (64, 512, 4096)
 WORTH = 8  # where a level is a larger part of everything than 1 in this, everything is compared
 DEEPER = 4  # times the effort of the level before
 MOST_NEW = 0.5  # of an index; with more new rows than this it is no use
@@ -83,21 +82,11 @@ class Indexed:
         if effort is None:
             return exact.best(self.vectors, vector, k, allowed)
         mask = self._mask(allowed)
-        if k <= LEVELS[0]:
-            rows, scores = self._level(vector, k, LEVELS[0], effort, mask, allowed)
-            if len(rows) == min(k, len(self.vectors)):
-                return rows, scores
-        return self._deep(vector, k, effort, mask, allowed)
-
-    def _deep(
-        self, vector: np.ndarray, k: int, effort: int, mask: np.ndarray | None, allowed: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A ranking of several levels."""
         rows, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         for depth in LEVELS:
             if depth > LEVELS[0] and depth * WORTH > len(self.vectors):
                 break
-            rows, scores = _continued(rows, scores, *self._level(vector, depth, depth, effort, mask, allowed))
+            rows, scores = _continued(rows, scores, *self._level(vector, depth, effort, mask, allowed))
             if len(rows) >= k:
                 return rows[:k], scores[:k]
             effort *= DEEPER
@@ -105,29 +94,26 @@ class Indexed:
         return rows[:k], scores[:k]
 
     def _level(
-        self,
-        vector: np.ndarray,
-        k: int,
-        depth: int,
-        effort: int,
-        mask: np.ndarray | None,
-        allowed: np.ndarray | None,
+        self, vector: np.ndarray, depth: int, effort: int, mask: np.ndarray | None, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The best k of those that one search of `depth` finds, and of all new rows."""
-        wide = depth * self.index.oversample
-        found, rough = self.index.search(vector[np.newaxis], wide, effort=effort, allowed=mask)
-        places, rough = found[0][found[0] >= 0], rough[0][found[0] >= 0]
-        rows = places if self.row is None else self.row[places]
-        if len(self.new):
-            rows = np.append(rows, self.new)
-            rough = np.append(rough, self._new_vectors @ vector)
+        """The best `depth` of those that one search finds and of all new rows, but for those that tie with the last:
+        which of equal ones an index finds is chance, and all of them belong in the order of their positions."""
+        found, _ = self.index.search(vector[np.newaxis], depth * self.index.oversample, effort=effort, allowed=mask)
+        rows = found[0]
+        if rows[-1] < 0:
+            rows = rows[rows >= 0]
             if allowed is not None:
-                rows, rough = rows[allowed[rows]], rough[allowed[rows]]
-        if k < len(rows) and math.isfinite(self.index.error):
-            # No other row can be among the best k: its cosine would be further from its rough score than can be.
-            border = np.partition(rough, len(rows) - k)[len(rows) - k] - 2 * self.index.error
-            rows = rows[rough >= border]
-        return exact.ranked(self.vectors, np.sort(rows), vector, min(k, depth))
+                rows = rows[:0]  # the search met few rows that are allowed: perhaps none of those that matter
+        if self.row is not None:
+            rows = self.row[rows]
+        if len(self.new):
+            new = None if allowed is None else allowed[self.new]
+            rows = np.append(rows, self.new[exact.best(self._new_vectors, vector, depth, new)[0]])
+        rows, scores = exact.ranked(self.vectors, np.sort(rows), vector, depth)
+        if len(rows) == depth:
+            sure = int(np.count_nonzero(scores > scores[-1]))
+            return rows[:sure], scores[:sure]
+        return rows, scores
 
     def _mask(self, allowed: np.ndarray | None) -> np.ndarray | None:
         """What the index may find, in its own order."""
@@ -155,6 +141,8 @@ def _continued(
     rows: np.ndarray, scores: np.ndarray, more: np.ndarray, their_scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """A ranking, followed by what another one has beyond it."""
+    if not len(rows):
+        return more, their_scores
     fresh = np.isin(more, rows, invert=True)
     return np.append(rows, more[fresh]), np.append(scores, their_scores[fresh])
 

@@ -29,19 +29,18 @@ def best(
         rough = (vectors @ query)[rows]
     else:
         rough = _products(vectors, rows, query)
-    n, d = len(rough), vectors.shape[1]
-    if k < n:
-        # Both sums err by less than d/2 rounding errors of 1, the length of the vectors (Higham 2002, section 3.1).
-        border = np.partition(rough, n - k)[n - k] - (d + 1) * np.finfo(np.float32).eps
-        candidates = np.flatnonzero(rough >= border)
-    else:
-        candidates = np.arange(n)
+    candidates = _at_border(rough, k, vectors.shape[1])
     return ranked(vectors, candidates if rows is None else rows[candidates], query, k)
 
 
 def ranked(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The best k of some `rows` (ascending), as `best` gives them."""
-    scores = cosines(vectors, rows, query)
+    if k < len(rows) <= ROWS_AT_ONCE:  # few: picked out once, and only those that may be among the best summed again
+        picked = vectors.take(rows, axis=0)
+        near = _at_border(picked @ query, k, vectors.shape[1])
+        rows, scores = rows[near], cosines(picked, near, query)
+    else:
+        scores = cosines(vectors, rows, query)
     order = np.argsort(-scores, kind="stable")[:k]  # stable: positions ascend among equal scores
     return rows[order], scores[order]
 
@@ -54,6 +53,16 @@ def cosines(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndar
         part = slice(start, start + ROWS_AT_ONCE)
         scores[part] = (vectors[rows[part]] * wide).sum(axis=1)
     return scores
+
+
+def _at_border(rough: np.ndarray, k: int, d: int) -> np.ndarray:
+    """Places (ascending) of all that may be among the best k, by scores (n,) summed in float32."""
+    n = len(rough)
+    if k >= n:
+        return np.arange(n)
+    # Both sums err by less than d/2 rounding errors of 1, the length of the vectors (Higham 2002, section 3.1).
+    border = np.partition(rough, n - k)[n - k] - (d + 1) * np.finfo(np.float32).eps
+    return np.flatnonzero(rough >= border)
 
 
 def _products(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndarray:

@@ -25,10 +25,6 @@ class VectorIndex(Protocol):
         """Search efforts that are worth trying, ascending. The last one is the most that makes sense."""
 
     @property
-    def error(self) -> float:
-        """How far a score of `search` can be from the exact cosine; infinite where nobody can say."""
-
-    @property
     def oversample(self) -> int:
         """How many times more candidates than wanted it takes, because its order of them is rough."""
 

@@ -17,7 +17,6 @@ class ExactIndex:
 
     kind: ClassVar[str] = "exact"
     efforts = (1,)
-    error = 0.0
     oversample = 1
 
     def __init__(self, vectors: np.ndarray) -> None:

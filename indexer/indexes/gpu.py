@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +21,6 @@ class GPUIndex:
 
     kind: ClassVar[str] = "gpu"
     efforts = (1,)
-    error = math.inf
     oversample = 1
 
     def __init__(self, half: np.ndarray) -> None:

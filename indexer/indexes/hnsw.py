@@ -1,4 +1,4 @@
-"""How does a graph lead to the nearest vectors?  HNSW over float16 copies of them.
+"""How does a graph lead to the nearest vectors?  HNSW over shortened float16 copies of them.
 
 Malkov and Yashunin 2016, arXiv 1603.09320.
 """
@@ -11,55 +11,73 @@ from typing import Any, ClassVar
 import numpy as np
 
 from indexer.indexes import faiss_tools
+from indexer.indexes.projection import Projection, fit
 
 LINKS = 32  # per vector on the upper levels, twice as many on the lowest
 BUILD_EFFORT = 100
 EFFORTS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
-# Rounding to float16 changes a number by at most 2^-11 of it, so an inner product of unit vectors by at most 2^-11
-# (Cauchy-Schwarz); summing in float32 and numbers below float16's normal range add far less than was rounded up here.
-ERROR = 6e-4
+PROJECTION = "projection.npy"
 
 
 class HNSWIndex:
-    """A graph over float16 copies of the vectors."""
+    """A graph over float16 copies of the vectors, in fewer dimensions where examples of queries show that they do."""
 
     kind: ClassVar[str] = "hnsw"
     efforts = EFFORTS
-    error = ERROR
     oversample = 1
 
-    def __init__(self, index: Any) -> None:
-        self.index = index
+    def __init__(self, index: Any, projection: Projection | None) -> None:
+        self.index, self.projection = index, projection
+        self._plain: dict[int, Any] = {}  # effort -> FAISS's parameters for a search of everything
         self.n = int(index.ntotal)
-        links = (
-            8 * LINKS + 4 * LINKS // (LINKS - 1) + 12
-        )  # lowest level; one vector in LINKS has more; level and offset
+        # The lowest level; the others, where one vector in LINKS is; its level and where its links begin.
+        links = 8 * LINKS + 4 * LINKS // (LINKS - 1) + 12
         self.size_bytes = self.n * (2 * int(index.d) + links)
 
     @classmethod
     def build(cls, vectors: np.ndarray, queries: np.ndarray | None = None) -> HNSWIndex:
         faiss = faiss_tools.library()
+        projection = fit(vectors, queries)
+        short = vectors if projection is None else projection.vectors(vectors)
         half = faiss.ScalarQuantizer.QT_fp16
-        index = faiss.IndexHNSWSQ(vectors.shape[1], half, LINKS, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.IndexHNSWSQ(short.shape[1], half, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = BUILD_EFFORT
-        index.train(vectors)
-        index.add(vectors)
-        return cls(index)
+        index.train(short)
+        index.add(short)
+        return cls(index, projection)
 
     def search(
         self, queries: np.ndarray, k: int, *, effort: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         wanted = min(k, self.n)
-        parameters = faiss_tools.library().SearchParametersHNSW(
-            efSearch=max(effort, wanted), sel=faiss_tools.selector(allowed)
-        )
-        scores, positions = self.index.search(queries, wanted, params=parameters)
+        parameters = self._parameters(max(effort, wanted), allowed)
+        short = queries if self.projection is None else self.projection.queries(queries)
+        scores, positions = self.index.search(short, wanted, params=parameters)
+        if self.projection is not None:
+            scores = self.projection.scores(queries, scores)
         return faiss_tools.padded(positions, scores, k)
+
+    def _parameters(self, effort: int, allowed: np.ndarray | None) -> Any:
+        make = faiss_tools.library().SearchParametersHNSW
+        if allowed is not None:
+            return make(efSearch=effort, sel=faiss_tools.selector(allowed))
+        if effort not in self._plain:
+            self._plain[effort] = make(efSearch=effort)
+        return self._plain[effort]
 
     def save(self, folder: Path) -> None:
         faiss_tools.write(self.index, folder)
+        if self.projection is not None:
+            np.save(folder / PROJECTION, np.vstack([self.projection.mean, self.projection.axes.T]))
 
     @classmethod
     def load(cls, folder: Path, n: int, d: int) -> HNSWIndex:
+        projection = None
+        if (folder / PROJECTION).exists():
+            rows = np.load(folder / PROJECTION, allow_pickle=False)
+            if rows.ndim != 2 or rows.shape[1] != d or not 2 <= len(rows) <= d + 1 or rows.dtype != np.float32:
+                raise ValueError(f"{PROJECTION} holds {rows.dtype} {rows.shape}, no axes of {d} numbers")
+            projection = Projection(rows[0], rows[1:].T)
         mapped = faiss_tools.library().IO_FLAG_MMAP_IFC
-        return cls(faiss_tools.read(folder, "IndexHNSWSQ", n, d, mapped))
+        short = d if projection is None else projection.axes.shape[1]
+        return cls(faiss_tools.read(folder, "IndexHNSWSQ", n, short, mapped), projection)

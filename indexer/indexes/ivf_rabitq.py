@@ -24,7 +24,6 @@ class IVFRaBitQIndex:
     """Lists of similar vectors, each in a few bits."""
 
     kind: ClassVar[str] = "ivf-rabitq"
-    error = math.inf
     oversample = 2
 
     def __init__(self, index: Any) -> None:

@@ -21,7 +21,6 @@ class LanceIndex:
     """IVF_PQ over a table of float32 vectors in a database of its own."""
 
     kind: ClassVar[str] = "lance"
-    error = math.inf
     oversample = 4
     size_bytes = 0  # LanceDB reads what a search needs
 
