@@ -17,8 +17,9 @@ from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError
 from core.hub import RECOMMENDED_MODEL
 from indexer import sync
+from indexer.filters import Condition
 from indexer.options import READ_SECONDS, Options
-from indexer.query import Hit
+from indexer.query import Hit, Like, Picture, Query, Text, Vector
 from indexer.report import Progress, Report
 from indexer.roster import Given
 from indexer.search import Searcher, open_searcher
@@ -27,12 +28,18 @@ from indexer.status import Status
 
 __all__ = [
     "ClipdexError",
+    "Condition",
     "Hit",
+    "Like",
+    "Picture",
     "Progress",
+    "Query",
     "Report",
     "Searcher",
     "Settings",
     "Status",
+    "Text",
+    "Vector",
     "index",
     "load_encoder",
     "open",
