@@ -102,8 +102,8 @@ class Indexed:
         rows = found[0]
         if rows[-1] < 0:
             rows = rows[rows >= 0]
-            if allowed is not None:
-                rows = rows[:0]  # the search met few rows that are allowed: perhaps none of those that matter
+            if allowed is not None:  # the search met few rows that are allowed: perhaps none of those that matter
+                return rows[:0], np.empty(0, np.float32)
         if self.row is not None:
             rows = self.row[rows]
         if len(self.new):
