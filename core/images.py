@@ -32,10 +32,10 @@ FORMATS = (
 )
 # How files begin that are pictures, but not to us: offset, bytes, name.
 _UNSUPPORTED = (
-    *((4, b"ftyp" + brand, "HEIC") for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")),
     *((0, b"\xff\x0a", "JPEG XL"), (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (0, b"<svg", "SVG"), (0, b"%!PS", "EPS")),
     *((0, b"FUJIFILM", "camera raw"), (0, b"8BPS", "Photoshop"), (0, b"\xc5\xd0\xd3\xc6", "EPS"), (0, b"%PDF", "PDF")),
 )
+_HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"heim", b"heis"))
 _SUPPORTED = (
     *((0, b"\xff\xd8\xff"), (0, b"\x89PNG\r\n\x1a\n"), (0, b"GIF8"), (0, b"II*\x00"), (0, b"MM\x00*")),
     *((8, b"WEBPVP8"), (4, b"ftypavif"), (4, b"ftypavis")),
@@ -45,12 +45,11 @@ _SUPPORTED = (
 PICTURES = frozenset(
     [
         *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
-        *("jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "tga", "psd", "qoi"),
+        *("jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "tga", "psd", "qoi", "heic", "heif", "hif"),
     ]
 )
 # Pictures to people, but not to this program: always told of, so that nobody wonders where they are.
 UNSUPPORTED = {
-    **dict.fromkeys(["heic", "heif", "hif"], "HEIC pictures cannot be read yet"),
     **dict.fromkeys(["jxl"], "JPEG XL pictures cannot be read"),
     **dict.fromkeys(
         ["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "raf", "rw2", "srw"], "raw camera files cannot be read"
@@ -162,6 +161,8 @@ def _kind(mode: int) -> str:
 
 def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None) -> Opened:
     start = _read_start(file, name)
+    if start[4:].startswith(_HEIC):
+        _learn_heic(name)
     try:
         image = Image.open(file, formats=_known_formats())
     except UnidentifiedImageError:
@@ -218,6 +219,17 @@ def _known_formats() -> list[str]:
     return [kind for kind in FORMATS if kind in Image.OPEN]
 
 
+def _learn_heic(name: str) -> None:
+    """Let Pillow read what phones of Apple write. The package that does it is an extra: HEIC is patented."""
+    try:
+        import pillow_heif
+    except ImportError:
+        message = "is a HEIC file, and reading it needs the package pillow-heif: pip install 'clipdex[heif]'"
+        raise ImageError("unsupported", f"{name}: {message}") from None
+    if "HEIF" not in Image.OPEN:
+        pillow_heif.register_heif_opener()
+
+
 def _unknown(start: bytes, name: str) -> NoReturn:
     """Why Pillow did not recognise a file: another kind of picture, the stump of a known one, or none at all."""
     for offset, signature, kind in _UNSUPPORTED:
@@ -226,7 +238,9 @@ def _unknown(start: bytes, name: str) -> NoReturn:
                 "unsupported", f"{name}: is a {kind} file, which cannot be read; convert it to JPEG or PNG"
             )
     # A stump shorter than its signature counts too, from two bytes on.
-    if any(len(start[at:]) > 1 and start[at : at + len(mark)] == mark[: len(start) - at] for at, mark in _SUPPORTED):
+    if start[4:].startswith(_HEIC) or any(
+        len(start[at:]) > 1 and start[at : at + len(mark)] == mark[: len(start) - at] for at, mark in _SUPPORTED
+    ):
         raise ImageError("truncated", f"{name}: begins like a picture but is cut short or damaged")
     raise ImageError("not an image", f"{name}: is not a picture")
 

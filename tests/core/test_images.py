@@ -291,7 +291,6 @@ def test_a_giant_inside_a_small_icon_is_too_large_as_well() -> None:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"\0\0\0\x18ftypheic" + bytes(80), "HEIC"),
         (b"\xff\x0a" + bytes(80), "JPEG XL"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS"),

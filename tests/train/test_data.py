@@ -97,10 +97,10 @@ def test_a_folder_of_class_folders_is_read_in_order(tmp_path: Path) -> None:
     for kind in ("jfif", "jpe", "mpo", "qoi", "PGM"):  # every ending that the indexer knows, too
         (tmp_path / f"zebra/0.{kind}").write_bytes(picture())
     assert read_class_data(tmp_path).labels.tolist() == [0] + 7 * [1]
-    (tmp_path / "zebra/phone.HEIC").write_bytes(b"heic")
-    with pytest.raises(DataError, match=r"HEIC .* cannot be read yet, and .*zebra holds 1, the first is 'phone\.HEIC'"):
+    (tmp_path / "zebra/phone.JXL").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"JPEG XL .* cannot be read, and .*zebra holds 1, the first is 'phone\.JXL'"):
         read_class_data(tmp_path)
-    (tmp_path / "zebra/phone.HEIC").unlink()
+    (tmp_path / "zebra/phone.JXL").unlink()
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"the class folder .*empty holds no pictures"):
         read_class_data(tmp_path)
