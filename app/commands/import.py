@@ -14,7 +14,8 @@ def command(
     embeddings: Annotated[Path, typer.Argument(help="A folder of clip-retrieval, a folder of .npy files, or one.")],
     model: Annotated[str, typer.Option("--model", "-m", help="The model that made the vectors: a name or a path.")],
     images: Annotated[
-        Path | None, typer.Option("--images", help="The folder of the pictures; else where their paths say.")
+        Path | None,
+        typer.Option("--images", help="A folder, tar files or a zip; else where their paths say."),
     ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", help="Keep the collection here, not in the pictures' folder.")

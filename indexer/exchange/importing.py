@@ -22,7 +22,7 @@ from indexer.exchange.agreement import Agreement
 from indexer.exchange.layouts import Layout, find
 from indexer.exchange.places import Places, find_places
 from indexer.exchange.rows import CAPTIONS, Rows, Tell
-from indexer.sources import make_source
+from indexer.sources import find_source, make_source
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -73,11 +73,12 @@ def import_vectors(
     load: str | None = None,
     progress: Tell | None = None,
 ) -> Imported:
-    """Put the vectors of a folder or an .npy file (`layouts`) into the collection of the folder `images`.
+    """Put the vectors of a folder or an .npy file (`layouts`) into the collection of `images`.
 
-    The collection is kept in `images/.clipdex`, or in `to`, and made if there is none. Without `images` the paths in
-    the metadata are where the pictures are. Raises `DataError` (files that cannot be believed), `ModelError`
-    (`encoder` did not make these vectors) and `CollectionError`.
+    `images` is a folder, or another source such as tar files. The collection is kept in `images/.clipdex`, or in `to`,
+    and made if there is none. Without `images` the paths in the metadata are where the pictures are. Raises `DataError`
+    (files that cannot be believed), `ModelError` (`encoder` did not make these vectors), `SourceError` and
+    `CollectionError`.
     """
     started = time.perf_counter()
     layout = find(path)
@@ -86,16 +87,19 @@ def import_vectors(
             f"the vectors in {path} have {layout.dim:,} numbers and those of {encoder.name} have {encoder.dim:,}: "
             "another model made them; name it with --model"
         )
-    places = find_places(layout, images)
+    kind = "folder" if images is None or not images.exists() else find_source(images)[0]
+    listed = None if kind == "folder" else {item.id: item for item in make_source(kind, images or path).scan().items}
+    places = find_places(layout, images, listed)
     if to is None and not places.root.is_dir():
-        raise CollectionError(f"there is no folder {places.root}; say where to keep the collection with --to DIR")
+        raise CollectionError(f"{places.root} is no folder; say where to keep the collection with --to DIR")
     place = places.root / FOLDER if to is None else to
-    source = make_source("folder", places.root)
+    source = make_source(kind, places.root)
     agreed = agreement.check(layout, encoder, source, _sampled(layout, places))
     Collection.prepare(place)
     with lock.writing(place):
-        collection = _collection(place, places.root, encoder, load, has_captions=layout.captions is not None)
-        rows = Rows(collection, encoder, layout, places)
+        info = _source_info(kind, place, places.root, has_captions=layout.captions is not None)
+        collection = _collection(place, info, encoder, load)
+        rows = Rows(collection, encoder, layout, places, listed)
         rows.bring(progress or (lambda done, total: None))
         collection.save(collection.info.model_copy(update={"updated": datetime.now(UTC)}))
     return Imported(
@@ -113,28 +117,32 @@ def import_vectors(
     )
 
 
-def _collection(place: Path, root: Path, encoder: Encoder, load: str | None, *, has_captions: bool) -> Collection:
+def _source_info(kind: str, place: Path, root: Path, *, has_captions: bool) -> SourceInfo:
+    """How the collection at `place` remembers its pictures, and the captions that come with the vectors."""
+    words = place / CAPTIONS
+    inside = kind == "folder" and words.is_relative_to(root)
+    captions = str(words.relative_to(root) if inside else words)
+    return SourceInfo(kind=kind, location=remembered(place, root), captions=captions if has_captions else None)
+
+
+def _collection(place: Path, info: SourceInfo, encoder: Encoder, load: str | None) -> Collection:
     """The collection that is there, if it may be used so, or a new one."""
-    words = place / CAPTIONS if has_captions else None
-    info = SourceInfo(kind="folder", location=remembered(place, root), captions=None if words is None else str(words))
-    if words is not None and words.is_relative_to(root):
-        info = info.model_copy(update={"captions": str(words.relative_to(root))})
     if not (place / INFO).exists():
         return Collection.create(place, encoder, [info], load=load)
     collection = Collection.open(place)
     collection.check_model(encoder)
     (first, *further) = collection.info.sources
-    if first.place(place) != root or first.kind != info.kind:
+    if (first.kind, first.place(place)) != (info.kind, info.place(place)):
         raise CollectionError(
-            f"the collection {place} holds the pictures of {first.place(place)}, not of {root}; choose another place "
-            "with --to DIR"
+            f"the collection {place} holds the pictures of {first.place(place)}, not of {info.place(place)}; choose "
+            "another place with --to DIR"
         )
-    if words is not None and first.captions_file(place) not in (None, words):
+    if info.captions is not None and first.captions_file(place) not in (None, info.captions_file(place)):
         raise CollectionError(
             f"the collection {place} takes its captions from {first.captions_file(place)}, so no others can be "
             "imported; choose another place with --to DIR"
         )
-    if words is not None:
+    if info.captions is not None:
         first = first.model_copy(update={"captions": info.captions})
         collection.save(collection.info.model_copy(update={"sources": [first, *further]}))
     collection.upgrade()

@@ -7,8 +7,8 @@ common is the folder that was embedded; what is left of each below it is the id 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.exchange.layouts import OUR_ID, Layout
@@ -23,6 +23,7 @@ class Places:
     root: Path  # where the pictures are, or would be
     base: str  # what absolute paths begin with, with a slash at its end
     ours: bool  # the values are ids
+    known: Mapping[str, str] | None = None  # of an archive: what its members may be called -> their ids
 
     def id(self, value: str) -> str:
         """The id of a picture; empty for a value that names nothing below the root."""
@@ -32,12 +33,37 @@ class Places:
             value = escape(os.path.normpath(value)) if value.strip() else ""
         name = unescape(value)
         inside = name.replace(BETWEEN, "/", 1) if self.ours else name  # an id may begin with the name of its source
-        outside = name.startswith("/") or not {"", ".", ".."}.isdisjoint(inside.split("/"))
-        return "" if outside else escape(name)
+        if name.startswith("/") or not {"", ".", ".."}.isdisjoint(inside.split("/")):
+            return ""
+        found = escape(name)
+        return found if self.known is None else self.known.get(found, found)
 
 
-def find_places(layout: Layout, images: Path | None) -> Places:
-    """How the pictures of a layout are found in the folder `images`, or where their paths say."""
+def find_places(layout: Layout, images: Path | None, members: Iterable[str] | None = None) -> Places:
+    """How the pictures of a layout are found in `images`, or where their paths say.
+
+    `members` are the ids in `images` where that is no folder of files; tar files are asked for by keys, too: the
+    name of a member without its folder and up to its first dot.
+    """
+    places = _find(layout, images)
+    return places if members is None else replace(places, known=_names_of(members))
+
+
+def _names_of(members: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    every = list(members)
+    for item_id in every:
+        stem, last = item_id.rpartition(".")[0], item_id.rpartition("/")[2]
+        for name in {stem, last, last.partition(".")[0]} - {""}:
+            if found.setdefault(name, item_id) != item_id:
+                twice.add(name)
+    for name in twice:  # it could be several, and nothing is guessed
+        del found[name]
+    return found | {item_id: item_id for item_id in every}
+
+
+def _find(layout: Layout, images: Path | None) -> Places:
     ours = layout.place == OUR_ID
     base = _common(_first_folders(layout, layout.place)) if not ours else ""
     if images is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -41,8 +41,16 @@ Tell = Callable[[int, int], None]  # rows done, rows in all
 class Rows:
     """All rows of one import into one collection, and what became of them."""
 
-    def __init__(self, collection: Collection, encoder: Encoder, layout: Layout, places: Places) -> None:
-        self.collection, self.layout, self.places = collection, layout, places
+    def __init__(
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        layout: Layout,
+        places: Places,
+        listed: Mapping[str, Item] | None = None,
+    ) -> None:
+        """`listed` are the items of a source that is no folder of files."""
+        self.collection, self.layout, self.places, self.listed = collection, layout, places, listed
         self.encoder, self.watch = Given(encoder), Stopwatch()
         self.words: dict[str, list[str]] = {}  # id -> captions, of the rows that are being written
         self.source = collection.source
@@ -129,6 +137,8 @@ class Rows:
 
     def _item(self, item_id: str) -> Item | None:
         """The file of a picture as a listing would have it."""
+        if self.listed is not None:
+            return self.listed.get(item_id)
         path = self.source.path(item_id)
         try:
             found = None if path is None else path.stat()

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_pictures_that_cannot_be_reached_are_found_without_thumbnail_and_size(pi
     vectors = embedded(pictures, ids)
     columns = {"image_path": [f"/data/coco/{name}" for name in ids], "caption": ["red" for _ in ids], "url": ids}
     folder = write(tmp_path / "emb", vectors, columns, texts=TOY.encode_texts(["red"] * 12))
-    with pytest.raises(CollectionError, match=r"there is no folder /data/coco; say where to keep .* with --to"):
+    with pytest.raises(CollectionError, match=r"/data/coco is no folder; say where to keep .* with --to"):
         bring(folder)
     done = bring(folder, to=tmp_path / "kept")
     assert (done.added, done.unreachable, done.images) == (12, 12, Path("/data/coco"))
@@ -190,6 +191,26 @@ def test_plain_npy_with_parquet_beside_it_is_taken(pictures: Path, tmp_path: Pat
     assert captions_of(pictures)[ids[0]] == ["a", "b"]
     assert captions_of(pictures)[ids[11]] == []
     assert np.allclose(vectors_of(pictures)[ids[7]], embedded(pictures, ids)[7], atol=1e-6)
+
+
+def test_vectors_of_pictures_in_tar_files_are_known_by_their_keys(pictures: Path, tmp_path: Path) -> None:
+    ids = names(pictures)
+    (tmp_path / "shards").mkdir()
+    for number in range(2):
+        with tarfile.open(tmp_path / "shards" / f"{number:05}.tar", "w") as archive:
+            for row in range(6 * number, 6 * number + 6):
+                archive.add(pictures / ids[row], f"{row:09}.jpg")
+    keys = [f"{row:09}" for row in range(12)]
+    folder = write(tmp_path / "emb", embedded(pictures, ids), {"image_path": keys, "caption": ["red"] * 12})
+    with pytest.raises(CollectionError, match="say where to keep the collection with --to DIR"):
+        bring(folder, images=tmp_path / "shards" / "00000.tar")
+    done = bring(folder, images=tmp_path / "shards", to=tmp_path / "kept")
+    assert (done.added, done.unreachable, done.agreement and done.agreement.count) == (12, 0, 12)
+    rows = state(tmp_path / "kept")["images"]
+    assert sorted(rows) == [f"{row // 6:05}.tar/{row:09}.jpg" for row in range(12)]
+    report = index(tmp_path / "shards", to=tmp_path / "kept")
+    assert (report.unchanged, report.total) == (12, 12)
+    assert captions_of(tmp_path / "kept")["00001.tar/000000007.jpg"] == ["red"]
 
 
 def test_rows_that_cannot_be_used_are_failures_and_take_no_neighbours_with_them(pictures: Path, tmp_path: Path) -> None:
