@@ -13,6 +13,7 @@ import streamlit as st
 from app.gate import TOKEN_VARIABLE, Gate
 from app.pages import PAGES
 from app.routes import routes
+from app.state import warming
 
 if __name__ == "__main__":
     st.navigation([st.Page(**page) for page in PAGES], position="top").run()
@@ -20,4 +21,4 @@ else:
     from starlette.middleware import Middleware
 
     gate = Middleware(Gate, address=st.get_option("server.address"), token=os.environ.get(TOKEN_VARIABLE, ""))
-    app = st.App(__file__, routes=routes(), middleware=[gate])
+    app = st.App(__file__, routes=routes(), middleware=[gate], lifespan=warming)

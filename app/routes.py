@@ -1,6 +1,7 @@
 """Which pictures does the server hand out?
 
-Two routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM`. KEY names an open collection; ITEM is
+Three routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM` are pictures, and `/tiles/KEY` tells of
+many at once how they look from afar and whether their files are still there. KEY names an open collection; ITEM is
 the id of one of its items in base64, because an id may hold anything a file name may. The id is looked up in the
 collection's table and never joined to a path, so nothing but the collection's pictures can be asked for.
 """
@@ -11,7 +12,10 @@ import base64
 import binascii
 import hashlib
 import io
-from typing import TYPE_CHECKING
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core.errors import ClipdexError
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 # What browsers show as it is, by Pillow's name of the format. All else is converted.
 SHOWN_BY_BROWSERS = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
 LONGEST_CONVERTED_SIDE = 2400
+MOST_TILES, LONGEST_LIST = 200, 400_000  # ids in one request, and its bytes
+BLURRED = 6  # pixels
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'",
@@ -35,17 +41,30 @@ def routes() -> list[Route]:
     """The routes to be served beside Streamlit's own."""
     from starlette.routing import Route
 
-    return [Route("/thumb/{key}/{item}", _thumb), Route("/image/{key}/{item}", _image)]
+    return [
+        Route("/thumb/{key}/{item}", _thumb),
+        Route("/image/{key}/{item}", _image),
+        Route("/tiles/{key}", _tiles, methods=["POST"]),
+    ]
 
 
 def address(kind: str, key: str, item: str, stamp: str = "") -> str:
     """The URL of an item's picture; `kind` is `thumb` or `image`. Another `stamp` is another URL for the browser's
     cache, and makes no difference here."""
+    token = base64.urlsafe_b64encode(item.encode("utf-8", "surrogateescape")).decode("ascii").rstrip("=")
+    return f"{_base()}/{kind}/{key}/{token}{'?v=' + stamp if stamp else ''}"
+
+
+def tiles_address(key: str) -> str:
+    """The URL where the tiles of many items are asked for."""
+    return f"{_base()}/tiles/{key}"
+
+
+def _base() -> str:
     import streamlit as st
 
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    token = base64.urlsafe_b64encode(item.encode("utf-8", "surrogateescape")).decode("ascii").rstrip("=")
-    return f"{'/' + base if base else ''}/{kind}/{key}/{token}{'?v=' + stamp if stamp else ''}"
+    return f"/{base}" if base else ""
 
 
 def item_of(token: str) -> str | None:
@@ -75,7 +94,8 @@ async def _answer(request: Request, read: Reader) -> Response:
         return PlainTextResponse("no such picture", status_code=404, headers=HEADERS)
     content, kind = found
     tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
-    headers = {**HEADERS, "Cache-Control": "private, max-age=3600", "ETag": tag}
+    lasting = "private, max-age=31536000, immutable" if request.query_params.get("v") else "private, max-age=3600"
+    headers = {**HEADERS, "Cache-Control": lasting, "ETag": tag}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=kind, headers=headers)
@@ -88,24 +108,84 @@ def _read(key: str, token: str, read: Reader) -> tuple[bytes, str] | None:
     if item is None or folder is None:
         return None
     try:
-        return read(state.searcher(folder), item)
+        return read(folder, item)
     except ClipdexError:  # not in the collection, or gone from the disk since
         return None
 
 
-def _thumbnail(searcher: Searcher, item: str) -> tuple[bytes, str]:
-    return searcher.thumbnail(item), "image/webp"
+def _thumbnail(folder: Path, item: str) -> tuple[bytes, str] | None:
+    from app import state
+
+    content = state.thumbnails([item], folder).get(item)
+    return (content, "image/webp") if content else None
 
 
-def _full_size(searcher: Searcher, item: str) -> tuple[bytes, str] | None:
+async def _tiles(request: Request) -> Response:
+    """Of a JSON list of ids, {id: {blur: a tiny picture as a data URL, gone: whether its file is missing}}."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import JSONResponse, PlainTextResponse
+
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_LIST:
+            return PlainTextResponse("too long", status_code=413, headers=HEADERS)
+    try:
+        ids = json.loads(body)
+    except (ValueError, RecursionError):
+        ids = None
+    if not isinstance(ids, list) or len(ids) > MOST_TILES or not all(isinstance(one, str) for one in ids):
+        return PlainTextResponse("not a list of ids", status_code=400, headers=HEADERS)
+    told = await run_in_threadpool(_tiles_of, request.path_params["key"], ids)
+    if told is None:
+        return PlainTextResponse("no such collection", status_code=404, headers=HEADERS)
+    return JSONResponse(told, headers={**HEADERS, "Cache-Control": "no-store"})
+
+
+def _tiles_of(key: str, ids: list[str]) -> dict[str, dict[str, Any]] | None:
+    from app import state
+
+    folder = state.folder_of(key)
+    if folder is None:
+        return None
+    try:
+        pictures = state.thumbnails(ids, folder)
+        source = state.searcher(folder).collection.source
+        places = {item: source.path(item) for item in pictures}
+    except ClipdexError:
+        return None
+    return {
+        item: {"blur": blurred(content), "gone": (place := places[item]) is not None and not place.exists()}
+        for item, content in pictures.items()
+    }
+
+
+@lru_cache(maxsize=20_000)
+def blurred(thumbnail: bytes) -> str:
+    """A picture of 6 × 6 pixels as a data URL, which the browser draws large and soft until the real one has come."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(thumbnail)) as image:
+            small = image.convert("RGB").resize((BLURRED, BLURRED), Image.Resampling.BOX)
+    except OSError:
+        return ""
+    out = io.BytesIO()
+    small.save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _full_size(folder: Path, item: str) -> tuple[bytes, str] | None:
     """The file itself if a browser can show it, otherwise a WebP of it. What the file is decides, not its name."""
     from PIL import Image
 
+    from app import state
     from core.images import open_image, thumbnail
 
+    searcher = state.searcher(folder)
     details = searcher.item(item)
     if details.path is None:
-        return _thumbnail(searcher, item)
+        return _thumbnail(folder, item)
     content = searcher.collection.source.read(details.id)  # bounded, and of regular files only
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -121,6 +201,4 @@ def _full_size(searcher: Searcher, item: str) -> tuple[bytes, str] | None:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indexer.search import Searcher
-
-    Reader = Callable[[Searcher, str], tuple[bytes, str] | None]
+    Reader = Callable[[Path, str], tuple[bytes, str] | None]

@@ -1,8 +1,7 @@
 """What does Streamlit keep between reruns?
 
-The only caches and the only session state of the app. What a person asked lives in the URL (`q` words, `like` an
-item, `item` the one seen large, `n` how many are shown), so that reload, back and sharing work; only an uploaded
-picture, which no URL can hold, lives in the session.
+The only caches and the only session state of the app. What a person asked lives in the URL (`app.view`); only an
+uploaded picture, which no URL can hold, and the last answer live in the session.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,33 +22,25 @@ import streamlit as st
 
 from app.commands.ui import VARIABLE
 from app.components.text import as_text
+from app.results import Asked, Found, find
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
-    from clipdex import Hit, Status
+    from clipdex import Status
     from indexer.search import Searcher
 
-KEPT = ("c", "plain")  # what stays in the URL whatever is asked
-PAGE_SIZE = 60
-MOST_SHOWN = 3000
 MOST_OPEN = 8  # collections held in memory at once
+MOST_THUMBNAILS = 5_000  # of some 10 kB each
 
-
-@dataclass(frozen=True)
-class Asked:
-    """What is looked for: words, or an item of the collection, or an uploaded picture."""
-
-    text: str = ""
-    like: str = ""
-    picture: bytes | None = None
-    picture_name: str = ""
+_thumbnails: dict[tuple[Path, str, str], bytes] = {}  # of all sessions; the routes read it, too
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Hits, best first, and how long they took."""
+    """What was found, and how long it took."""
 
-    hits: list[Hit]
+    found: Found
     seconds: float
 
 
@@ -71,14 +63,6 @@ def folder() -> Path:
 def folder_of(name: str) -> Path | None:
     """The collection of a name that `key` made."""
     return next((place for place in folders() if key(place) == name), None)
-
-
-def ask_folder(place: Path) -> None:
-    """Go to the start screen of another collection."""
-    forget_picture()
-    view = {**_kept(), "c": "" if place == folders()[0] else key(place)}
-    st.query_params.from_dict({name: value for name, value in view.items() if value})
-    st.session_state["q"] = st.session_state["told"] = ""
 
 
 @st.cache_resource(show_spinner=False, max_entries=MOST_OPEN)
@@ -125,6 +109,47 @@ def stamps(items: Iterable[str]) -> dict[str, str]:
     return {item: snapshot.stamp(item) for item in items}
 
 
+def thumbnails(items: Sequence[str], place: Path | None = None) -> dict[str, bytes]:
+    """The thumbnails of several items of a collection, those that are there. Raises CollectionError."""
+    place = place or folder()
+    snapshot = searcher(place).snapshot()
+    marks = {item: (place, item, snapshot.stamp(item)) for item in items}
+    with _reading:
+        found = {item: _thumbnails[mark] for item, mark in marks.items() if mark in _thumbnails}
+    for item, content in snapshot.thumbnails([item for item in marks if item not in found]).items():
+        found[item] = content
+        with _reading:
+            _thumbnails[marks[item]] = content
+    with _reading:
+        while len(_thumbnails) > MOST_THUMBNAILS:
+            del _thumbnails[next(iter(_thumbnails))]  # the one that came first
+    return {item: content for item, content in found.items() if content}
+
+
+def warm_thumbnails(items: Sequence[str]) -> None:
+    """Read the thumbnails that the browser is about to ask for, all at once, while the page goes on."""
+    place = folder()
+
+    def read() -> None:
+        with suppress(ClipdexError):  # whoever asks for one of them will be told
+            thumbnails(items, place)
+
+    threading.Thread(target=read, daemon=True).start()
+
+
+@asynccontextmanager
+async def warming(_app: object) -> AsyncIterator[None]:
+    """While the server starts, open the first collection and load its model, so that nobody has to wait for that."""
+
+    def warm() -> None:
+        with suppress(ClipdexError):  # the page says it
+            source = searcher(folders()[0])
+            source.search("a picture", limit=1)
+
+    threading.Thread(target=warm, daemon=True).start()
+    yield
+
+
 @contextmanager
 def errors_in_place() -> Iterator[None]:
     """Show an expected problem where it happened, as a sentence, and stop the page there."""
@@ -133,102 +158,6 @@ def errors_in_place() -> Iterator[None]:
     except ClipdexError as error:
         st.error(as_text(str(error)), icon=":material/error:")
         st.stop()
-
-
-# --- what is asked, in the URL ---------------------------------------------------------------------------------------
-
-
-def plain() -> bool:
-    """Whether the native widgets are wanted instead of the components: `?plain=1`."""
-    return st.query_params.get("plain") == "1"
-
-
-def asked() -> Asked | None:
-    """What this view looks for; None for the start screen."""
-    like, upload, text = st.query_params.get("like", ""), picture(), words()
-    if like:
-        return Asked(like=like)
-    if upload is not None:
-        return Asked(picture=upload[1], picture_name=upload[0])
-    return Asked(text=text) if text else None
-
-
-def words() -> str:
-    """The words in the URL."""
-    return str(st.query_params.get("q", "")).strip()
-
-
-def fill_box() -> None:
-    """Put the URL's words into the text box when they are not the ones typed there: after back, forward or a link.
-
-    Streamlit's own binding of a widget to the URL leaves no steps for the back button.
-    """
-    told = st.query_params.get("q", "")
-    if "q" not in st.session_state or st.session_state.get("told") != told:
-        st.session_state["q"] = st.session_state["told"] = told
-
-
-def on_text() -> None:
-    """New words replace the example that was looked for."""
-    ask_text(st.session_state.get("q", ""))
-
-
-def ask_text(text: str) -> None:
-    """Look for words (a callback: it runs before the page does). No words: the start screen."""
-    forget_picture()
-    _go(q=text.strip())
-
-
-def ask_like(item: str) -> None:
-    """Look for pictures like one of the collection. The words stay, as the way back from it."""
-    forget_picture()
-    _go(q=words(), like=item)
-
-
-def on_picture() -> None:
-    """An uploaded picture replaces words and example."""
-    if st.session_state.get(picture_key()) is not None:
-        _go()
-
-
-def clear() -> None:
-    """One step back: from an example to the words, if there are any, and from words to the start screen."""
-    ask_text(words() if st.query_params.get("like") else "")
-
-
-def open_item(item: str) -> None:
-    """See one item large."""
-    _go(**{**st.query_params.to_dict(), "item": item})
-
-
-def close_item() -> None:
-    """Back to the grid."""
-    _go(**{**st.query_params.to_dict(), "item": ""})
-
-
-def shown() -> int:
-    """How many hits the grid shows."""
-    text = st.query_params.get("n", "")
-    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else PAGE_SIZE
-    return max(1, min(wanted, MOST_SHOWN))
-
-
-def show_more() -> None:
-    """Show another page of hits below."""
-    _go(**{**st.query_params.to_dict(), "n": str(min(shown() + PAGE_SIZE, MOST_SHOWN))})
-
-
-def _go(**view: str) -> None:
-    """Make the URL say what is seen now, all at once: one step for the back button."""
-    st.query_params.from_dict({**_kept(), **{name: value for name, value in view.items() if value}})
-    if "q" not in view:
-        st.session_state["q"] = st.session_state["told"] = ""
-
-
-def _kept() -> dict[str, str]:
-    """What the URL says on every page."""
-    told = {name: str(st.query_params.get(name, "")) for name in KEPT}
-    return {name: value for name, value in told.items() if value}
 
 
 # --- what a session keeps --------------------------------------------------------------------------------------------
@@ -253,15 +182,14 @@ def picture() -> tuple[str, bytes] | None:
 
 
 def answer(question: Asked, limit: int) -> Answer:
-    """The best `limit` hits; opening and closing an item does not search again. Raises ClipdexError."""
+    """The first `limit` hits; opening and closing an item does not search again. Raises ClipdexError."""
     source = searcher()
     mark = (_version(source), question, limit)
     kept = st.session_state.get("answer")
     if kept is None or kept[0] != mark:
         start = time.perf_counter()
-        words = source.read(question.text) if question.text else None
-        hits = source.search(words, image=question.picture, like=question.like or None, limit=limit)
-        kept = (mark, Answer(hits, time.perf_counter() - start))
+        found = find(source, question, limit)
+        kept = (mark, Answer(found, time.perf_counter() - start))
         st.session_state["answer"] = kept
-    found: Answer = kept[1]
-    return found
+    answered: Answer = kept[1]
+    return answered

@@ -109,11 +109,17 @@ class Snapshot:
 
     def thumbnail(self, item_id: str) -> bytes:
         """The WebP bytes of an indexed picture's thumbnail."""
-        row_id = self.images["_rowid"][self.rows[item_id]].as_py()
+        return self.thumbnails([item_id])[item_id]
+
+    def thumbnails(self, item_ids: Sequence[str]) -> dict[str, bytes]:
+        """The WebP bytes of the thumbnails of several pictures, read at once; unknown ids are left out."""
+        known = [row for row in map(self.rows.get, item_ids) if row is not None]
+        if not known:
+            return {}
+        row_ids = self.images["_rowid"].take(known).to_pylist()
         with tables.storage_errors(self.collection.path, "reading"):
-            found = self.table.take_row_ids([row_id]).select(["thumbnail"]).to_arrow()
-        content: bytes = found["thumbnail"][0].as_py()
-        return content
+            found = self.table.take_row_ids(row_ids).select(["id", "thumbnail"]).to_arrow()
+        return dict(zip(found["id"].to_pylist(), found["thumbnail"].to_pylist(), strict=True))
 
     @cached_property
     def _vectors(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import state
+from app import state, view
 from app.components.text import as_text, sendable
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _switch() -> None:
         key="collection",
         format_func=lambda place: names[place],
         label_visibility="collapsed",
-        on_change=lambda: state.ask_folder(st.session_state["collection"]),
+        on_change=lambda: view.ask_folder(st.session_state["collection"]),
     )
 
 

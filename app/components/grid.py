@@ -1,8 +1,8 @@
 """How are hits shown as a grid?
 
-One component renders all tiles into the page itself and reports clicks by id; the pictures come over the server's
-own route, so neither Python nor the socket carries them. `?plain=1` shows the same with Streamlit's own widgets,
-for people without JavaScript components and for tests.
+One component renders all tiles into the page itself and reports what is done with them by id; the pictures come over
+the server's own route, so neither Python nor the socket carries them. `?plain=1` shows the same with Streamlit's own
+widgets, for people without JavaScript components and for tests.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import state
-from app.components.text import as_text
-from app.routes import address
+from app import state, view
+from app.components.text import as_text, sendable
+from app.output import matches
+from app.routes import address, tiles_address
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
@@ -30,36 +31,60 @@ _PLAIN_COLUMNS = 4
 _NARROWEST, _WIDEST = 0.62, 2.3
 
 
-def show(hits: Sequence[Hit], *, scores: bool = True) -> None:
-    """Show hits, best first; a click opens one large or looks for similar ones. Without scores: just pictures."""
-    if state.plain():
-        _show_plain(hits, scores=scores)
+def show(
+    hits: Sequence[Hit], *, question: str = "", scores: bool = True, more: int = 0, line: int | None = None
+) -> None:
+    """Show hits; a click opens one large, and other buttons look for similar ones.
+
+    Without scores they are just pictures. `more` is how many are not among these, `line` the place of the first that
+    does not match. Another `question` folds again what is below the line.
+    """
+    if view.plain():
+        _show_plain(hits, scores=scores, line=line)
         return
     with state.errors_in_place():
         stamps = state.stamps(hit.id for hit in hits)
+        key = state.key()
+    state.warm_thumbnails([hit.id for hit in hits[: view.PAGE_SIZE]])
     _component()(
         key=_KEY,
         data={
-            "items": [tile(hit, stamps[hit.id]) for hit in hits],
-            "open": st.query_params.get("item", ""),
+            "items": [tile(hit, key, stamps[hit.id]) for hit in hits],
+            "open": view.item(),
+            "question": question,
             "scores": scores,
+            "line": line,
+            "more": more > 0,
+            "below": len(hits) + more - (line or 0),
+            "tiles": tiles_address(key),
         },
-        on_opened_change=_on_opened,
-        on_similar_change=_on_similar,
+        on_opened_change=lambda: _told("opened", view.open_item),
+        on_similar_change=lambda: _told("similar", view.ask_like),
+        on_toward_change=lambda: _told("toward", view.toward),
+        on_away_change=lambda: _told("away", view.away),
+        on_more_change=lambda: _told("more", lambda _: view.scroll_on()),
     )
 
 
-def tile(hit: Hit, stamp: str) -> dict[str, Any]:
+def relevance_line(hits: Sequence[Hit]) -> int | None:
+    """The place of the first of the hits, best first, that does not match; None where all do."""
+    return next((place for place, hit in enumerate(hits) if not matches(hit)), None)
+
+
+def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:
     """What the component needs to know about a hit, whose picture has this stamp (`state.stamps`)."""
     ratio = hit.width / hit.height if hit.width and hit.height else 1.0
     return {
         "id": hit.id,
-        "thumb": address("thumb", state.key(), hit.id, stamp),
+        "thumb": address("thumb", key, hit.id, stamp),
+        "path": sendable(str(hit.path)) if hit.path is not None else hit.id,
         "rank": hit.rank,
         "score": f"{hit.score:.3f}",
-        "caption": hit.caption or "",
-        "name": hit.id.rsplit("/", 1)[-1],
+        "match": "" if hit.relevance is None else f"{hit.relevance:.2f}",
+        "caption": sendable(hit.caption or ""),
+        "name": sendable(hit.id.rsplit("/", 1)[-1]),
         "ratio": round(min(max(ratio, _NARROWEST), _WIDEST), 3),
+        "count": 1,
     }
 
 
@@ -67,23 +92,33 @@ def tile(hit: Hit, stamp: str) -> dict[str, Any]:
 def _component() -> Any:
     return st.components.v2.component(
         "clipdex_grid",
-        html='<ul class="grid" aria-label="Results"></ul>',
+        html=(_HERE / "grid.html").read_text(encoding="utf-8"),
         css=(_HERE / "grid.css").read_text(encoding="utf-8"),
         js=(_HERE / "grid.js").read_text(encoding="utf-8"),
     )
 
 
-def _on_opened() -> None:
-    if item := st.session_state[_KEY].get("opened"):
-        state.open_item(item)
+def _told(what: str, then: Any) -> None:
+    """Do something with what the component reported."""
+    if (value := st.session_state[_KEY].get(what)) is not None:
+        then(value)
 
 
-def _on_similar() -> None:
-    if item := st.session_state[_KEY].get("similar"):
-        state.ask_like(item)
+# --- without the component -------------------------------------------------------------------------------------------
 
 
-def _show_plain(hits: Sequence[Hit], *, scores: bool) -> None:
+def _show_plain(hits: Sequence[Hit], *, scores: bool, line: int | None) -> None:
+    end = len(hits) if line is None else line
+    _plain_rows(hits[:end], scores=scores)
+    if end < len(hits):
+        nothing = (
+            "Nothing stands out; these are the nearest" if end == 0 else f"{len(hits) - end:,} more below the line"
+        )
+        st.caption(nothing)
+        _plain_rows(hits[end:], scores=scores)
+
+
+def _plain_rows(hits: Sequence[Hit], *, scores: bool) -> None:
     for start in range(0, len(hits), _PLAIN_COLUMNS):
         columns = st.columns(_PLAIN_COLUMNS)
         for column, hit in zip(columns, hits[start : start + _PLAIN_COLUMNS], strict=False):
@@ -104,5 +139,8 @@ def _plain_tile(hit: Hit, *, scores: bool) -> None:
     number = f"{hit.rank} · {hit.score:.3f} · " if scores else ""
     st.caption(number + as_text(hit.caption or hit.id))
     with st.container(horizontal=True):
-        st.button("Open", key=f"open-{hit.id}", on_click=state.open_item, args=(hit.id,))
-        st.button("Similar", key=f"similar-{hit.id}", on_click=state.ask_like, args=(hit.id,))
+        st.button("Open", key=f"open-{hit.id}", on_click=view.open_item, args=(hit.id,))
+        st.button("Similar", key=f"similar-{hit.id}", on_click=view.ask_like, args=(hit.id,))
+        if scores:
+            st.button("+", key=f"toward-{hit.id}", help="More like this", on_click=view.toward, args=([hit.id],))
+            st.button("−", key=f"away-{hit.id}", help="Less like this", on_click=view.away, args=([hit.id],))

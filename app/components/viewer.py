@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import state
+from app import state, view
 from app.components.grid import show_thumbnail
 from app.components.text import as_text, sendable
 from app.output import size
@@ -24,14 +24,14 @@ _SHOWN_CAPTIONS = 12
 
 def show_if_open(hits: Sequence[Hit]) -> None:
     """Show the item that the URL names, over the grid of hits."""
-    if st.query_params.get("item"):
+    if view.item():
         _dialog(hits)
 
 
-@st.dialog("Picture", width="large", on_dismiss=state.close_item)
+@st.dialog("Picture", width="large", on_dismiss=view.close_item)
 def _dialog(hits: Sequence[Hit]) -> None:
     # The URL decides, not an argument: the arrows change it and rerun only this function.
-    identity = st.query_params.get("item", "")
+    identity = view.item()
     with state.errors_in_place():
         item = state.searcher().item(identity)
     places = {hit.id: number for number, hit in enumerate(hits)}
@@ -45,7 +45,7 @@ def _dialog(hits: Sequence[Hit]) -> None:
 
 
 def _picture(item: Details) -> None:
-    if state.plain():
+    if view.plain():
         show_thumbnail(item.id)
         return
     described = escape(next(iter(item.captions), item.id), quote=True)
@@ -59,7 +59,7 @@ def _picture(item: Details) -> None:
 
 def _ways_onward(hits: Sequence[Hit], at: int | None, identity: str) -> None:
     if st.button("Find similar", icon=":material/image_search:", key="viewer-similar", type="primary", width="stretch"):
-        state.ask_like(identity)
+        view.ask_like(identity)
         st.rerun()
     with st.container(horizontal=True, key="viewer-steps"):
         _step("Previous", "ArrowLeft", hits[at - 1].id if at else None)
@@ -72,7 +72,7 @@ def _step(label: str, shortcut: str, target: str | None) -> None:
         key=f"viewer-{label.lower()}",
         shortcut=shortcut,
         disabled=target is None,
-        on_click=state.open_item,
+        on_click=view.open_item,
         args=(target or "",),
         width="stretch",
     )

@@ -7,15 +7,19 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from app import state
+from app.components.frame import labels
 from app.components.text import as_text
 from app.pages import PAGES
 from app.pages.search import EXAMPLES, FEATURED
 from clipdex import index
-from tests.app.conftest import EACH, EVIL, paint
+from tests.app.conftest import COLOURS, EACH, EVIL, paint
 from tests.shared import ROOT
 
 COUNT = 4 * EACH + 1
@@ -44,6 +48,21 @@ def shown(app: AppTest) -> str:
     """All words on the page."""
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.error, app.code)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def chip(app: AppTest, label: str) -> Any:
+    """The button that takes away a part of the question."""
+    (found,) = (one for one in app.button if (one.key or "").startswith("chip-") and one.label == label)
+    return found
+
+
+def chips(app: AppTest) -> list[str]:
+    return [button.label for button in app.button if (button.key or "").startswith("chip-")]
+
+
+def several(app: AppTest, name: str) -> list[str]:
+    value = app.query_params.get(name, [])
+    return list(value) if isinstance(value, list) else [value]
 
 
 def param(app: AppTest, name: str) -> str | None:
@@ -128,7 +147,7 @@ def test_next_and_previous_walk_through_the_hits(app: AppTest) -> None:
     assert param(app, "item") == hits[0]
 
 
-def test_similar_pictures_are_found_and_the_words_are_the_way_back(app: AppTest) -> None:
+def test_similar_pictures_are_found_and_clear_leads_to_the_start(app: AppTest) -> None:
     app.query_params["q"] = "red"
     app.run()
     app.button(key="similar-red/red-04.png").click().run()
@@ -137,8 +156,6 @@ def test_similar_pictures_are_found_and_the_words_are_the_way_back(app: AppTest)
     assert "Similar to red\\-04\\.png" in shown(app)
     app.button(key="clear").click().run()
     assert param(app, "like") is None
-    assert app.text_input(key="q").value == "red"
-    app.button(key="clear").click().run()
     assert "What are you looking for?" in shown(app)
 
 
@@ -150,7 +167,11 @@ def test_a_picture_can_be_uploaded_to_find_others_like_it(app: AppTest, collecti
     assert tiles(app)[0] == "green/green-05.png"
     assert "Similar to my card\\.png" in shown(app)
     app.text_input(key="q").set_value("red").run()
-    assert tiles(app)[0].startswith("red/")
+    assert not app.exception
+    assert "red · Similar to my card\\.png" in shown(app)  # both count
+    assert {tile.split("/")[0] for tile in tiles(app)[:10]} <= {"red", "green"}
+    chip(app, "picture my card\\.png").click().run()
+    assert [tile.split("/")[0] for tile in tiles(app)[:EACH]] == ["red"] * EACH
 
 
 @pytest.mark.parametrize(
@@ -285,3 +306,107 @@ def test_a_name_that_is_no_utf8_is_looked_at(tmp_path: Path, monkeypatch: pytest
     app.run()
     assert not app.exception
     assert f"{tmp_path}/caf\N{REPLACEMENT CHARACTER}.png" in shown(app).splitlines()
+
+
+# --- what is asked beyond words --------------------------------------------------------------------------------------
+
+
+def test_signs_and_conditions_are_chips_that_can_be_taken_away(app: AppTest) -> None:
+    app.query_params["q"] = 'card -blue "disc at" folder:red'
+    app.run()
+    assert not app.exception
+    assert chips(app) == [as_text('"disc at"'), as_text("-blue"), as_text("folder=red")]
+    assert {tile.split("/")[0] for tile in tiles(app)} == {"red"}
+    assert len(tiles(app)) == EACH
+    chip(app, as_text("folder=red")).click().run()
+    assert app.text_input(key="q").value == 'card "disc at" -blue'
+    assert param(app, "q") == 'card "disc at" -blue'
+    assert len(tiles(app)) == 60
+    chip(app, as_text("-blue")).click().run()
+    chip(app, as_text('"disc at"')).click().run()
+    assert (param(app, "q"), chips(app)) == ("card", [])
+
+
+def test_examples_lead_toward_and_away_and_are_remembered_in_the_url(app: AppTest) -> None:
+    app.query_params["q"] = "card"
+    app.run()
+    some = tiles(app)
+    red, other = (next(tile for tile in some if tile.startswith(colour)) for colour in ("red/red-", "green/"))
+    app.button(key=f"toward-{red}").click().run()
+    app.button(key=f"away-{other}").click().run()
+    assert not app.exception
+    assert (several(app, "like"), several(app, "not")) == ([red], [other])
+    assert chips(app) == [as_text(f"+ {red[4:]}"), as_text(f"− {other[6:]}")]
+    assert tiles(app)[0].startswith("red/")
+    app.button(key=f"away-{red}").click().run()  # the other way round
+    assert (several(app, "like"), several(app, "not")) == ([], [other, red])
+    chip(app, as_text(f"− {red[4:]}")).click().run()
+    assert several(app, "not") == [other]
+
+
+def test_facets_narrow_with_counts(app: AppTest) -> None:
+    app.query_params["q"] = "a card"
+    app.run()
+    button = app.button(key="facet-folder=green")
+    assert button.label == f"green :gray[{EACH}]"
+    button.click().run()
+    assert not app.exception
+    assert param(app, "q") == "a card folder=green"
+    assert {tile.split("/")[0] for tile in tiles(app)} == {"green"}
+    assert f"{EACH} pictures" in shown(app)
+    assert "a card" in [heading.value for heading in app.subheader]
+
+
+def test_an_empty_result_says_what_to_change(app: AppTest) -> None:
+    app.query_params["q"] = "card folder:green width>100000"
+    app.run()
+    assert not app.exception
+    assert "No picture meets all 2 conditions" in shown(app)
+    ways = {button.label: button for button in app.button if (button.key or "").startswith("way-")}
+    assert list(ways) == [
+        f"Without {as_text('width>100000')} :gray[{EACH} pictures]",
+        f"Without {as_text('folder=green')} :gray[0 pictures]",
+    ]
+    app.button(key="way-0").click().run()
+    assert param(app, "q") == "card folder=green"
+    assert len(tiles(app)) == EACH
+
+
+def test_results_in_the_order_of_their_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, year in enumerate(("2021", "2023", "", "2022")):
+        exif = Image.Exif()
+        if year:
+            exif.get_ifd(0x8769)[0x9003] = f"{year}:01:01 10:00:00"
+        Image.new("RGB", (60 + number, 40), COLOURS["red"]).save(tmp_path / f"{year or 'none'}.jpg", exif=exif)
+    index(tmp_path, model="toy")
+    app = opened(tmp_path, monkeypatch)
+    app.query_params.update({"plain": "1", "q": "red", "sort": "date"})
+    app.run()
+    assert not app.exception
+    assert tiles(app) == ["2023.jpg", "2022.jpg", "2021.jpg", "none.jpg"]
+
+
+def test_several_collections_are_switched_in_the_url(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(tmp_path / "cards" / "a.png", "red", 1)
+    index(tmp_path / "cards", model="toy")
+    app = opened(collection, monkeypatch)
+    monkeypatch.setenv("CLIPDEX_COLLECTION", json.dumps([str(collection), str(tmp_path / "cards")]))
+    app.run()
+    assert f"{COUNT} pictures" in shown(app)
+    app.selectbox(key="collection").select(tmp_path / "cards").run()
+    assert not app.exception
+    assert "1 picture, found" in shown(app)
+    assert param(app, "c") == state.key(tmp_path / "cards")
+    app.text_input(key="q").set_value("red").run()
+    assert tiles(app) == ["a.png"]
+    app.query_params["c"] = "../../etc"
+    app.run()
+    assert len(tiles(app)) == 60
+
+
+def test_collections_of_the_same_name_are_told_apart() -> None:
+    places = [Path("/a/photos"), Path("/b/photos"), Path("/b/scans")]
+    assert list(labels(places).values()) == ["a/photos", "b/photos", "scans"]
+    assert list(labels([Path("/"), Path("/x")]).values()) == ["/", "x"]

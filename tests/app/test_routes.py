@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import shutil
 import socket
 import tomllib
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +18,8 @@ import pytest
 from PIL import Image
 
 import clipdex
-from app.commands.ui import server_command
+from app import state
+from app.commands.ui import LARGEST_UPLOAD, server_command
 from app.routes import address, item_of
 from tests.app.conftest import Server, paint, serve
 from tests.shared import ROOT
@@ -153,6 +157,47 @@ def test_paths_in_the_url_lead_nowhere(odd: Server, path: str) -> None:
     assert status >= 400 or headers["content-type"].startswith("text/html")
     assert b"root:" not in body
     assert body != b"secret"
+
+
+def tiles(server: Server, ids: object) -> tuple[int, dict[str, dict[str, object]]]:
+    """What is told of the tiles of some ids."""
+    address = f"{server.url}/tiles/{state.key(server.folder.resolve())}"
+    body = ids if isinstance(ids, bytes) else json.dumps(ids).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, body), timeout=120) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, {}
+
+
+def test_tiles_are_told_as_soft_pictures_and_whether_their_files_are_gone(odd: Server) -> None:
+    status, told = tiles(odd, ["plain.png", "gone.png", "no such.png", "../secret.png"])
+    assert status == 200
+    assert {item: one["gone"] for item, one in told.items()} == {"plain.png": False, "gone.png": True}
+    content = base64.b64decode(str(told["plain.png"]["blur"]).removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(content)) as small:
+        assert small.size == (6, 6)
+        red, green, blue = small.convert("RGB").getpixel((0, 5))  # type: ignore[misc]
+        assert red > 180 > 60 > max(green, blue)
+
+
+def test_only_a_short_list_of_ids_is_looked_at(odd: Server) -> None:
+    for body in (b"", b"{", b"[1]", b'"plain.png"', b"[" * 100_000, json.dumps(["x"] * 201).encode()):
+        assert tiles(odd, body)[0] == 400
+    assert tiles(odd, b"[" + b" " * 500_000 + b"]")[0] == 413
+    assert odd.get(f"/tiles/{state.key(odd.folder.resolve())}")[1]["content-type"].startswith("text/html")  # the page
+
+
+def test_a_huge_upload_is_refused(server: Server) -> None:
+    flags = server_command(8501)
+    assert flags[flags.index("--server.maxUploadSize") + 1] == str(LARGEST_UPLOAD)
+    assert LARGEST_UPLOAD <= 100
+
+
+def test_an_address_that_changes_with_the_picture_is_kept_for_long(server: Server) -> None:
+    _, headers, _ = server.get(server.address("thumb", "red/red-03.png") + "?v=1-2")
+    assert "immutable" in headers["cache-control"]
 
 
 def test_only_the_loopback_address_answers(server: Server) -> None:

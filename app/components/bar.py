@@ -1,0 +1,96 @@
+"""How is it said what is looked for?  Words, a picture, and what of them can be taken away again."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import state, view
+from app.components.text import as_text
+from indexer.line_text import pieces, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.results import Asked
+    from indexer.query_line import Line
+
+_HERE = Path(__file__).parent
+_KEY = "helper"
+_LONGEST_CHIP = 48
+
+
+def show(question: Asked | None) -> None:
+    """The search bar; pictures can also be pasted, or dropped anywhere."""
+    view.fill_box()
+    with st.container(key="bar", horizontal=True, vertical_alignment="center"):
+        st.text_input(
+            "Describe a picture",
+            key="q",
+            label_visibility="collapsed",
+            placeholder="Describe a picture …",
+            icon=":material/search:",
+            on_change=view.on_text,
+        )
+        st.file_uploader(
+            "Search with a picture",
+            key=state.picture_key(),
+            label_visibility="collapsed",
+            on_change=view.on_picture,
+        )
+    if not view.plain():
+        _helper()(key=_KEY, data={"q": view.words(), "start": question is None}, on_ask_change=_on_ask)
+
+
+@cache
+def _helper() -> Any:
+    return st.components.v2.component(
+        "clipdex_bar",
+        html=(_HERE / "bar.html").read_text(encoding="utf-8"),
+        css=(_HERE / "bar.css").read_text(encoding="utf-8"),
+        js=(_HERE / "bar.js").read_text(encoding="utf-8"),
+    )
+
+
+def _on_ask() -> None:
+    if words := st.session_state[_KEY].get("ask"):
+        view.start(str(words))
+
+
+def chips(question: Asked, line: Line | None) -> None:
+    """All that the question holds beyond its words; a click takes one away."""
+    found: list[tuple[str, str, Callable[..., None], tuple[Any, ...]]] = []
+    if line is not None and line.is_special:
+        for text, rest in pieces(line):
+            found.append((text, f"without {text}", ask_line, (rest,)))
+    if question.picture is not None:
+        found.append((f"picture {question.picture_name}", "without the picture", view.drop_picture, ()))
+    for name, sign, items in (("like", "+", question.like), ("not", "−", question.unlike)):
+        for item in items:
+            label = f"{sign} {item.rsplit('/', 1)[-1]}"
+            found.append((label, f"without {item}", view.forget_example, (name, item)))
+    if not found:
+        return
+    with st.container(horizontal=True, key="chips"):
+        for number, (label, help_text, then, arguments) in enumerate(found):
+            st.button(
+                as_text(_short(label)),
+                key=f"chip-{number}",
+                icon=":material/close:",
+                icon_position="right",
+                help=as_text(help_text),
+                on_click=then,
+                args=arguments,
+            )
+
+
+def ask_line(line: Line) -> None:
+    """Put other conditions into the search bar (a callback)."""
+    view.change(q=written(line))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_CHIP else text[: _LONGEST_CHIP - 1] + "…"

@@ -1,0 +1,84 @@
+"""How are results narrowed and put in order?  Facets with counts, sort, near-duplicates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import state, view
+from app.components.bar import ask_line
+from app.components.text import as_text
+from indexer.facets import facets, without_each
+from indexer.line_text import condition_text, narrowed
+from indexer.query_line import Line
+
+if TYPE_CHECKING:
+    from app.results import Asked
+
+RELEVANCE, DATE = "Relevance", "Date"
+NAMES = {"taken": "Taken", "folder": "Folder", "camera": "Camera", "lens": "Lens", "format": "Format"}
+
+
+def tools(question: Asked, line: Line | None) -> None:
+    """The row above the results."""
+    with st.container(horizontal=True, vertical_alignment="center", key="tools"):
+        filters = st.popover("Filter", icon=":material/tune:", key="filter", on_change="rerun")
+        if filters.open or view.plain():
+            with filters:
+                _facets(line)
+        st.session_state["sort"] = DATE if question.by_date else RELEVANCE
+        st.segmented_control(
+            "Sort by",
+            [RELEVANCE, DATE],
+            key="sort",
+            required=True,
+            label_visibility="collapsed",
+            on_change=lambda: view.change(sort=view.DATE if st.session_state["sort"] == DATE else ""),
+        )
+
+
+def _facets(line: Line | None) -> None:
+    """Each column's values with how many pictures have them; a click keeps these only."""
+    line = line or Line("")
+    with state.errors_in_place():
+        found = facets(state.searcher().snapshot(), line)
+    if not found:
+        st.caption("These pictures have no folders, dates or other columns to choose by.")
+    chosen = {condition_text(condition) for condition in line.where}
+    for facet in found:
+        if len(facet.values) == 1 and not any(condition.column == facet.column for condition in line.where):
+            continue  # nothing to choose
+        st.markdown(f"**{as_text(NAMES.get(facet.column, facet.column))}**")
+        with st.container(horizontal=True, key=f"facet-{facet.column}"):
+            for value in facet.values:
+                text = condition_text(value.condition)
+                count = f"{value.count:,}" if text in chosen else f":gray[{value.count:,}]"
+                st.button(
+                    f"{as_text(value.text)} {count}",
+                    key=f"facet-{text}",
+                    type="primary" if text in chosen else "secondary",
+                    on_click=ask_line,
+                    args=(narrowed(line, value.condition),),
+                )
+            if facet.further:
+                st.caption(f"and {facet.further:,} more: type {as_text(facet.column)}:…")
+
+
+def nothing_found(line: Line | None) -> None:
+    """Why there is nothing, and what to change."""
+    with state.errors_in_place():
+        ways = without_each(state.searcher().snapshot(), line) if line is not None else []
+    if not ways:
+        st.info("There is no picture here.")
+        return
+    what = "this condition" if len(ways) == 1 else f"all {len(ways)} conditions"
+    st.info(f"No picture meets {what}.", icon=":material/filter_alt_off:")
+    with st.container(horizontal=True, key="ways"):
+        for number, (text, rest, count) in enumerate(ways):
+            st.button(
+                f"Without {as_text(text)} :gray[{count:,} {'picture' if count == 1 else 'pictures'}]",
+                key=f"way-{number}",
+                on_click=ask_line,
+                args=(rest,),
+            )
