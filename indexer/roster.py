@@ -138,7 +138,7 @@ def _named(infos: dict[str, SourceInfo], path: Path, given: str | Path) -> str:
 
 def _known(infos: dict[str, SourceInfo], path: Path, given: str | Path) -> str | None:
     """The name of a source that is meant by its place."""
-    wanted: Place = given if isinstance(given, str) and "://" in given else absolute(given)
+    wanted: Place = given.rstrip("/") if isinstance(given, str) and "://" in given else absolute(given)
     for name, info in infos.items():
         if _same(info.place(path), wanted):
             return name

@@ -20,7 +20,7 @@ FAILED, STOPPED = 3, 130  # exit codes
 def command(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Folders, archives (.tar, .zip), tables (.csv, .parquet), data-{000..010}.tar."),
+        typer.Argument(help="Folders, archives (.tar, .zip), tables (.csv, .parquet), data-{000..010}.tar, s3://…"),
     ],
     model: Annotated[
         str | None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import SourceError, unknown_choice
 from indexer.sources.base import NOTHING_SAID, TRANSIENT, Item, Listing, Place, Problem, Settings, Source
+from indexer.sources.cloud import CloudSource
 from indexer.sources.folder import FolderSource
 from indexer.sources.recognise import recognise
 from indexer.sources.several import Several
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 SOURCES: dict[str, Callable[[Place, Settings], Source]] = {
+    "cloud": CloudSource,
     "folder": FolderSource,
     "table": TableSource,
     "webdataset": WebDatasetSource,

@@ -30,6 +30,9 @@ class Found(NamedTuple):
 class Storage(Protocol):
     """Files by their names below one place. Everything raises `OSError` as a disk does."""
 
+    far: bool
+    """Does each look at a file take a request? Then what was listed is trusted while it is read, until the next run."""
+
     def files(self) -> list[Found]:
         """All files below the place but those in hidden folders."""
         ...
@@ -45,6 +48,8 @@ class Storage(Protocol):
 
 class Disk:
     """Files of this machine below a folder."""
+
+    far = False
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -81,6 +86,8 @@ class Disk:
 class Remote:
     """Files of an object store, or of anything that fsspec knows, below a URL."""
 
+    far = True
+
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._system, self._root = _file_system(self.url)
@@ -88,7 +95,6 @@ class Remote:
     def files(self) -> list[Found]:
         """All objects whose names begin with the place."""
         with remote_errors():
-            self._system.invalidate_cache()
             below = self._system.find(self._root, detail=True)
             prefix = self._root.rstrip("/") + "/"
             if not below and not self._system.exists(self._root):
@@ -102,7 +108,6 @@ class Remote:
     def state(self, name: str) -> Found:
         """One object, as it is now."""
         with remote_errors():
-            self._system.invalidate_cache()
             entry = self._system.info(self._path(name))
         return Found(name, int(entry.get("size") or 0), _time(entry))
 
@@ -183,7 +188,8 @@ def _file_system(url: str) -> tuple[Any, str]:
     scheme = url.partition("://")[0]
     try:
         with remote_errors():
-            system, root = fsspec.core.url_to_fs(url)
+            # Other machines write meanwhile, so that no list of objects is kept.
+            system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except OSError as error:
         if isinstance(error.__cause__, ImportError):
             raise MissingExtraError(_package(error.__cause__, scheme), "cloud", f"{scheme}://") from None
@@ -192,7 +198,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 def _package(error: ImportError, scheme: str) -> str:
-    return error.name or {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"}.get(scheme, f"for {scheme}")
+    return error.name or {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs"}.get(scheme, f"for {scheme}")
 
 
 def _time(entry: dict[str, Any]) -> int:

@@ -89,7 +89,8 @@ class TableSource:
     def read(self, item_id: str) -> bytes:
         """The bytes of one picture. Raises `ImageError`."""
         try:
-            loaded = self._table()
+            far = "://" in str(self.location)
+            loaded = self._loaded if far and self._loaded is not None else self._table()
         except SourceError as error:
             raise ImageError("vanished", str(error)) from None
         if item_id not in loaded.rows:

@@ -75,7 +75,8 @@ class WebDatasetSource:
         if name is None:
             raise ImageError("vanished", "is in none of the tar files")
         try:
-            offset, size = self._shard(storage, name).places[item_id]
+            known = self._shards.get(name) if storage.far else None
+            offset, size = (known[1] if known else self._shard(storage, name)).places[item_id]
             with storage.open(name) as file, remote_errors():
                 file.seek(offset)
                 data = file.read(size)

@@ -108,7 +108,8 @@ class ZipSource:
     def read(self, item_id: str) -> bytes:
         """The bytes of one member. Raises `ImageError`."""
         try:
-            opened = self._current()
+            far = "://" in str(self.location)
+            opened = self._opened if far and self._opened is not None else self._current()
             info = opened.members.get(item_id)
             if info is None:
                 raise ImageError("vanished", "is not in the archive")

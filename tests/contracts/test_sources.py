@@ -21,7 +21,7 @@ from indexer.captions import read_captions
 from indexer.collection import Collection
 from indexer.pipeline import Claims, Embedded, Failed, Pipeline, Same
 from indexer.report import Stopwatch
-from indexer.sources import SOURCES, Settings, Source, find_source, make_source
+from indexer.sources import SOURCES, Place, Settings, Source, find_source, make_source
 from tests.indexer.pictures import index, paint, state
 
 # Four pictures, two of them in a group; two have the same content, one cannot be read; one text beside a picture, and
@@ -73,7 +73,18 @@ def lay_out_table(place: Path) -> Path:
     return place / "source.parquet"
 
 
-LAY_OUT: dict[str, Callable[[Path], Path]] = {
+def lay_out_memory(place: Path) -> str:
+    """What fsspec keeps in memory is a store like any other; tests/indexer/test_cloud.py has a real one."""
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    for name, data in files(place).items():
+        system.pipe_file(f"/{place.name}/source/{name}", data)
+    return f"memory://{place.name}/source"
+
+
+LAY_OUT: dict[str, Callable[[Path], Place]] = {
+    "cloud": lay_out_memory,
     "folder": lay_out_folder,
     "table": lay_out_table,
     "webdataset": lay_out_tar,
@@ -164,13 +175,13 @@ def test_a_collection_of_it_says_where_its_pictures_are_and_a_second_run_does_no
     source: Source, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
-    report = index(Path(source.location), to=kept, settings=SETTINGS.get(source.kind, Settings()))
+    report = index(source.location, to=kept, settings=SETTINGS.get(source.kind, Settings()))
     assert (report.added, report.failed, report.texts) == (3, {"not an image": 1}, 1)
     assert report.ignored == IGNORED.get(source.kind, 1)
     assert sorted(state(kept)["images"]) == ["album/blue.jpg", "album/red too.jpg", "red.jpg"]
-    again = index(Path(source.location), to=kept)
-    assert (again.unchanged, again.failed) == (3, {"not an image": 1})
-    assert not {"read", "decode", "embed"} & set(again.stages)
+    second = index(source.location, to=kept)
+    assert (second.unchanged, second.failed) == (3, {"not an image": 1})
+    assert not {"read", "decode", "embed"} & set(second.stages)
     info = Collection.find(kept).info.sources[0]
     assert (info.kind, info.location) == (source.kind, str(source.location))
 
@@ -181,8 +192,17 @@ def test_an_id_that_is_not_there_is_an_image_error(source: Source, item_id: str)
         source.read(item_id)
 
 
+def take_away(source: Source) -> None:
+    if isinstance(source.location, str):
+        import fsspec
+
+        fsspec.filesystem("memory").rm(source.location.removeprefix("memory:/"), recursive=True)
+    else:
+        source.location.rename(source.location.with_name("unplugged"))
+
+
 def test_a_source_that_is_gone_is_an_error_and_not_empty(source: Source) -> None:
-    Path(source.location).rename(Path(source.location).with_name("unplugged"))
+    take_away(source)
     with pytest.raises(SourceError, match="source"):
         source.scan()
 

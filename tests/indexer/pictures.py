@@ -40,7 +40,7 @@ def paint_three(folder: Path) -> Path:
     return folder
 
 
-def index(folder: Path | list[Path], **options: Any) -> Report:
+def index(folder: Path | str | Sequence[Path | str], **options: Any) -> Report:
     return clipdex.index(folder, model="toy", **options)
 
 
