@@ -31,4 +31,7 @@ def command(
         return
     print(f"{size(done.before)} before, {size(done.after)} now")
     if done.kept:
-        print(f"{done.kept:,} old versions stay for searches that are running now; --keep 0 takes them away, too")
+        print(
+            f"{done.kept:,} old versions stay for searches that are running now; they go with a later compact, or now "
+            "with --keep 0"
+        )
