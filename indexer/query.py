@@ -7,7 +7,7 @@ vector of length 1 before it is weighed, so that a weight means the same for all
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -220,7 +220,7 @@ def several(given: Any) -> list[Any]:
     """One of something, or several, or none -> a list."""
     if given is None:
         return []
-    return list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
+    return list(given) if isinstance(given, list | tuple | set | frozenset | Iterator) else [given]
 
 
 def _as(kind: type[P], given: Any) -> P:

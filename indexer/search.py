@@ -154,14 +154,20 @@ class Searcher:
             answers += zeroshot.classify(self.encoder, opened, list(labels), prompts)
         return answers
 
-    def warm(self) -> threading.Thread:
-        """Begin to load what words need, in the background, while the collection is opened.
+    def warm(self) -> threading.Thread | None:
+        """Load the model, and begin to load its text tower in the background, while the collection is opened.
 
-        Nothing is raised there: what is wrong with the model is said by the search that needs it."""
+        Reading the tower's numbers leaves Python free to import lancedb meanwhile; importing torch and lancedb at once
+        would only make both slower. Nothing is raised here: what is wrong with the model the search says that needs it.
+        """
+        try:
+            encoder = self.encoder
+        except ClipdexError:
+            return None
 
         def load() -> None:
             with suppress(ClipdexError):
-                self.encoder.encode_texts(["a picture"])
+                encoder.encode_texts(["a picture"])
 
         thread = threading.Thread(target=load, name="clipdex-warm")
         thread.start()

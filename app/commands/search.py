@@ -56,7 +56,7 @@ def command(
     words, place = asked.query_and_folder(query, folder, needed=not (image or like or also or without or where))
     searcher = clipdex.open(place, model=model, precision=precision)
     if words or also or without:
-        searcher.warm()  # beside the import of lancedb, which takes as long
+        searcher.warm()
     line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)
     question = Query.of(
         [*([] if line is None else [line]), *asked.texts(also)],

@@ -176,7 +176,7 @@ def test_a_search_by_words_loads_neither_torchs_compiler_nor_the_image_tower(tmp
     paint(tmp_path / "a.png", "red", 1)
     assert clipdex("index", tmp_path, "--model", "tiny", "-q") == (0, "", "")
     code = (
-        "import sys, clipdex; searcher = clipdex.open(sys.argv[1]); searcher.warm().join();"
+        "import sys, clipdex; searcher = clipdex.open(sys.argv[1]); thread = searcher.warm(); thread.join();"
         "print(searcher.search('red')[0].id, 'torch._dynamo' in sys.modules, *searcher.encoder._towers._towers)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
