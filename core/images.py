@@ -282,9 +282,8 @@ def _check_sums(file: BinaryIO, name: str) -> None:
         found = zlib.crc32(kind)
         while size > 0 and (part := file.read(min(size, 1 << 20))):
             found, size = zlib.crc32(part, found), size - len(part)
-        told = file.read(4)
-        if size == 0 and len(told) == 4 and int.from_bytes(told) != found:
-            raise ImageError("truncated", f"{name}: is damaged: a checksum in it is wrong")
+        if file.read(4) != found.to_bytes(4):
+            raise ImageError("truncated", f"{name}: is cut short or damaged: a checksum in it is missing or wrong")
     file.seek(position)
 
 

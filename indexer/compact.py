@@ -7,6 +7,7 @@ the version that was the newest when they began, so one goes only when it has no
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from indexer import lock, optimize, remodel, tables
 from indexer.collection import Collection
 from indexer.indexes import manifest as indexes
+
+ASKING = 60.0  # seconds; it takes less than one
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,17 @@ def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -
                 # Nobody else writes, so a file that belongs to no version is what an interrupted run left.
                 tables.trim(table, keep, left_overs=True)
                 kept += len(table.list_versions()) - 1
-        for file in collection.path.glob(f"{lock.LOCK}.*"):  # a killed run asked whether the disk makes hard links
-            file.unlink(missing_ok=True)
+        _remove_probes(collection.path)
         _sweep_indexes(collection.path / indexes.FOLDER)
     return Compaction(before, collection.size_bytes(), kept, time.perf_counter() - started)
+
+
+def _remove_probes(folder: Path) -> None:
+    """What killed runs left of their question whether the disk makes hard links; one may be asking just now."""
+    for file in folder.glob(f"{lock.LOCK}.*"):
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > ASKING:
+                file.unlink()
 
 
 def _sweep_indexes(folder: Path) -> None:

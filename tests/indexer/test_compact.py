@@ -41,12 +41,15 @@ def test_old_versions_and_small_files_go_and_every_row_stays(tmp_path: Path) -> 
     collection = grown(tmp_path, 6)
     (collection.path / "images.lance" / "data" / "left.lance").write_bytes(bytes(10**6))  # by a run that was killed
     (collection.path / "lock.123").touch()
+    os.utime(collection.path / "lock.123", (1, 1))  # long ago
+    (collection.path / "lock.456").touch()  # of a run that begins just now
     expected, many, size = state(tmp_path), files(collection), collection.size_bytes()
     done = compact.compact(collection, keep=NOTHING)
     assert state(tmp_path) == expected
     assert (done.before, done.after, done.kept) == (size, collection.size_bytes(), 0)
     assert done.after < size - 10**6
-    assert files(collection) <= 3 * 4 + 2 < many  # data, version, hint and transaction a table
+    assert [path.name for path in collection.path.glob("lock.*")] == ["lock.456"]
+    assert files(collection) <= 3 * 4 + 3 < many  # data, version, hint and transaction a table
     assert index(tmp_path).unchanged == len(expected["images"])
     assert verify.verify(collection).findings == []
 
