@@ -63,10 +63,13 @@ def place_of(given: Given, to: str | Path | None) -> Path:
         return inside if (inside / INFO).exists() and not (path / INFO).exists() else path
     if not given.places:
         raise SourceError("nothing to index was given: name a folder, an archive, a table or a URL")
-    first = find_source(given.places[0], given.kind)[1]
-    if isinstance(first, str) or first.is_file() or "{" in first.name:
-        raise CollectionError(f"where shall the collection of {first} be kept? Say so with --to DIR")
-    return first / FOLDER
+    first = given.places[0]
+    if "://" not in str(first) and absolute(first).is_dir():  # of whatever kind: its collection may know that
+        return absolute(first) / FOLDER
+    place = find_source(first, given.kind)[1]
+    if isinstance(place, str) or place.is_file() or "{" in place.name:
+        raise CollectionError(f"where shall the collection of {place} be kept? Say so with --to DIR")
+    return place / FOLDER
 
 
 def call(collection: Collection | None, path: Path, given: Given) -> Roster:
