@@ -93,13 +93,35 @@ class Indexed:
         rows, scores = _continued(rows, scores, *exact.best(self.vectors, vector, k, allowed))
         return rows[:k], scores[:k]
 
+    def best_many(
+        self, vectors: np.ndarray, k: int, kind: QueryKind, effort: int | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `best` for each of many queries (m, d), with nothing left out: the index searches them in parallel."""
+        depth = LEVELS[0]
+        effort = self._effort(kind, None) if effort is None else effort
+        assert effort is not None
+        wide = depth * self.index.oversample
+        found, _ = self.index.search(vectors, wide, effort=effort, allowed=self._alive)
+        answers = []
+        for vector, proposed in zip(vectors, found, strict=True):
+            answer = self._ranked(vector, proposed, depth, None)
+            if len(answer[0]) < k:
+                answer = self.best(vector, k, None, kind, effort)
+            answers.append((answer[0][:k], answer[1][:k]))
+        return answers
+
     def _level(
         self, vector: np.ndarray, depth: int, effort: int, mask: np.ndarray | None, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The best `depth` of those that one search finds and of all new rows, but for those that tie with the last:
         which of equal ones an index finds is chance, and all of them belong in the order of their positions."""
         found, _ = self.index.search(vector[np.newaxis], depth * self.index.oversample, effort=effort, allowed=mask)
-        rows = found[0]
+        return self._ranked(vector, found[0], depth, allowed)
+
+    def _ranked(
+        self, vector: np.ndarray, rows: np.ndarray, depth: int, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What an index proposes, with the new rows, as a level of the ranking."""
         if rows[-1] < 0:
             rows = rows[rows >= 0]
             if allowed is not None:  # the search met few rows that are allowed: perhaps none of those that matter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,7 +66,8 @@ def as_dict(found: Optimized) -> dict[str, Any]:
 def _tell(message: str) -> None:
     from app.output import note
 
-    note(message + " …", prefix="")
+    if sys.stderr.isatty():
+        note(message + " …", prefix="")
 
 
 def _show(found: Optimized) -> None:

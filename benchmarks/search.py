@@ -1,0 +1,210 @@
+"""How fast and how well are vectors searched?  Beside bare FAISS, hnswlib, usearch and LanceDB, in one run.
+
+    python -m benchmarks.search [--sizes 100000 1000000] [--cache FOLDER] [--without NAME …]
+
+Vectors like a CLIP model's (`benchmarks.vectors`), 512 numbers each, queries like texts. Every contender gets the
+smallest effort that reaches the recall; then all take turns, query by query, and each one's median counts, so that
+whatever else the machine does falls on all alike. Built indexes stay in the cache for the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import vectors
+from benchmarks.contenders import Bare, Contender, HNSWLib, LanceIVFPQ, Ours, PlainFAISS, USearch
+from benchmarks.report import RESULTS, Target, publish
+from indexer import exact
+from indexer.recall_plot import draw
+from indexer.tuning import K, Sample, measure, measure_filters, nearest
+
+RECALL, COMPRESSED_RECALL = 0.98, 0.95
+QUERIES, TIMED, IMAGES = 500, 300, 200
+SHARES = (0.001, 0.01, 0.1, 0.5)
+
+Numbers = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--cache", type=Path, default=Path("runs/search"), help="where data and indexes are kept")
+    parser.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
+    arguments = parser.parse_args()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
+    numbers: Numbers = {}
+    targets: list[Target] = []
+    medians = {n: size(n, arguments.cache, set(arguments.without), numbers, targets) for n in arguments.sizes}
+    if len(medians) > 1:
+        small, large = min(medians), max(medians)
+        targets.append(
+            Target(f"median at {large:,} vectors beside {small:,}", medians[large] / medians[small], at_most=2)
+        )
+    publish("search", numbers, targets)
+
+
+def size(n: int, cache: Path, without: set[str], numbers: Numbers, targets: list[Target]) -> float:
+    """Everything for one number of vectors -> the median of a search by words, in milliseconds."""
+    data = load(n, cache)
+    at = f"{n:,}: "
+    texts = data.texts[:QUERIES]
+    answers = nearest(data.pictures, texts, K)[1].min(axis=1)
+    ours, compressed = Ours("hnsw"), Ours("ivf-rabitq")
+    everybody: list[Contender] = [ours, Bare(ours), PlainFAISS(), HNSWLib(), USearch(), LanceIVFPQ(), compressed]
+    efforts: dict[Contender, int] = {}
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for each in everybody:
+        if each.name in without:
+            numbers[f"{at}left out: {each.name}"] = "asked for"
+            continue
+        try:
+            each.prepare(data.pictures, data.examples, cache)
+        except ImportError as error:
+            numbers[f"{at}left out: {each.name}"] = str(error)
+            continue
+        target = COMPRESSED_RECALL if each is compressed else RECALL
+        curves[each.name], efforts[each], recall = curve(each, data.pictures, texts, answers, target)
+        if isinstance(each, Bare):
+            efforts[each] = efforts[ours]
+        numbers[f"{at}{each.name}: effort, ann_recall@10"] = f"{efforts[each]}, {recall:.4f}"
+        if each.build_seconds:
+            numbers[f"{at}{each.name}: built, processor seconds"] = each.build_seconds
+    times = take_turns(efforts, texts[:TIMED])
+    for each, time_of in times.items():
+        numbers[f"{at}{each.name}: ms"] = time_of
+    draw(curves, RECALL, f"{n:,} vectors of 512 numbers, queries like texts", RESULTS / f"search-{n}.png")
+    targets += against(at, times, everybody, ours)
+    targets += alone(at, ours, compressed, efforts, data, numbers)
+    targets += filtered(at, ours, efforts[ours], data, times[ours], numbers)
+    return times[ours]
+
+
+def load(n: int, cache: Path) -> vectors.Data:
+    """The data of `benchmarks.vectors`, mapped."""
+    names = ("pictures", "texts", "others", "examples")
+    if not all((cache / f"{n}-{name}.npy").exists() for name in names):
+        made = vectors.make(n)
+        for name in names:
+            np.save(cache / f"{n}-{name}.npy", getattr(made, name))
+    loaded = {name: np.asarray(np.load(cache / f"{n}-{name}.npy", mmap_mode="r")) for name in names}
+    return vectors.Data(**loaded)
+
+
+def curve(
+    each: Contender, pictures: np.ndarray, texts: np.ndarray, answers: np.ndarray, target: float
+) -> tuple[list[tuple[float, float]], int, float]:
+    """(milliseconds, recall) of its efforts until the target is reached and one more, that effort, and its recall."""
+    points: list[tuple[float, float]] = []
+    chosen: tuple[int, float] | None = None
+    for effort in each.efforts:
+        times, hits = [], []
+        for query, least in zip(texts, answers, strict=True):
+            started = time.perf_counter()
+            rows = each.search(query, effort)
+            times.append(time.perf_counter() - started)
+            hits.append(int((exact.cosines(pictures, rows[rows >= 0], query) >= least - 1e-6).sum()))
+        recall = float(np.minimum(hits, K).mean()) / K
+        points.append((1000 * statistics.median(times), recall))
+        if chosen is not None:
+            break
+        if recall >= target:
+            chosen = effort, recall
+    return points, *(chosen or (each.efforts[len(points) - 1], points[-1][1]))
+
+
+def take_turns(efforts: dict[Contender, int], texts: np.ndarray) -> dict[Contender, float]:
+    """Milliseconds, the median over all queries."""
+    times: dict[Contender, list[float]] = {each: [] for each in efforts}
+    for query in texts:
+        for each, effort in efforts.items():
+            started = time.perf_counter()
+            each.search(query, effort)
+            times[each].append(time.perf_counter() - started)
+    return {each: 1000 * statistics.median(found) for each, found in times.items()}
+
+
+def against(at: str, times: dict[Contender, float], everybody: list[Contender], ours: Ours) -> list[Target]:
+    """The targets beside others, at equal recall."""
+    bounds = {Bare: 1.25, PlainFAISS: 0.5, HNSWLib: 1, USearch: 1, LanceIVFPQ: 0.1}
+    return [
+        Target(f"{at}time of clipdex's hnsw beside {each.name}", times[ours] / times[each], at_most=bounds[type(each)])
+        for each in everybody
+        if each in times and type(each) in bounds
+    ]
+
+
+def alone(
+    at: str, ours: Ours, compressed: Ours, efforts: dict[Contender, int], data: vectors.Data, numbers: Numbers
+) -> list[Target]:
+    """The targets for recall, batches, opening and memory."""
+    sample = Sample("image", data.others[:IMAGES], "pictures that are not among the vectors")
+    pictures = measure(ours.engine, sample, RECALL)
+    numbers[f"{at}hnsw, queries like pictures: effort, ann_recall@10, ms"] = (
+        f"{pictures.effort}, {pictures.ann_recall:.4f}, {pictures.milliseconds:.3f}"
+    )
+    effort = efforts[ours]
+    held_out = data.texts[QUERIES:]
+    answers = nearest(data.pictures, held_out, K)[1].min(axis=1)
+    pairs = zip(held_out, answers, strict=True)
+    hits = [(ours.engine.best(query, K, None, "text", effort)[1] >= least - 1e-6).sum() for query, least in pairs]
+    bare, ratios = Bare(ours), []
+    bare.prepare(data.pictures, data.examples, Path())
+    for _ in range(3):
+        started = time.perf_counter()
+        bare.many(data.texts, effort)
+        between = time.perf_counter()
+        ours.engine.best_many(data.texts, K, "text", effort)
+        ratios.append((time.perf_counter() - between) / (between - started))
+    whole = data.pictures.nbytes
+    others = f"{at}ann_recall@10 of hnsw with texts that it was not tuned on"
+    numbers[f"{at}hnsw: MB in memory"] = ours.index.size_bytes / 1e6
+    numbers[f"{at}ivf-rabitq: MB in memory"] = compressed.index.size_bytes / 1e6 if compressed in efforts else 0.0
+    found = [
+        Target(others, float(np.mean(hits)) / K, at_least=RECALL),
+        Target(f"{at}a batch of {len(data.texts):,} beside bare FAISS", statistics.median(ratios), at_most=1.1),
+        Target(f"{at}seconds to open hnsw", ours.open_seconds, at_most=1),
+        Target(f"{at}memory of hnsw beside float32", ours.index.size_bytes / whole, at_most=0.5),
+    ]
+    if compressed in efforts:
+        share = compressed.index.size_bytes / whole
+        found.append(Target(f"{at}memory of ivf-rabitq beside float32", share, at_most=0.25))
+    return found
+
+
+def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, unfiltered: float, numbers: Numbers) -> list[Target]:
+    """What a filter costs, and whether it loses anything."""
+    texts = Sample("text", data.texts[:60], "texts")
+    measured = measure_filters(ours.engine, texts, effort, RECALL)
+    for each in measured:
+        numbers[f"{at}filter of {each.share:g}: effort, ann_recall@10, ms, exact ms"] = (
+            f"{each.effort}, {each.ann_recall:.3f}, {each.milliseconds:.2f}, {each.exact_milliseconds:.2f}"
+        )
+    generator, found = np.random.default_rng(5), []
+    for share in SHARES:
+        allowed = generator.random(len(data.pictures)) < share
+        through = [each for each in measured if each.share <= share and each.pays(RECALL)]
+        times, right = [], []
+        for query in texts.vectors[:40]:
+            started = time.perf_counter()
+            if through and allowed.sum() > 1000:
+                rows, _ = ours.engine.best(query, K, allowed, "text", through[0].effort)
+            else:
+                rows, _ = exact.best(data.pictures, query, K, allowed)
+            times.append(time.perf_counter() - started)
+            assert allowed[rows].all()
+            right.append(len(set(rows.tolist()) & set(exact.best(data.pictures, query, K, allowed)[0].tolist())) / K)
+        median = 1000 * statistics.median(times)
+        numbers[f"{at}filter that keeps {share:g}: ms, agreement with exact"] = f"{median:.3f}, {np.mean(right):.4f}"
+        found.append(Target(f"{at}a filter that keeps {share:g} beside none", median / unfiltered, at_most=3))
+    return found
+
+
+if __name__ == "__main__":
+    main()
