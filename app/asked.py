@@ -15,21 +15,21 @@ _WEIGHT = re.compile(r"(.+):(\d*\.\d+|\d+\.?)", re.DOTALL)
 _POINT = re.compile(r"(.+):(\d*\.\d+)", re.DOTALL)
 
 
-def weighted(given: str, is_whole: Callable[[str], bool] | None = None) -> tuple[str, float]:
-    """`123.jpg:0.5` -> what, and its weight; 1 where none is given.
+def weighted(given: str, is_whole: Callable[[str], bool] | None = None, usual: float = 1.0) -> tuple[str, float]:
+    """`123.jpg:0.5` -> what, and its weight; `usual` where none is given.
 
     A name that `is_whole` knows stays whole. Of words only a number with a point is a weight: "at 12:30" has none."""
     if is_whole is not None and is_whole(given):
-        return given, 1.0
+        return given, usual
     match = (_POINT if is_whole is None else _WEIGHT).fullmatch(given)
-    return (match[1], float(match[2])) if match else (given, 1.0)
+    return (match[1], float(match[2])) if match else (given, usual)
 
 
-def texts(given: Sequence[str]) -> list[Text]:
+def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:
     """`--with` and `--without`: words with weights."""
     from indexer.query import Text
 
-    return [Text(*weighted(one)) for one in given]
+    return [Text(*weighted(one, usual=usual)) for one in given]
 
 
 def likes(given: Sequence[str], is_item: Callable[[str], bool]) -> list[Like]:

@@ -47,7 +47,7 @@ def command(
     from app import asked
     from app.output import note, nothing_matches, print_csv, print_hits
     from core.errors import QueryError
-    from indexer.query import Query
+    from indexer.query import AWAY, Query
     from indexer.query_line import Line
 
     if as_json and as_csv:
@@ -62,7 +62,7 @@ def command(
         [*([] if line is None else [line]), *asked.texts(also)],
         image=asked.pictures(image, region),
         like=asked.likes(like, lambda item: item in searcher.snapshot().rows),
-        without=asked.texts(without),
+        without=asked.texts(without, AWAY),
         where=where,
         templates=templates,
         hybrid=hybrid,

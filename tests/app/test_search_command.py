@@ -55,7 +55,7 @@ def test_everything_can_be_weighed_and_repeated(collection: Path) -> None:
         "like blue/blue-03.png": 0.5,
         "like green/green-01.png": 1.0,
         "-yellow": -0.25,
-        "-at 12:30": -1.0,
+        "-at 12:30": -0.5,
     }
     assert told["hits"][0]["id"] == "red/red-01.png"
 
@@ -150,7 +150,7 @@ def test_what_was_not_meant_is_told_beside_the_answer(collection: Path) -> None:
         (["width:wide"], "width is a number, and 'wide' is none"),
         (["red", "--where", "'; DROP TABLE images"], "is no condition"),
         (["red -(blue"], "the parenthesis in '-(blue' is not closed"),
-        (["red", "--without", "red"], "the parts of the query cancel each other"),
+        (["red", "--without", "red:1.0"], "the parts of the query cancel each other"),
         (["red", "--json", "--csv"], "choose one of --json and --csv"),
         (["red", "--region", "0,0,1,1"], "--region is a part of the one picture that --image names; there are 0"),
         (["red", "--templates", "9"], "unknown templates '9'"),

@@ -71,8 +71,15 @@ def test_leading_away_turns_the_order_round(coloured: Searcher) -> None:
     towards, away = coloured.search("red", limit=12), coloured.search(without="red", limit=12)
     assert [hit.score for hit in away] == pytest.approx([-hit.score for hit in reversed(towards)], abs=1e-6)
     assert away[0].parts == {"-red": pytest.approx(-away[0].score, abs=1e-6)}
-    mixed = coloured.search(["red", "blue"], without="red", limit=12)
+    mixed = coloured.search(["red", "blue"], without=Text("red"), limit=12)
     assert [hit.id for hit in mixed] == [hit.id for hit in coloured.search("blue", limit=12)]
+
+
+def test_words_to_lead_away_from_weigh_half_unless_told(coloured: Searcher) -> None:
+    half = coloured.search("blue", without="green", limit=12)
+    assert half == coloured.search("blue", without=Text("green", 0.5), limit=12)
+    assert half == coloured.search(coloured.read("blue -green"), limit=12)
+    assert half != coloured.search("blue", without=Text("green"), limit=12)
 
 
 def test_captions_are_ranked_by_several_parts_too(coloured: Searcher) -> None:
@@ -116,7 +123,7 @@ def test_two_parts_of_one_name_keep_their_scores_apart() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"text": "red", "without": "red"}, "the parts of the query cancel each other"),
+        ({"text": "red", "without": Text("red")}, "the parts of the query cancel each other"),
         ({"text": ["red"] * 101}, "the query has 101 parts, at most 100"),
         ({"text": "red", "without": ""}, "the query is empty"),
         ({"vector": [0.0] * 64}, "all its numbers are 0"),
