@@ -115,6 +115,19 @@ def test_pages_neither_overlap_nor_skip_for_any_kind(kind: str) -> None:
         assert sorted(everything.tolist()) == list(range(N))
 
 
+def test_many_queries_at_once_have_the_answers_of_each() -> None:
+    queries = clustered(30, seed=21)
+    for pairing in (None, changed(VECTORS, np.random.default_rng(1))):
+        now, paired = (VECTORS, None) if pairing is None else pairing
+        index = Indexed(built("hnsw", VECTORS), None, now, paired)
+        for k in (10, 100):
+            together = index.best_many(queries, k, "text", effort=64)
+            for query, (rows, scores) in zip(queries, together, strict=True):
+                alone_rows, alone_scores = index.best(query, k, None, "text", effort=64)
+                assert rows.tolist() == alone_rows.tolist()
+                assert scores.tolist() == alone_scores.tolist()
+
+
 def test_equal_vectors_come_in_the_order_of_their_positions() -> None:
     index = Indexed(built("hnsw", VECTORS), None, VECTORS)
     for query in clustered(10, seed=6):
