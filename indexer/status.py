@@ -56,6 +56,7 @@ class Status:
     updated: datetime
     sources: list[str] = field(default_factory=list)  # where the pictures come from: the folder, and further ones
     indexes: list[IndexStatus] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # further models whose vectors are kept, or being made
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -89,6 +90,7 @@ def status_of(snapshot: Snapshot) -> Status:
         updated=info.updated,
         sources=[str(source.location) for source in collection.source.parts.values()],
         indexes=_indexes(snapshot),
+        others=[f"{each.model.name} ({'kept' if each.finished else 'not finished'})" for each in info.others],
     )
 
 

@@ -44,6 +44,7 @@ def as_dict(status: Status) -> dict[str, object]:
         "model": status.model,
         "fingerprint": status.fingerprint,
         "dim": status.dim,
+        "others": status.others,
         "images": status.images,
         "texts": status.texts,
         "size_bytes": status.size_bytes,
@@ -68,6 +69,8 @@ def _show(status: Status) -> None:
         grid.add_row("and", printable(source))
     grid.add_row("collection", printable(short_path(status.collection)) + f"  ({size(status.size_bytes)})")
     grid.add_row("model", f"{printable(status.model)}  ({status.dim} numbers a picture, {status.fingerprint[:12]})")
+    for other in status.others:
+        grid.add_row("and", printable(other))
     grid.add_row("pictures", f"{status.images:,}")
     grid.add_row("captions", f"{status.texts:,}")
     for index in status.indexes:

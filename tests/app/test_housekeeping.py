@@ -16,7 +16,7 @@ from pyarrow import parquet
 from app.commands.status import index_line
 from app.output import age
 from indexer import tables
-from indexer.collection import Collection
+from indexer.collection import Collection, Space
 from indexer.status import IndexStatus
 from tests.app.conftest import paint
 from tests.app.test_cli import clipdex, fails
@@ -76,7 +76,12 @@ def test_status_tells_programs_all_of_it(folder: Path) -> None:
     told = json.loads(clipdex("status", folder, "--json")[1])
     assert told["reasons"] == {"not an image": 2, "empty file": 1}
     assert told["sources"] == [str(folder)]
-    assert told["indexes"] == []
+    assert (told["indexes"], told["others"]) == ([], [])
+    collection = Collection.find(folder)
+    kept = Space(model=collection.info.model.model_copy(update={"name": "older"}), tables="models/" + "0" * 16)
+    collection.save(collection.info.model_copy(update={"others": [kept]}))
+    assert json.loads(clipdex("status", folder, "--json")[1])["others"] == ["older (kept)"]
+    assert "and         older (kept)" in clipdex("status", folder)[1]
     assert told["size_bytes"] > 1000
 
 
