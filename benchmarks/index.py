@@ -26,7 +26,6 @@ import torch
 
 from benchmarks import jpegs
 from benchmarks.encode import Numbers, build, find_peer
-from benchmarks.peers import OpenCLIP
 from benchmarks.report import Target, publish
 from core.clip import CLIP
 from core.clip_encoder import CLIPEncoder
@@ -37,7 +36,6 @@ from core.tokenizer import Tokenizer
 from indexer import sync
 
 BATCH = 64
-WORKERS = 2  # of the DataLoader: one for each core
 
 
 def main() -> None:
@@ -67,7 +65,7 @@ def speed(folder: Path, work: Path, rounds: int, numbers: Numbers) -> list[Targe
     """Pictures a second of the contenders, and the time to the first batch."""
     peer = find_peer(numbers)
     (config, tokenizer), weights = build(peer)
-    encoder = CLIPEncoder.from_weights(weights, config, tokenizer, device="cpu")
+    encoder = CLIPEncoder.from_weights(weights, config, tokenizer, device="cpu", fingerprint="0" * 64)
     files = sorted(folder.glob("*.jpg"))
     ready = np.stack([read_picture(encoder, file)[1] for file in files])
     contenders: dict[str, Callable[[], float]] = {
@@ -75,11 +73,10 @@ def speed(folder: Path, work: Path, rounds: int, numbers: Numbers) -> list[Targe
         "clipdex": lambda: clipdex_end_to_end(encoder, folder, work, numbers),
     }
     if peer is not None:
-        contenders["open_clip loop"] = lambda: open_clip_loop(peer, files, work)
+        # In a process of its own: its loader forks, which LanceDB does not like.
+        contenders["open_clip loop"] = lambda: part("open_clip_loop", folder, work / "img_emb_0.npy")["seconds"]
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for call in contenders.values():  # a first batch warms up
-        call() if len(files) <= BATCH else None
-    encoder.encode_prepared(ready[:BATCH])
+    encoder.encode_prepared(ready[:BATCH])  # warms up
     for _ in range(rounds):
         for name, call in contenders.items():
             seconds[name].append(call())
@@ -116,28 +113,6 @@ def clipdex_end_to_end(encoder: CLIPEncoder, folder: Path, work: Path, numbers: 
         assert report.added == len(list(folder.glob("*.jpg"))), report
         numbers |= {f"clipdex, seconds of work, {stage}": spent for stage, spent in report.stages.items()}
         return seconds
-
-
-class Pictures(torch.utils.data.Dataset[torch.Tensor]):
-    """What open_clip's own preprocessing makes of each file."""
-
-    def __init__(self, peer: OpenCLIP, files: list[Path]) -> None:
-        self.prepare, self.files = peer.prepare, files
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, number: int) -> torch.Tensor:
-        return self.prepare(self.files[number])
-
-
-def open_clip_loop(peer: OpenCLIP, files: list[Path], work: Path) -> float:
-    """Vectors in .npy files, as clip-retrieval's inference writes them: no thumbnails, no table, no resuming."""
-    started = time.perf_counter()
-    loader = torch.utils.data.DataLoader(Pictures(peer, files), batch_size=BATCH, num_workers=WORKERS)
-    found = [peer.encode_images(batch).astype(np.float16) for batch in loader]
-    np.save(work / "img_emb_0.npy", np.concatenate(found))
-    return time.perf_counter() - started
 
 
 def save(folder: Path, weights: dict[str, torch.Tensor], config: ModelConfig, tokenizer: Tokenizer) -> Path:

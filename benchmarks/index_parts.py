@@ -13,6 +13,8 @@ import numpy as np
 
 MEGABYTE = 1 << 20
 COMMITS = 10  # whose median is taken
+BATCH = 64
+WORKERS = 2  # of the DataLoader: one for each core
 
 
 def memory() -> float:
@@ -37,6 +39,31 @@ def first_batch(model: str, folder: str, started: str) -> dict[str, float]:
     with contextlib.suppress(KeyboardInterrupt):
         sync.index(folder, encoder=encoder, to=Path(model).parent / "first")
     return {"seconds": round(found[0], 3)}
+
+
+def open_clip_loop(folder: str, to: str, _: str) -> dict[str, float]:
+    """Vectors in a .npy file, as clip-retrieval's inference writes them: no thumbnails, no table, no resuming."""
+    import torch
+
+    from benchmarks.encode import MODEL
+    from benchmarks.peers import OpenCLIP
+
+    peer = OpenCLIP(MODEL)
+    torch.set_num_threads(WORKERS)
+    files = sorted(Path(folder).glob("*.jpg"))
+
+    class Pictures(torch.utils.data.Dataset[torch.Tensor]):
+        def __len__(self) -> int:
+            return len(files)
+
+        def __getitem__(self, number: int) -> torch.Tensor:
+            return peer.prepare(files[number])
+
+    peer.encode_images(torch.stack([peer.prepare(file) for file in files[:8]]))  # warms up
+    started = time.perf_counter()
+    loader = torch.utils.data.DataLoader(Pictures(), batch_size=BATCH, num_workers=WORKERS)
+    np.save(to, np.concatenate([peer.encode_images(batch).astype(np.float16) for batch in loader]))
+    return {"seconds": time.perf_counter() - started}
 
 
 def whole_run(folder: str, to: str, early: str, _: str) -> dict[str, float]:
@@ -136,5 +163,10 @@ def _outcomes(generator: np.random.Generator, first: int, n: int, dim: int) -> l
 def main() -> None:
     """`main()` with the name of a part and its words as arguments; the answer is one line of JSON."""
     name, *words = sys.argv[1:]
-    parts: dict[str, Any] = {"first_batch": first_batch, "whole_run": whole_run, "many_rows": many_rows}
+    parts: dict[str, Any] = {
+        "first_batch": first_batch,
+        "open_clip_loop": open_clip_loop,
+        "whole_run": whole_run,
+        "many_rows": many_rows,
+    }
     print(json.dumps(parts[name](*words)))
