@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.output import matches
-from indexer.query import Like
+from indexer.query import Box, Like, Picture
 from indexer.query_line import TAKEN, Line
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Asked:
     text: str = ""
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    parts: tuple[tuple[str, Box], ...] = ()  # of items
     picture: bytes | None = field(default=None, repr=False)
     picture_name: str = ""
     by_date: bool = False
@@ -30,7 +31,9 @@ class Asked:
 
     def title(self, words: str) -> str:
         """What people read above the results; `words` are those of the text that describe something."""
-        named = [one.rsplit("/", 1)[-1] for one in self.like] + ([self.picture_name] if self.picture else [])
+        named = [one.rsplit("/", 1)[-1] for one in self.like]
+        named += [f"a part of {one.rsplit('/', 1)[-1]}" for one, _ in self.parts]
+        named += [self.picture_name] if self.picture else []
         similar = f"Similar to {' and '.join(named)}" if named else ""
         if self.unlike and not (words or similar):
             return "Anything else"
@@ -48,9 +51,12 @@ class Found:
 def find(source: Searcher, asked: Asked, limit: int) -> Found:
     """The first `limit` hits. Raises ClipdexError."""
     line = source.read(asked.text) if asked.text else None
+    pictures = [Picture(asked.picture)] if asked.picture is not None else []
+    for one, box in asked.parts:
+        pictures.append(Picture(source.collection.source.read(source.item(one).id), box=box))
     hits = source.search(
         line,
-        image=asked.picture,
+        image=pictures,
         like=list(asked.like),
         without=[Like(one) for one in asked.unlike],
         limit=max(limit, DATED) if asked.by_date else limit,

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,15 @@ from app.commands.ui import VARIABLE
 from app.components.text import as_text
 from app.results import Asked, Found, find
 from core.errors import ClipdexError
+from indexer.composed import row_of
 
 if TYPE_CHECKING:
     from clipdex import Status
+    from core.heatmap import Heat
     from indexer.search import Searcher
 
 MOST_OPEN = 8  # collections held in memory at once
+NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that are shown otherwise, or of no interest
 MOST_THUMBNAILS = 5_000  # of some 10 kB each
 
 _thumbnails: dict[tuple[Path, str, str], bytes] = {}  # of all sessions; the routes read it, too
@@ -124,6 +128,33 @@ def thumbnails(items: Sequence[str], place: Path | None = None) -> dict[str, byt
         while len(_thumbnails) > MOST_THUMBNAILS:
             del _thumbnails[next(iter(_thumbnails))]  # the one that came first
     return {item: content for item, content in found.items() if content}
+
+
+def columns(item: str) -> dict[str, str]:
+    """What the collection's columns say of an item beyond its numbers: when and with what it was taken, and so on."""
+    snapshot = searcher().snapshot()
+    row = snapshot.images.select(list(snapshot.columns)).slice(row_of(snapshot, item), 1).to_pylist()[0]
+    values = {name: row[name] for name in sorted(row) if name not in NUMBERS and row[name] not in (None, "", [])}
+    return {
+        name: f"{value:%d %B %Y, %H:%M}" if isinstance(value, datetime) else str(value)[:300]
+        for name, value in values.items()
+    }
+
+
+def heat(item: str, words: str) -> Heat:
+    """Which parts of an item match words; kept for the last one. Raises ClipdexError."""
+    from core.heatmap import heat as measured
+    from core.images import open_image
+
+    source = searcher()
+    mark = (_version(source), item, words)
+    kept = st.session_state.get("heat")
+    if kept is None or kept[0] != mark:
+        image = open_image(source.collection.source.read(item))
+        kept = (mark, measured(source.encoder, image, source.encoder.encode_texts([words])[0]))
+        st.session_state["heat"] = kept
+    found: Heat = kept[1]
+    return found
 
 
 def warm_thumbnails(items: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ import streamlit as st
 
 from app import state
 from app.results import Asked
+from indexer.query import Box
 
 KEPT = ("c", "plain")  # what stays in the URL whatever is asked
 PAGE_SIZE = 60
@@ -33,12 +34,14 @@ def asked() -> Asked | None:
         text=words(),
         like=_several("like"),
         unlike=_several("not"),
+        parts=tuple(part for text in _several("part") if (part := _part(text)) is not None),
         picture=upload[1] if upload else None,
         picture_name=upload[0] if upload else "",
         by_date=st.query_params.get("sort") == DATE,
         grouped=st.query_params.get("group") == "1",
     )
-    return question if question.text or question.like or question.unlike or upload else None
+    is_asked = question.text or question.like or question.unlike or question.parts or upload
+    return question if is_asked else None
 
 
 def words() -> str:
@@ -96,6 +99,28 @@ def ask_like(item_id: str) -> None:
     """Look for pictures like one of the collection and nothing else."""
     state.forget_picture()
     _go({"like": item_id})
+
+
+def ask_part(item_id: str, box: Sequence[float]) -> None:
+    """Look for pictures like a part of one of the collection and nothing else."""
+    state.forget_picture()
+    _go({"part": ",".join(f"{min(max(side, 0), 1):.3f}" for side in box) + f",{item_id}"})
+
+
+def forget_part(item_id: str) -> None:
+    """Without the parts of an item."""
+    kept = [text for text in _several("part") if (part := _part(text)) is not None and part[0] != item_id]
+    change(part=kept)
+
+
+def _part(text: str) -> tuple[str, Box] | None:
+    """An item and a box as `ask_part` writes them."""
+    *sides, item_id = text.split(",", 4)
+    try:
+        left, top, right, bottom = (float(side) for side in sides)
+    except ValueError:
+        return None
+    return item_id, (left, top, right, bottom)
 
 
 def toward(items: Sequence[str]) -> None:

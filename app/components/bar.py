@@ -68,6 +68,8 @@ def chips(question: Asked, line: Line | None) -> None:
             found.append((text, f"without {text}", ask_line, (rest,)))
     if question.picture is not None:
         found.append((f"picture {question.picture_name}", "without the picture", view.drop_picture, ()))
+    for item, _ in question.parts:
+        found.append((f"a part of {item.rsplit('/', 1)[-1]}", f"without the part of {item}", view.forget_part, (item,)))
     for name, sign, items in (("like", "+", question.like), ("not", "−", question.unlike)):
         for item in items:
             label = f"{sign} {item.rsplit('/', 1)[-1]}"

@@ -1,10 +1,14 @@
-"""How is one picture looked at?  Large, with its captions, numbers and place, and ways onward."""
+"""How is one picture looked at?  Large, with its captions, numbers and place, why it matched, and ways onward."""
 
 from __future__ import annotations
 
-from html import escape
-from typing import TYPE_CHECKING
+import base64
+import io
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from app import state, view
@@ -19,17 +23,20 @@ if TYPE_CHECKING:
     from clipdex import Hit
     from indexer.query import Details
 
+_HERE = Path(__file__).parent
+_KEY = "picture"
 _SHOWN_CAPTIONS = 12
+_HOT = (255, 92, 20)
 
 
-def show_if_open(hits: Sequence[Hit]) -> None:
-    """Show the item that the URL names, over the grid of hits."""
+def show_if_open(hits: Sequence[Hit], words: str = "") -> None:
+    """Show the item that the URL names, over the grid of hits; `words` are those of the query."""
     if view.item():
-        _dialog(hits)
+        _dialog(hits, words)
 
 
 @st.dialog("Picture", width="large", on_dismiss=view.close_item)
-def _dialog(hits: Sequence[Hit]) -> None:
+def _dialog(hits: Sequence[Hit], words: str) -> None:
     # The URL decides, not an argument: the arrows change it and rerun only this function.
     identity = view.item()
     with state.errors_in_place():
@@ -37,30 +44,118 @@ def _dialog(hits: Sequence[Hit]) -> None:
     places = {hit.id: number for number, hit in enumerate(hits)}
     at = places.get(identity)
     picture, facts = st.columns([5, 2], gap="medium")
-    with picture:
-        _picture(item)
     with facts:
         _facts(item, hits[at] if at is not None else None)
+        heat = _why(item, words) if words and item.width else None
         _ways_onward(hits, at, identity)
+    with picture:
+        _picture(item, heat)
 
 
-def _picture(item: Details) -> None:
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+
+def _picture(item: Details, heat: dict[str, Any] | None) -> None:
     if view.plain():
         show_thumbnail(item.id)
         return
-    described = escape(next(iter(item.captions), item.id), quote=True)
     with state.errors_in_place():
         stamp = state.stamps([item.id])[item.id]
-    source = escape(address("image", state.key(), item.id, stamp), quote=True)
     width, height = item.width or 1, item.height or 1  # of a picture that was imported without its file
-    shape = f"--ratio: {width / height:.4f}; --width: {width}"
-    st.html(f'<img class="large" src="{source}" alt="{described}" style="{shape}">')
+    _component()(
+        key=_KEY,
+        data={
+            "src": address("image", state.key(), item.id, stamp),
+            "alt": sendable(next(iter(item.captions), item.id)),
+            "ratio": round(width / height, 4),
+            "width": width,
+            **(heat or {"heat": "", "box": [0, 0, 1, 1]}),
+        },
+        on_part_change=lambda: _on_part(item.id),
+    )
+
+
+@cache
+def _component() -> Any:
+    return st.components.v2.component(
+        "clipdex_picture",
+        html=(_HERE / "picture.html").read_text(encoding="utf-8"),
+        css=(_HERE / "picture.css").read_text(encoding="utf-8"),
+        js=(_HERE / "picture.js").read_text(encoding="utf-8"),
+    )
+
+
+def _on_part(item: str) -> None:
+    box = st.session_state[_KEY].get("part")
+    if isinstance(box, list) and len(box) == 4:
+        view.ask_part(item, box)
+        st.rerun()
+
+
+def _why(item: Details, words: str) -> dict[str, Any] | None:
+    """A switch for the heat over the picture; where it is on, the heat."""
+    told = f"Where covering it lowers the score for “{as_text(words)}” most"
+    if not st.toggle("Why it matched", key="viewer-why", help=told):
+        return None
+    with state.errors_in_place():
+        found = state.heat(item.id, words)
+    if found.most <= 0:
+        st.caption("Covering no part of it lowers the score.")
+        return None
+    st.caption(f"Covering the brightest part lowers the score by {found.most:.3f}.")
+    return {"heat": overlay(found.values), "box": list(found.box)}
+
+
+def overlay(values: np.ndarray) -> str:
+    """Heat (rows, columns) from 0 to 1 as a data URL of a small picture that is clear where it is 0."""
+    from PIL import Image
+
+    shape = (*values.shape, 4)
+    colours = np.broadcast_to(np.array([*_HOT, 255], np.uint8), shape).copy()
+    colours[..., 3] = np.round(255 * np.clip(values, 0, 1) ** 1.5)
+    out = io.BytesIO()
+    wide = Image.fromarray(colours).resize((8 * values.shape[1], 8 * values.shape[0]), Image.Resampling.BICUBIC)
+    wide.save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+# --- what is known of it ---------------------------------------------------------------------------------------------
+
+
+def _facts(item: Details, hit: Hit | None) -> None:
+    """Captions, numbers and the place on disk."""
+    first, *others = item.captions[:_SHOWN_CAPTIONS] or [item.id.rsplit("/", 1)[-1]]
+    st.markdown(f"**{as_text(first)}**")
+    for caption in others:
+        st.markdown(f":gray[{as_text(caption)}]")
+    if hit is not None:
+        relevance = [] if hit.relevance is None else [f"relevance {hit.relevance:.2f}"]
+        st.caption(" · ".join([f"rank {hit.rank}", f"score {hit.score:.3f}", *relevance]))
+        if len(hit.parts) > 1:
+            st.caption("  \n".join(f"{as_text(label)}: {score:.3f}" for label, score in hit.parts.items()))
+    numbers = [f"{item.width} × {item.height}"] if item.width else []
+    numbers += [size(item.size)] if item.size is not None else []
+    numbers += [f"{item.modified.astimezone():%d %B %Y}"] if item.modified else []
+    st.caption(" · ".join(numbers))
+    with state.errors_in_place():
+        known = state.columns(item.id)
+    if known:
+        st.caption("  \n".join(f"{as_text(name)}: {as_text(value)}" for name, value in known.items()))
+    st.code(sendable(str(item.path)) if item.path is not None else item.id, language=None, wrap_lines=True)
+
+
+# --- ways onward -----------------------------------------------------------------------------------------------------
 
 
 def _ways_onward(hits: Sequence[Hit], at: int | None, identity: str) -> None:
     if st.button("Find similar", icon=":material/image_search:", key="viewer-similar", type="primary", width="stretch"):
         view.ask_like(identity)
         st.rerun()
+    with st.container(horizontal=True, key="viewer-examples"):
+        for label, icon, then in (("More like this", "add", view.toward), ("Less", "remove", view.away)):
+            if st.button(label, icon=f":material/{icon}:", key=f"viewer-{icon}", width="stretch"):
+                then([identity])
+                st.rerun()
     with st.container(horizontal=True, key="viewer-steps"):
         _step("Previous", "ArrowLeft", hits[at - 1].id if at else None)
         _step("Next", "ArrowRight", hits[at + 1].id if at is not None and at + 1 < len(hits) else None)
@@ -76,17 +171,3 @@ def _step(label: str, shortcut: str, target: str | None) -> None:
         args=(target or "",),
         width="stretch",
     )
-
-
-def _facts(item: Details, hit: Hit | None) -> None:
-    """Captions, numbers and the place on disk."""
-    first, *others = item.captions[:_SHOWN_CAPTIONS] or [item.id.rsplit("/", 1)[-1]]
-    st.markdown(f"**{as_text(first)}**")
-    for caption in others:
-        st.markdown(f":gray[{as_text(caption)}]")
-    numbers = [f"rank {hit.rank}", f"score {hit.score:.3f}"] if hit is not None else []
-    numbers += [f"{item.width} × {item.height}"] if item.width else []
-    numbers += [size(item.size)] if item.size is not None else []
-    numbers += [f"{item.modified.astimezone():%d %B %Y}"] if item.modified else []
-    st.caption(" · ".join(numbers))
-    st.code(sendable(str(item.path)) if item.path is not None else item.id, language=None, wrap_lines=True)

@@ -66,7 +66,7 @@ def _results(question: Asked, count: int) -> None:
     if more and view.plain():
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.button("Show more", icon=":material/expand_more:", key="more", on_click=view.show_more)
-    viewer.show_if_open(hits)
+    viewer.show_if_open(hits, words)
 
 
 def _heading(question: Asked, words: str, possible: int, seconds: float) -> None:
@@ -91,7 +91,7 @@ def _notes(question: Asked, cut: str | None) -> None:
 def _mark(question: Asked) -> str:
     """What tells one question from another."""
     picture = "" if question.picture is None else str(hash(question.picture))
-    return repr((state.key(), question.text, question.like, question.unlike, picture, question.by_date))
+    return repr((state.key(), question.text, question.like, question.unlike, question.parts, picture, question.by_date))
 
 
 if __name__ == "__main__":  # as Streamlit names a page that it runs

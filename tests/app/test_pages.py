@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -54,6 +53,13 @@ def chip(app: AppTest, label: str) -> Any:
     """The button that takes away a part of the question."""
     (found,) = (one for one in app.button if (one.key or "").startswith("chip-") and one.label == label)
     return found
+
+
+def component(app: AppTest, name: str) -> dict[str, Any]:
+    """What a component of ours was given."""
+    (found,) = (one.proto.json for one in app.get("bidi_component") if one.proto.component_name == name)
+    told: dict[str, Any] = json.loads(found)
+    return told
 
 
 def chips(app: AppTest) -> list[str]:
@@ -282,8 +288,7 @@ def test_a_picture_that_changed_has_another_address(tmp_path: Path, monkeypatch:
         app.query_params.update({"plain": "", "q": "red", "item": item})
         app.run()
         assert not app.exception
-        (shown,) = (part.proto.body for part in app.get("html") if 'class="large"' in part.proto.body)
-        return str(re.search(r'src="([^"]+)"', shown)[1])  # type: ignore[index]
+        return str(component(app, "clipdex_picture")["src"])
 
     for name in "ab":
         paint(tmp_path / f"{name}.png", "red", 1)
@@ -410,3 +415,53 @@ def test_collections_of_the_same_name_are_told_apart() -> None:
     places = [Path("/a/photos"), Path("/b/photos"), Path("/b/scans")]
     assert list(labels(places).values()) == ["a/photos", "b/photos", "scans"]
     assert list(labels([Path("/"), Path("/x")]).values()) == ["/", "x"]
+
+
+def test_the_heat_says_why_a_picture_matched(app: AppTest) -> None:
+    app.query_params["q"] = "white"
+    app.query_params["item"] = "red/red-03.png"
+    app.run()
+    assert "lowers the score" not in shown(app)
+    app.toggle(key="viewer-why").set_value(True).run()
+    assert not app.exception
+    assert "Covering the brightest part lowers the score by 0" in shown(app)
+
+
+def test_the_score_of_each_part_of_the_query_is_told(app: AppTest) -> None:
+    app.query_params["q"] = "red"
+    app.query_params["like"] = "red/red-03.png"
+    app.query_params["item"] = "red/red-03.png"
+    app.run()
+    assert not app.exception
+    told = next(caption.value for caption in app.caption if "like red" in caption.value.replace("\\", ""))
+    assert told.replace("\\", "").splitlines()[1].strip() == "like red/red-03.png: 1.000"
+    assert "folder: red" in shown(app).replace("\\", "")
+
+
+def test_a_part_of_a_picture_is_looked_for(app: AppTest) -> None:
+    app.query_params["part"] = "0.000,0.000,0.050,0.050,blue/blue-01.png"
+    app.run()
+    assert not app.exception
+    assert "Similar to a part of blue\\-01\\.png" in shown(app)
+    assert tiles(app)[0].startswith("blue/")
+    chip(app, as_text("a part of blue-01.png")).click().run()
+    assert "What are you looking for?" in shown(app)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "",
+        "x",
+        "0,0,1,blue/blue-01.png",
+        "a,b,c,d,blue/blue-01.png",
+        "0,0,2,2,blue/blue-01.png",
+        "1,1,0,0,blue/blue-01.png",
+        "nan,0,1,1,blue/blue-01.png",
+        "0,0,1,1,../secret",
+    ],
+)
+def test_a_wrong_part_in_the_url_does_no_harm(app: AppTest, part: str) -> None:
+    app.query_params["part"] = part
+    app.run()
+    assert not app.exception
