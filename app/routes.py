@@ -180,20 +180,25 @@ def _full_size(folder: Path, item: str) -> tuple[bytes, str] | None:
     from PIL import Image
 
     from app import state
+    from core.errors import ImageError
     from core.images import open_image, thumbnail
 
     searcher = state.searcher(folder)
     details = searcher.item(item)
-    if details.path is None:
-        return _thumbnail(folder, item)
-    content = searcher.collection.source.read(details.id)  # bounded, and of regular files only
+    try:
+        content = searcher.collection.source.read(details.id)  # bounded, and of regular files or members only
+    except ImageError:
+        if details.path is not None:
+            raise
+        return _thumbnail(folder, item)  # imported without its file
+    kind = None
     try:
         with Image.open(io.BytesIO(content)) as image:
-            kind = SHOWN_BY_BROWSERS.get(image.format or "")
-            shown = kind is not None and image.mode in ("RGB", "RGBA", "L", "P", "LA", "1")
+            if image.mode in ("RGB", "RGBA", "L", "P", "LA", "1"):
+                kind = SHOWN_BY_BROWSERS.get(image.format or "")
     except (OSError, Image.DecompressionBombError):
-        return None
-    if shown and kind is not None:
+        pass  # perhaps a kind that Pillow learns when it is met, as HEIC
+    if kind is not None:
         return content, kind
     return thumbnail(open_image(content), LONGEST_CONVERTED_SIDE), "image/webp"
 

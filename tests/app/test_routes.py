@@ -11,6 +11,7 @@ import socket
 import tomllib
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,7 +41,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     Image.new("CMYK", (30, 20), (0, 200, 200, 0)).save(folder / "print.jpg")
     Image.fromarray(np.full((20, 30), 40_000, np.uint16)).save(folder / "deep.png")
     shutil.copy(folder / "plain.png", os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
-    clipdex.index(folder, model="toy")
+    with zipfile.ZipFile(root / "more.zip", "w") as archive:
+        archive.write(folder / "plain.png", "in a zip/plain.png")
+    clipdex.index([folder, root / "more.zip"], model="toy")
     (folder / "gone.png").unlink()
     (folder / "replaced.png").unlink()
     (folder / "replaced.png").symlink_to(root / "secret.png")
@@ -98,6 +101,12 @@ def test_the_full_picture_is_the_file_itself(server: Server) -> None:
     status, headers, body = server.get(server.address("image", "red/red-03.png"))
     assert (status, headers["content-type"]) == (200, "image/png")
     assert body == (server.folder / "red" / "red-03.png").read_bytes()
+
+
+def test_a_picture_in_an_archive_is_served_from_there(odd: Server) -> None:
+    status, headers, body = odd.get(odd.address("image", "more//in a zip/plain.png"))
+    assert (status, headers["content-type"]) == (200, "image/png")
+    assert body == odd.get(odd.address("image", "plain.png"))[2]
 
 
 @pytest.mark.parametrize("name", ["scan.tiff", "print.jpg", "deep.png"])

@@ -295,3 +295,33 @@ def test_a_parquet_file_of_paths(tmp_path: Path) -> None:
     report = index(file, to=tmp_path / "kept")
     assert (report.added, report.failed) == (1, {"no picture named": 1})
     assert own(tmp_path / "kept", "image_count") == {"red.jpg": (1,)}
+
+
+@pytest.mark.parametrize("killed_after", ["adding", "dropping"])
+def test_a_run_that_was_killed_while_a_column_changed_its_type_is_finished_by_the_next(
+    tmp_path: Path, killed_after: str
+) -> None:
+    from indexer.collection import Collection
+
+    file = table(tmp_path / "a", "image,n\nred.jpg,1\ngreen.jpg,2\n")
+    kept = tmp_path / "kept"
+    index(file, to=kept)
+    images = Collection.find(kept).table("images")
+    images.add_columns({"new~n": "cast(`n` as string)"})
+    if killed_after == "dropping":
+        images.drop_columns(["n"])
+    file.write_text("image,n\nred.jpg,1\ngreen.jpg,two\n")
+    index(file, to=kept)
+    assert own(kept, "n") == {"red.jpg": ("1",), "green.jpg": ("two",)}
+    assert "new~n" not in Collection.find(kept).table("images").schema.names
+    assert counts(index(file, to=kept)) == {"unchanged": 2}
+
+
+def test_the_columns_go_along_to_another_model(tmp_path: Path) -> None:
+    file = table(tmp_path / "a", "image,caption,n\nred.jpg,a red thing,1\ngreen.jpg,,2\n")
+    kept = tmp_path / "kept"
+    index(file, to=kept)
+    before = own(kept, "n", "columns_key")
+    assert clipdex.index(file, to=kept, model="tiny").replaced_model == "toy"
+    assert own(kept, "n", "columns_key") == before
+    assert clipdex.open(kept).status().model == "tiny"
