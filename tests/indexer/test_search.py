@@ -155,6 +155,7 @@ def test_an_item_tells_all_about_a_picture(tmp_path: Path) -> None:
     item, file = searcher.item("red.jpg"), tmp_path / "red.jpg"
     assert (item.id, item.path, item.width, item.height, item.captions) == ("red.jpg", file, 60, 40, ["one", "two"])
     assert item.size == file.stat().st_size
+    assert item.modified is not None
     assert abs(item.modified - datetime.fromtimestamp(file.stat().st_mtime, UTC)).total_seconds() < 0.001
     with Image.open(io.BytesIO(searcher.thumbnail("red.jpg"))) as small:
         assert (small.format, small.size) == ("WEBP", (60, 40))
