@@ -10,7 +10,6 @@ import errno
 import io
 import os
 import stat
-import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
@@ -20,9 +19,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from core.embedded import description as description  # part of what this module offers
 from core.errors import ImageError
 from core.pillow import MAX_PIXELS, pillow_guard
+from core.whole import check_whole
 
 THUMBNAIL_SIDE = 320
-_END_OF_JPEG, _TAIL = b"\xff\xd9", 1 << 16  # bytes
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF, and its values that swap width and height
 
 # Pictures as people keep them. Left out on purpose: EPS and WMF (run other programs), scientific containers.
@@ -170,10 +169,7 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None) ->
     except Exception as error:
         _raise_decoding(error, name, max_pixels)
     _check_size(image, name, max_pixels)
-    if image.format in ("JPEG", "MPO", "WEBP"):
-        _check_end(file, image.format, name)
-    if image.format == "PNG":
-        _check_sums(file, name)
+    check_whole(file, image.format, name)
     orientation = _orientation(image)
     width, height = image.size if orientation not in _TURNED else image.size[::-1]
     factor = 1 if shortest is None else _reduction(image, shortest, orientation)
@@ -254,68 +250,6 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         )
     if width * height == 0:
         raise ImageError("unsupported", f"{name}: has no pixels ({width} x {height})")
-
-
-def _check_end(file: BinaryIO, kind: str, name: str) -> None:
-    """Refuse a file whose end is zeros, as interrupted copies leave it: it would decode to half a picture, unnoticed.
-
-    (Pillow itself refuses a file that simply stops.)
-    """
-    position = file.tell()
-    whole = _webp_is_whole(file) if kind == "WEBP" else _jpeg_is_whole(file)
-    file.seek(position)
-    if not whole:
-        raise ImageError("truncated", f"{name}: is cut short: the end of its {kind} data is missing")
-
-
-def _check_sums(file: BinaryIO, name: str) -> None:
-    """Refuse a PNG whose pixels are not those that were written: Pillow reads its checksums only for other parts."""
-    position = file.tell()
-    file.seek(8)
-    while len(head := file.read(8)) == 8:
-        size, kind = int.from_bytes(head[:4]), head[4:]
-        if kind not in (b"IHDR", b"PLTE", b"IDAT"):
-            if kind in (b"IEND", bytes(4)):
-                break
-            file.seek(size + 4, os.SEEK_CUR)
-            continue
-        found = zlib.crc32(kind)
-        while size > 0 and (part := file.read(min(size, 1 << 20))):
-            found, size = zlib.crc32(part, found), size - len(part)
-        if file.read(4) != found.to_bytes(4):
-            raise ImageError("truncated", f"{name}: is cut short or damaged: a checksum in it is missing or wrong")
-    file.seek(position)
-
-
-def _jpeg_is_whole(file: BinaryIO) -> bool:
-    """Does an end marker follow the first scan's start? In compressed data 0x00 follows every 0xFF, so it is one."""
-    file.seek(2)
-    while (head := file.read(4))[:1] == b"\xff" and len(head) == 4:
-        if head[1] == 0xFF:  # padding before a marker
-            file.seek(-3, os.SEEK_CUR)
-            continue
-        file.seek(int.from_bytes(head[2:]) - 2, os.SEEK_CUR)
-        if head[1] == 0xDA:
-            break
-    scan = file.tell()
-    file.seek(max(scan, file.seek(0, os.SEEK_END) - _TAIL))
-    if _END_OF_JPEG in file.read(_TAIL):  # where it is in nearly all files
-        return True
-    file.seek(scan)
-    last = b""
-    while chunk := file.read(1 << 20):
-        if _END_OF_JPEG in last + chunk:
-            return True
-        last = chunk[-1:]
-    return False
-
-
-def _webp_is_whole(file: BinaryIO) -> bool:
-    """Does the declared length end in something else than zeros? Compressed data holds no thousand of them."""
-    file.seek(4)
-    end = 8 + int.from_bytes(file.read(4), "little")
-    file.seek(max(0, end - 1024))
-    return end < 2048 or any(file.read(1024))
 
 
 def _finish(image: Image.Image, name: str, max_pixels: int, *, in_place: bool) -> Image.Image:
