@@ -17,6 +17,7 @@ from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError
 from core.hub import RECOMMENDED_MODEL
 from indexer import sync
+from indexer.engines import engine_of
 from indexer.filters import Condition
 from indexer.options import READ_SECONDS, Options
 from indexer.query import Hit, Like, Picture, Query, Text, Vector
@@ -64,6 +65,8 @@ def index(
     dry_run: bool = False,
     wait: bool = False,
     time_limit: float = READ_SECONDS,
+    engine: str = "local",
+    address: str | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Report:
@@ -85,9 +88,12 @@ def index(
     remove more than half of the collection needs `allow_removal`; `dry_run` only tells what would be done; with `wait`
     a run waits for another one to end; `time_limit` is seconds for one picture to be read and decoded. `stop` is asked
     after each batch: once it says True the run ends well, and the next one goes on.
+    `engine` "ray" has pictures embedded by the machines of a Ray cluster (at `address`; without it, by this machine
+    alone): then the sources and `to` must be places that all of them see. `to` may be a URL (s3://bucket/collection).
     Raises a `ClipdexError` whose message says what to do.
     """
     options = Options(
+        engine=engine_of(engine, address, precision=precision, exact=exact),
         checksum=checksum,
         retry_failures=retry_failures,
         allow_removal=allow_removal,

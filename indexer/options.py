@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexer.pipeline import Embedding
+    from indexer.run import Run
 
 READ_SECONDS = 60.0  # for one picture to be read and decoded
 
@@ -19,6 +24,7 @@ class Options:
     keep_old: bool = False  # when another model takes over, keep the vectors of the one before, too
     wait: bool = False  # for another run on the same collection to end; otherwise it is an error
     time_limit: float = READ_SECONDS  # seconds for one picture to be read and decoded
+    engine: Callable[[Run], Embedding] | None = None  # what embeds instead of this program (`indexer/distributed.py`)
     stop: Callable[[], bool] = lambda: False  # asked after each batch: the run then ends well, unfinished
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -93,6 +93,12 @@ class Claims:
                 return False
             self._hashes.add(digest)
             return True
+
+
+class Embedding(Protocol):
+    """Whatever turns items into outcomes: the pipeline here, or workers elsewhere."""
+
+    def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome | None, None, None]: ...
 
 
 class Pipeline:

@@ -18,7 +18,7 @@ from indexer.captions import Captions
 from indexer.collection import Collection
 from indexer.known import Known
 from indexer.options import Options
-from indexer.pipeline import Claims, Failed, Pipeline
+from indexer.pipeline import Claims, Embedding, Failed, Pipeline
 from indexer.plan import make_plan
 from indexer.report import Meter, Report, Stopwatch
 from indexer.sources import TRANSIENT, Item, Listing, Problem, Several
@@ -88,13 +88,7 @@ class Run:
         self.job.meter.failed = self.reasons.total()
         self.job.meter.begin("embed", done=self.total - len(plan.recaption) - len(plan.embed), total=self.total)
         self._recaption(plan.recaption)
-        pipeline = Pipeline(
-            self.source.read,
-            self.job.encoder,
-            self.job.watch,
-            limit=self.job.options.time_limit,
-            stop=self.job.options.stop,
-        )
+        pipeline = self._pipeline()
         self._embed(pipeline, plan.embed, Claims(self.known.hashes()))
         # Copies of a file that could not be indexed after all: each is tried for itself.
         self._embed(pipeline, self.writer.orphans(), None)
@@ -168,7 +162,13 @@ class Run:
             for _ in part:
                 self.job.meter.count()
 
-    def _embed(self, pipeline: Pipeline, items: list[Item], claims: Claims | None) -> None:
+    def _pipeline(self) -> Embedding:
+        options = self.job.options
+        if options.engine is not None:
+            return options.engine(self)
+        return Pipeline(self.source.read, self.job.encoder, self.job.watch, limit=options.time_limit, stop=options.stop)
+
+    def _embed(self, pipeline: Embedding, items: list[Item], claims: Claims | None) -> None:
         if self._asked_to_stop():
             return
         with closing(pipeline.run(items, claims)) as outcomes:  # an error here must stop the decoding ahead, too

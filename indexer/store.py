@@ -73,7 +73,7 @@ class LocalStore:
     def write(self, name: str, data: bytes) -> None:
         # Below the top, several machines may write the same file at the same time, each by a name of its own.
         new = self.path / (f"{name}.{secrets.token_hex(4)}.new" if "/" in name else f"{name}.new")
-        new.parent.mkdir(exist_ok=True)
+        new.parent.mkdir(parents=True, exist_ok=True)
         with new.open("wb") as file:
             file.write(data)
             file.flush()

@@ -63,6 +63,12 @@ def command(
     time_limit: Annotated[
         float, typer.Option("--time-limit", min=0.1, help="Seconds for one picture to be read and decoded.")
     ] = 60.0,
+    engine: Annotated[
+        str, typer.Option("--engine", help="Where pictures are embedded: local, or ray (on many machines).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option("--address", help="HOST:PORT of the Ray cluster; without it this machine alone.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when anything failed.")] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report; problems still show.")] = False,
@@ -98,6 +104,8 @@ def command(
             dry_run=dry_run,
             wait=wait,
             time_limit=time_limit,
+            engine=engine,
+            address=address,
             progress=watcher.progress,
             stop=watcher.stop,
         )
