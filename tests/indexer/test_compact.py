@@ -96,7 +96,7 @@ import clipdex
 from tests.indexer.pictures import paint
 folder, stop = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2])
 number = 1
-while time.monotonic() < stop:
+while number < 5 or time.monotonic() < stop:
     paint(folder / f"{number:04}.jpg", seed=number)
     (folder / f"{number:04}.txt").write_text(f"words {number}")
     try:
@@ -107,6 +107,7 @@ while time.monotonic() < stop:
     assert report.added >= 1 and report.removed == 0, report
     number += 1
     print(number, flush=True)
+    time.sleep(0.2)
 """
 
 # Asks again and again; a line with what a search, a picture and a thumbnail gave.
@@ -115,7 +116,9 @@ import json, sys, time
 import clipdex
 stop = time.monotonic() + float(sys.argv[2])
 searcher = clipdex.open(sys.argv[1])
-while time.monotonic() < stop:
+asked = 0
+while not asked or time.monotonic() < stop:
+    asked += 1
     hits = searcher.search("red", limit=1000)
     words = searcher.search("words", target="texts", limit=1000)
     assert searcher.thumbnail(hits[-1].id)[:4] == b"RIFF"
@@ -142,7 +145,7 @@ def test_no_row_is_lost_and_no_reader_fails_while_one_writes_and_another_compact
 
     def thread(name: str) -> None:
         said[name], errors[name] = [], ""
-        while programs[0].is_alive():
+        while not said[name] or programs[0].is_alive():
             try:
                 hits = searcher.search("red", limit=1000)
                 assert searcher.thumbnail(hits[0].id)[:4] == b"RIFF"
@@ -168,9 +171,9 @@ def test_no_row_is_lost_and_no_reader_fails_while_one_writes_and_another_compact
     for each in [*programs, *readers]:
         each.join()
     assert errors == dict.fromkeys(["write", "a", "b", "c", "d"], "")
-    assert compacted >= 2
+    assert compacted >= 1
     acknowledged = int(said["write"][-1])
-    assert acknowledged >= 3
+    assert acknowledged >= 5
     assert sorted(state(tmp_path)["images"])[:acknowledged] == [f"{number:04}.jpg" for number in range(acknowledged)]
     for name in "abcd":
         told = [json.loads(line) for line in said[name]]
