@@ -17,22 +17,48 @@ if TYPE_CHECKING:
 FAILED, STOPPED = 3, 130  # exit codes
 
 
+# What is asked for, where that takes more than a line.
+Sources = Annotated[
+    list[str],
+    typer.Argument(help="Folders, archives (.tar, .zip), tables (.csv, .parquet), data-{000..010}.tar, s3://…"),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A name (clipdex models list) or a path; another one than before takes over when done.",
+    ),
+]
+KeepOld = Annotated[
+    bool, typer.Option("--keep-old", help="Keep the vectors of the model before when another takes over.")
+]
+RemoveSource = Annotated[list[str] | None, typer.Option(help="Take a source and its pictures out of the collection.")]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Decode large JPEGs in full: slower, and the last bit as in other programs.")
+]
+Checksum = Annotated[
+    bool, typer.Option("--checksum", help="Compare the contents of files, not only their sizes and times.")
+]
+RetryFailures = Annotated[
+    bool, typer.Option("--retry-failures", help="Try again what failed before, though the file is the same.")
+]
+AllowRemoval = Annotated[
+    bool, typer.Option("--allow-removal", help="Remove what is gone, even if it is more than half of everything.")
+]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", min=0.1, help="Seconds for one picture to be read and decoded.")
+]
+Engine = Annotated[str, typer.Option("--engine", help="Where pictures are embedded: local, or ray (on many machines).")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="HOST:PORT of the Ray cluster; without it this machine alone.")
+]
+
+
 def command(
-    sources: Annotated[
-        list[str],
-        typer.Argument(help="Folders, archives (.tar, .zip), tables (.csv, .parquet), data-{000..010}.tar, s3://…"),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="A name (clipdex models list) or a path; another one than before takes over when done.",
-        ),
-    ] = None,
-    keep_old: Annotated[
-        bool, typer.Option("--keep-old", help="Keep the vectors of the model before when another takes over.")
-    ] = False,
+    sources: Sources,
+    model: Model = None,
+    keep_old: KeepOld = False,
     to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in SOURCE/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
     kind: Annotated[str | None, typer.Option(help="What the source is, where that cannot be told.")] = None,
@@ -42,33 +68,17 @@ def command(
     caption_column: Annotated[list[str] | None, typer.Option(help="A column, or a JSON field, with captions.")] = None,
     columns: Annotated[str | None, typer.Option(help="Further columns to keep, as a,b; '' keeps none.")] = None,
     id_column: Annotated[str | None, typer.Option(help="The column with names of pictures that have no path.")] = None,
-    remove_source: Annotated[
-        list[str] | None, typer.Option(help="Take a source and its pictures out of the collection.")
-    ] = None,
+    remove_source: RemoveSource = None,
     precision: Precision = "auto",
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Decode large JPEGs in full: slower, and the last bit as in other programs.")
-    ] = False,
-    checksum: Annotated[
-        bool, typer.Option("--checksum", help="Compare the contents of files, not only their sizes and times.")
-    ] = False,
-    retry_failures: Annotated[
-        bool, typer.Option("--retry-failures", help="Try again what failed before, though the file is the same.")
-    ] = False,
-    allow_removal: Annotated[
-        bool, typer.Option("--allow-removal", help="Remove what is gone, even if it is more than half of everything.")
-    ] = False,
+    exact: Exact = False,
+    checksum: Checksum = False,
+    retry_failures: RetryFailures = False,
+    allow_removal: AllowRemoval = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run on the same collection to end.")] = False,
-    time_limit: Annotated[
-        float, typer.Option("--time-limit", min=0.1, help="Seconds for one picture to be read and decoded.")
-    ] = 60.0,
-    engine: Annotated[
-        str, typer.Option("--engine", help="Where pictures are embedded: local, or ray (on many machines).")
-    ] = "local",
-    address: Annotated[
-        str | None, typer.Option("--address", help="HOST:PORT of the Ray cluster; without it this machine alone.")
-    ] = None,
+    time_limit: TimeLimit = 60.0,
+    engine: Engine = "local",
+    address: Address = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when anything failed.")] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report; problems still show.")] = False,
