@@ -44,7 +44,7 @@ def command(
     --image, --like, --with, --without or --where QUERY may be missing; then one word that names a folder is FOLDER.
     """
     import clipdex
-    from app import asked
+    from app import asked, quick
     from app.output import note, nothing_matches, print_csv, print_hits
     from core.errors import QueryError
     from indexer.query import AWAY, Query
@@ -57,6 +57,7 @@ def command(
     searcher = clipdex.open(place, model=model, precision=precision)
     if words or also or without:
         searcher.warm()
+    quick.import_lancedb()
     line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)
     question = Query.of(
         [*([] if line is None else [line]), *asked.texts(also)],
