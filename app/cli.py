@@ -25,6 +25,7 @@ from core.errors import ClipdexError, ClipdexWarning
 # One line a command: `app/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
 COMMANDS = (
     *("index", "watch", "search", "describe", "classify", "status", "failures", "verify", "compact", "optimize"),
+    "duplicates",
     *("import", "export", "ui", "demo", "train", "evaluate", "models"),
 )
 

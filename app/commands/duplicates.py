@@ -1,0 +1,76 @@
+"""`clipdex duplicates [FOLDER]`: which pictures are there more than once?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands import AsJson, Folder
+
+if TYPE_CHECKING:
+    from indexer.duplicates import Group
+    from indexer.sources import Source
+
+TITLES = {
+    "bytes": "the same file",
+    "picture": "the same picture, encoded again, resized, cropped or recoloured",
+    "scene": "another picture of the same scene",
+}
+
+
+def command(
+    folder: Folder = Path(),
+    kind: Annotated[list[str] | None, typer.Option(help="Only this: bytes, picture or scene; all by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the groups of pictures that are there more than once, by kind; the largest of each group comes first."""
+    import clipdex
+    from app.output import note, print_json
+    from core.errors import QueryError, unknown_choice
+    from indexer.duplicates import KINDS, duplicates
+
+    for name in kind or ():
+        if name not in KINDS:
+            raise QueryError(unknown_choice("kind", name, KINDS))
+    kinds = [name for name in KINDS if not kind or name in kind]
+    searcher = clipdex.open(folder)
+    groups = duplicates(searcher.snapshot(), kinds)
+    source = searcher.collection.source
+    if as_json:
+        print_json({"kinds": kinds, "groups": [_as_dict(group, source) for group in groups]})
+        return
+    _show(groups, source)
+    if not groups:
+        note(f"no picture is here more than once ({', '.join(kinds)})")
+
+
+def _as_dict(group: Group, source: Source) -> dict[str, object]:
+    paths = [source.path(item_id) for item_id in group.ids]
+    return {"kind": group.kind, "ids": group.ids, "paths": [None if path is None else str(path) for path in paths]}
+
+
+def _show(groups: Sequence[Group], source: Source) -> None:
+    """At a terminal under headings; elsewhere `kind<TAB>number of the group<TAB>path`."""
+    from rich.text import Text
+
+    from app.output import console, printable, short_path
+
+    shown = ""
+    for number, group in enumerate(groups, start=1):
+        paths = [source.path(item_id) for item_id in group.ids]
+        names = [
+            printable(item_id if path is None else short_path(path))
+            for item_id, path in zip(group.ids, paths, strict=True)
+        ]
+        if not sys.stdout.isatty():
+            print("\n".join(f"{group.kind}\t{number}\t{name}" for name in names))
+            continue
+        if group.kind != shown:
+            console().print(Text(f"{TITLES[group.kind]}:", style="bold"))
+            shown = group.kind
+        for place, name in enumerate(names):
+            console().print(Text(f"  {name}" if not place else f"    {name}", style="" if not place else "dim"))
