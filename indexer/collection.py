@@ -209,7 +209,7 @@ class Collection:
             strangers = [entry.name for entry in sorted(path.iterdir()) if not _is_own(entry.name)]
             if strangers and not (path / INFO).exists():
                 raise CollectionError(f"{path} holds other things ({strangers[0]}); choose an empty folder with --to")
-            _check_hard_links(path)
+            lock.check_hard_links(path)
         except OSError as error:
             if new:
                 with suppress(OSError):  # nothing is left of what could not be used
@@ -334,25 +334,3 @@ def _is_own(name: str) -> bool:
 
 def _holds_collection(folder: Path) -> bool:
     return (folder / INFO).is_file() and ((folder / "images.lance").is_dir() or (folder / MODELS).is_dir())
-
-
-def _check_hard_links(path: Path) -> None:
-    """LanceDB commits by hard links. Some disks (exFAT) have none: say so before any work is done.
-
-    Each time, because a collection may have been copied to such a disk.
-    """
-    probe, link = (path / f"{lock.LOCK}.{os.getpid()}{end}" for end in ("", ".link"))
-    try:
-        probe.touch()
-    except OSError:
-        if (path / lock.LOCK).exists():
-            return  # whoever wants to write here is told by the lock, or by the tables
-        raise
-    try:
-        link.unlink(missing_ok=True)
-        link.hardlink_to(probe)
-    except OSError as error:
-        raise OSError(error.errno, "the disk cannot make hard links, which LanceDB needs") from None
-    finally:
-        link.unlink(missing_ok=True)
-        probe.unlink(missing_ok=True)

@@ -83,3 +83,25 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def check_hard_links(path: Path) -> None:
+    """LanceDB commits by hard links. Some disks (exFAT) have none: say so before any work is done.
+
+    Each time, because a collection may have been copied to such a disk.
+    """
+    probe, link = (path / f"{LOCK}.{os.getpid()}{end}" for end in ("", ".link"))
+    try:
+        probe.touch()
+    except OSError:
+        if (path / LOCK).exists():
+            return  # whoever wants to write here is told by the lock, or by the tables
+        raise
+    try:
+        link.unlink(missing_ok=True)
+        link.hardlink_to(probe)
+    except OSError as error:
+        raise OSError(error.errno, "the disk cannot make hard links, which LanceDB needs") from None
+    finally:
+        link.unlink(missing_ok=True)
+        probe.unlink(missing_ok=True)
