@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from indexer.candidates import Indexed
-from indexer.indexes import index_class
+from indexer.indexes import faiss_tools, index_class
 from indexer.indexes.base import VectorIndex
 
 LINKS, BUILD_EFFORT = 32, 40
@@ -30,9 +30,13 @@ class Contender(ABC):
     build_seconds = 0.0  # of the processor; 0 where the index came from the cache
     open_seconds = 0.0
 
+    def place(self, n: int, cache: Path) -> Path:
+        """Where its index of n vectors is kept."""
+        return cache / f"{n}-{self.name.replace(' ', '-')}"
+
     def prepare(self, pictures: np.ndarray, examples: np.ndarray, cache: Path) -> None:
         """Open the index in the cache; build it there first if need be."""
-        place = cache / f"{len(pictures)}-{self.name.replace(' ', '-')}"
+        place = self.place(len(pictures), cache)
         if not place.exists():
             started, new = time.process_time(), place.with_name(place.name + ".new")
             self.build(pictures, examples, new)
@@ -58,6 +62,7 @@ class Ours(Contender):
 
     def __init__(self, kind: str) -> None:
         self.kind, self.name = kind, kind
+        faiss_tools.library()  # loading FAISS itself is not opening an index
 
     def build(self, pictures: np.ndarray, examples: np.ndarray, place: Path) -> None:
         place.mkdir()

@@ -24,7 +24,7 @@ TIMED = 60
 TIE = 1e-6  # a row whose cosine is this near to that of the tenth is as good as it
 ENOUGH = 0.998  # the curve need not go on beyond
 SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01)  # of the rows, for filters
-FILTER_QUERIES = 60
+FILTER_QUERIES = 30
 COLUMNS_AT_ONCE = 32_768
 
 
@@ -78,7 +78,7 @@ def measure_filters(indexed: Indexed, sample: Sample, effort: int, target: float
         allowed = generator.random(len(indexed.vectors)) < share
         if allowed.sum() <= K:
             break
-        compared = _median(partial(_compare, indexed.vectors, allowed), queries.vectors[:20])
+        compared = _median(partial(_compare, indexed.vectors, allowed), queries.vectors[:10])
         tenth = np.array([exact.best(indexed.vectors, query, K, allowed)[1][-1] for query in queries.vectors])
         for step in efforts:
             point, _ = _point(indexed, queries, tenth, step, allowed)
