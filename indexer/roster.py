@@ -57,6 +57,8 @@ def as_given(source: Wanted, captions: str | Path | None = None) -> Given:
 
 def place_of(given: Given, to: str | Path | None) -> Path:
     """Where the collection is kept: in the first source, where that is a folder, or in `to`."""
+    if given.kind is not None and given.places:
+        find_source(given.places[0], given.kind)  # an unknown kind is said before anything else
     if to is not None:
         path = located(to)
         inside = path / FOLDER
@@ -64,7 +66,8 @@ def place_of(given: Given, to: str | Path | None) -> Path:
     if not given.places:
         raise SourceError("nothing to index was given: name a folder, an archive, a table or a URL")
     first = given.places[0]
-    if "://" not in str(first) and absolute(first).is_dir():  # of whatever kind: its collection may know that
+    if given.kind is None and "://" not in str(first) and absolute(first).is_dir():
+        # Of whatever kind it is: its collection may know that.
         return absolute(first) / FOLDER
     place = find_source(first, given.kind)[1]
     if isinstance(place, str) or place.is_file() or "{" in place.name:

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -17,6 +18,9 @@ from core.errors import ImageError, MissingExtraError, SourceError
 from indexer.sources.base import Place
 
 MAX_BYTES = 1 << 30  # a picture file above a gigabyte is a mistake or an attack; it would be read into memory whole
+
+
+_SETTINGS = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_", "GCSFS_")  # how the names of such variables begin
 
 
 class Found(NamedTuple):
@@ -188,13 +192,23 @@ def _file_system(url: str) -> tuple[Any, str]:
     scheme = url.partition("://")[0]
     try:
         with remote_errors():
-            # Other machines write meanwhile, so that no list of objects is kept.
-            system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+            # Credentials and endpoints stand in the environment, and fsspec's own cache does not look there.
+            system = _connected(
+                scheme, tuple(item for item in sorted(os.environ.items()) if item[0].startswith(_SETTINGS))
+            )
+            return system, fsspec.core.strip_protocol(url)
     except OSError as error:
         if isinstance(error.__cause__, ImportError):
             raise MissingExtraError(_package(error.__cause__, scheme), "cloud", f"{scheme}://") from None
         raise SourceError(f"{url} cannot be reached: {error.strerror or error}") from None
-    return system, root
+
+
+@lru_cache(maxsize=8)
+def _connected(scheme: str, environment: tuple[tuple[str, str], ...]) -> Any:
+    import fsspec
+
+    # Other machines write meanwhile, so that no list of objects is kept.
+    return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
 
 
 def _package(error: ImportError, scheme: str) -> str:
