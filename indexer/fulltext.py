@@ -2,7 +2,7 @@
 
 The captions and names of one version of a collection are kept once more in a table of their own with an index of
 their words, under `indexes/words-…` in the collection: derived, made when first needed, deletable at any time. Where
-nothing can be written, and for a collection in an object store, it is made in a temporary folder.
+nothing can be written it is made in a temporary folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from indexer import tables
-from indexer.store import LocalStore
 
 if TYPE_CHECKING:
     from indexer.query import Target
@@ -90,16 +89,15 @@ def _open(snapshot: Snapshot) -> Any:
     """The table of this version's words, made if it is not there or cannot be read."""
     import lancedb
 
-    kept = isinstance(snapshot.collection.store, LocalStore)
     folder = snapshot.collection.path / FOLDER
     place = folder / f"{TABLE}-{_version(snapshot)}"
-    if kept and place.is_dir():
+    if place.is_dir():
         with suppress(OSError, RuntimeError, ValueError):
             table = lancedb.connect(place).open_table(TABLE)
             table.search("word", query_type="fts").limit(1).to_arrow()
             return table
         shutil.rmtree(place, ignore_errors=True)
-    new = _new_folder(folder) if kept else None
+    new = _new_folder(folder)
     if new is None:
         new = Path(tempfile.mkdtemp(prefix="clipdex-words-"))
         table = _made(snapshot, new)

@@ -238,3 +238,14 @@ def test_the_words_follow_the_collection_and_may_be_deleted_or_damaged(tmp_path:
     shutil.rmtree(folder)
     folder.write_text("no folder")  # as where nothing may be written
     assert lit(clipdex.open(tmp_path)) == ["1.png", "2.png"]
+
+
+def test_a_collection_elsewhere_is_searched_as_one_here(tmp_path: Path) -> None:
+    paint(tmp_path / "pictures" / "1.png", "red").with_suffix(".txt").write_text("a lighthouse")
+    paint(tmp_path / "pictures" / "2.png", "blue")
+    index(tmp_path / "pictures", to=f"file://{tmp_path}/far")
+    searcher = clipdex.open(f"file://{tmp_path}/far")
+    hits = searcher.search(searcher.read('blue -red "lighthouse" width>5'), hybrid=True)
+    assert [hit.id for hit in hits] == ["1.png"]
+    assert [hit.parts["full text"] > 0 for hit in searcher.search("blue lighthouse", hybrid=True)] == [True, False]
+    assert not (tmp_path / "far" / "indexes").exists()  # what can be made again is kept on this machine
