@@ -1,6 +1,8 @@
 """How are the bytes of single pictures read from a column of a Parquet file?
 
-A column is read by row groups. Those that were read last are kept, because neighbours are read together.
+A column is read by row groups. Those that were read last are kept, because neighbours are read together. Of a row
+group that is too large for that, as pyarrow writes them unless it is told otherwise, a part is kept that moves along:
+pictures are cheap in their order, and one before the part means reading the group from its beginning.
 """
 
 from __future__ import annotations
@@ -8,10 +10,12 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any, BinaryIO
 
 KEPT_BYTES = 256 << 20  # of row groups in memory; the one that is read now comes on top
+PART = 64  # rows that are read at once of a large row group
 
 
 class ParquetPictures:
@@ -26,7 +30,10 @@ class ParquetPictures:
         self._leaf = leaf(field)
         counts = (self._parquet.metadata.row_group(i).num_rows for i in range(self._parquet.num_row_groups))
         self._starts = [0, *accumulate(counts)]
-        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self._kept: OrderedDict[int, Any] = OrderedDict()  # row group, or first row of a part -> values
+        self._moving: tuple[int, Iterator[Any], int] | None = (
+            None  # row group, its further parts, the row they begin at
+        )
         self._lock = threading.Lock()
 
     def __del__(self) -> None:
@@ -45,15 +52,45 @@ class ParquetPictures:
     def read(self, row: int) -> bytes:
         """The bytes of one picture; empty for null."""
         group = bisect_right(self._starts, row) - 1
+        first = self._starts[group]
         with self._lock:
-            values = self._kept.pop(group, None)
-            if values is None:
-                values = _values(self._parquet.read_row_group(group, columns=[self._leaf]))
-                while self._kept and values.nbytes + sum(kept.nbytes for kept in self._kept.values()) > KEPT_BYTES:
-                    self._kept.popitem(last=False)
-            self._kept[group] = values
-        data: bytes | None = values[row - self._starts[group]].as_py()
+            if self._is_large(group):
+                first, values = self._part(group, row)
+            else:
+                values = self._kept.pop(first, None)
+                if values is None:
+                    values = _values(self._parquet.read_row_group(group, columns=[self._leaf]))
+            self._keep(first, values)
+        data: bytes | None = values[row - first].as_py()
         return data or b""
+
+    def _is_large(self, group: int) -> bool:
+        described = self._parquet.metadata.row_group(group)
+        columns = (described.column(number) for number in range(described.num_columns))
+        return sum(c.total_uncompressed_size for c in columns if c.path_in_schema == self._leaf) > KEPT_BYTES
+
+    def _part(self, group: int, row: int) -> tuple[int, Any]:
+        """The part of a large row group with this row, and its first row."""
+        start = row - (row - self._starts[group]) % PART
+        if start in self._kept:
+            return start, self._kept.pop(start)
+        if self._moving is None or self._moving[0] != group or self._moving[2] > start:
+            batches = self._parquet.iter_batches(batch_size=PART, row_groups=[group], columns=[self._leaf])
+            self._moving = group, batches, self._starts[group]
+        _, batches, at = self._moving
+        for batch in batches:
+            values = _values(batch)
+            self._moving = group, batches, at + PART
+            if at == start:
+                return start, values
+            self._keep(at, values)
+            at += PART
+        raise OSError(5, "the file ends before the row")
+
+    def _keep(self, first: int, values: Any) -> None:
+        while self._kept and values.nbytes + sum(kept.nbytes for kept in self._kept.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+        self._kept[first] = values
 
 
 def leaf(field: Any) -> str:

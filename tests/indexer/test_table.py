@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -325,3 +326,21 @@ def test_the_columns_go_along_to_another_model(tmp_path: Path) -> None:
     assert clipdex.index(file, to=kept, model="tiny").replaced_model == "toy"
     assert own(kept, "n", "columns_key") == before
     assert clipdex.open(kept).status().model == "tiny"
+
+
+@pytest.mark.parametrize("kept", [1, 3_000, 50_000, 10**9])
+def test_pictures_of_large_row_groups_are_read_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    from indexer.sources import parquet_pictures
+
+    generator = random.Random(1)
+    pictures = [generator.randbytes(generator.randrange(1, 90)) for _ in range(1000)]
+    file = parquet(tmp_path, {"image": pa.array(pictures, pa.binary())}, row_group_size=700)
+    monkeypatch.setattr(parquet_pictures, "KEPT_BYTES", kept)
+    source = TableSource(file)
+    items = source.scan().items
+    assert [source.read(item.id) for item in items] == pictures
+    order = list(range(1000))
+    generator.shuffle(order)
+    assert all(source.read(f"{row:08}") == pictures[row] for row in order[:60])
