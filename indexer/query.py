@@ -29,6 +29,7 @@ AWAY = 0.5
 painted scenes (benchmarks/LOG.md) unwanted things fall from 18 % of the ten best to 13 %, at 1 to 10 % with a tenth of
 the wanted ones."""
 TARGETS = ("images", "texts")
+COLLAPSES = ("bytes", "picture", "scene")
 
 Target = Literal["images", "texts"]
 Kind = Literal["text", "image", "mixed"]
@@ -122,6 +123,8 @@ class Query:
     holding: tuple[str, ...] = ()  # phrases that a caption or the file name must hold, each of them
     not_holding: tuple[str, ...] = ()  # and must not
     hybrid: bool = False  # rank by full text, too
+    collapse: str | None = None  # "bytes", "picture" or "scene": leave out copies of better hits
+    diverse: float = 0.0  # from 0 to 1: how much a hit should differ from those before it
     target: Target = "images"
     limit: int = 20
     offset: int = 0
@@ -133,12 +136,23 @@ class Query:
             raise QueryError("hybrid search needs words to look for in captions and file names; leave --hybrid out")
         if len(self.parts) > MAX_PARTS:
             raise QueryError(f"the query has {len(self.parts)} parts, at most {MAX_PARTS} can be searched at once")
+        self._check_arrangement()
         if self.target not in TARGETS:
             raise QueryError(unknown_choice("target", self.target, TARGETS))
         if not 1 <= self.limit <= MAX_LIMIT:
             raise QueryError(f"limit {self.limit:,} is not between 1 and {MAX_LIMIT:,}")
         if self.offset < 0:
             raise QueryError(f"offset {self.offset:,} is negative")
+
+    def _check_arrangement(self) -> None:
+        if self.collapse is not None and self.collapse not in COLLAPSES:
+            raise QueryError(unknown_choice("kind", self.collapse, COLLAPSES))
+        if not 0 <= self.diverse <= 1:
+            raise QueryError(f"diverse {self.diverse} is not between 0 and 1")
+        if (self.collapse or self.diverse) and self.target != "images":
+            raise QueryError("only pictures can be collapsed or spread, not captions")
+        if (self.collapse or self.diverse) and self.hybrid:
+            raise QueryError("a search that collapses copies or spreads its hits cannot be hybrid, too: leave one out")
 
     @classmethod
     def of(
@@ -154,6 +168,8 @@ class Query:
         not_holding: Several[str] = None,
         templates: str | Path | None = None,
         hybrid: bool = False,
+        collapse: str | None = None,
+        diverse: float = 0.0,
         target: Target = "images",
         limit: int = 20,
         offset: int = 0,
@@ -189,6 +205,8 @@ class Query:
             holding=tuple(holding),
             not_holding=tuple(not_holding),
             hybrid=hybrid,
+            collapse=collapse,
+            diverse=diverse,
             target=target,
             limit=limit,
             offset=offset,

@@ -7,7 +7,7 @@ filters alone lists what they keep.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from indexer.query import Text
 from indexer.relevance import NEEDED
 
 if TYPE_CHECKING:
+    from indexer.duplicates import Kind
     from indexer.query import Query
     from indexer.snapshot import Snapshot
 
@@ -46,6 +47,8 @@ def ranked(query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranke
         return Ranked(rows, np.zeros(len(rows), np.float32))
     if query.hybrid:
         return _hybrid(query, snapshot, vector, may)
+    if query.collapse or query.diverse:
+        return _arranged(query, snapshot, vector, may)
     rows, scores = candidates(snapshot, vector, max(page.stop, NEEDED), may, query.target, query.index_kind)
     return Ranked(rows[page], scores[page], first=scores[:NEEDED], searched=_count(query, snapshot, may))
 
@@ -63,6 +66,23 @@ def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
             marks = holding(snapshot, phrase, query.target) == wanted
             found = marks if found is None else found & marks
     return found
+
+
+def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:
+    """The page of the ranking without copies of better hits, or in an order of more variety, or both."""
+    from indexer import arranged
+
+    def ask(k: int) -> tuple[np.ndarray, np.ndarray]:
+        return candidates(snapshot, vector, k, may, query.target, query.index_kind)
+
+    page = slice(query.offset, query.offset + query.limit)
+    first = ask(NEEDED)[1]
+    k = max(page.stop, arranged.POOL) if query.diverse else page.stop
+    rows, scores = arranged.collapsed(snapshot, ask, cast("Kind", query.collapse), k) if query.collapse else ask(k)
+    if query.diverse:
+        order = arranged.diverse(snapshot.vectors[rows], scores, query.diverse)
+        rows, scores = rows[order], scores[order]
+    return Ranked(rows[page], scores[page], first=first, searched=_count(query, snapshot, may))
 
 
 def _hybrid(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:

@@ -68,6 +68,8 @@ class Searcher:
         not_holding: Several[str] = None,
         templates: str | Path | None = None,
         hybrid: bool = False,
+        collapse: str | None = None,
+        diverse: float = 0.0,
         target: Target = "images",
         limit: int = 20,
         offset: int = 0,
@@ -79,6 +81,8 @@ class Searcher:
         must all be met (see `indexer.filters`), `holding` phrases that a caption or the file name must hold.
         `templates` puts all words into prompts; with `hybrid` full-text search ranks, too. Words that a person typed
         with signs go through `read`; conditions alone list what they keep, by id, and their scores are 0.
+        `collapse` leaves out copies of better hits ("bytes", "picture" or "scene", see `indexer.duplicates`), `diverse`
+        from 0 to 1 prefers hits that differ from those before.
         Raises `QueryError` for a query that cannot be answered and `ImageError` for a picture that cannot be read.
         """
         return self.find(
@@ -93,6 +97,8 @@ class Searcher:
                 not_holding=not_holding,
                 templates=templates,
                 hybrid=hybrid,
+                collapse=collapse,
+                diverse=diverse,
                 target=target,
                 limit=limit,
                 offset=offset,

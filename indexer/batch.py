@@ -1,0 +1,52 @@
+"""What are the best hits of many queries at once?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.errors import QueryError
+from indexer import exact
+
+if TYPE_CHECKING:
+    from indexer.search import Searcher
+
+QUERIES_AT_ONCE = 64
+MOST_AT_ONCE = 1_000
+
+
+def search_many(searcher: Searcher, texts: Sequence[str], *, limit: int = 10) -> list[list[tuple[str, float]]]:
+    """For each of many texts the ids and cosines of its best pictures, as `Searcher.search` would find them one by one.
+
+    The texts are encoded together and compared with all pictures together, which is several times as quick.
+    Raises `QueryError` for an empty text or a limit that is not between 1 and 1,000.
+    """
+    if not 1 <= limit <= MOST_AT_ONCE:
+        raise QueryError(f"limit {limit:,} is not between 1 and {MOST_AT_ONCE:,}")
+    empty = next((place for place, text in enumerate(texts) if not text.strip()), None)
+    if empty is not None:
+        raise QueryError(f"the query number {empty + 1} is empty")
+    if not texts:
+        return []
+    snapshot = searcher.snapshot()
+    encoder = searcher.encoder
+    snapshot.collection.check_model(encoder)
+    queries, vectors, ids = encoder.encode_texts(list(texts)), snapshot.vectors, snapshot.ids
+    answers = []
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        part = queries[start : start + QUERIES_AT_ONCE]
+        for query, rough in zip(part, part @ vectors.T, strict=True):
+            rows, scores = exact.ranked(vectors, _candidates(rough, limit, vectors.shape[1]), query, limit)
+            answers.append([(ids[row], float(score)) for row, score in zip(rows.tolist(), scores, strict=True)])
+    return answers
+
+
+def _candidates(rough: np.ndarray, k: int, d: int) -> np.ndarray:
+    """The rows that may be among the best k, given cosines (n,) that err by rounding (see `exact.best`)."""
+    n = len(rough)
+    if k >= n:
+        return np.arange(n)
+    border = np.partition(rough, n - k)[n - k] - (d + 1) * np.finfo(np.float32).eps
+    return np.flatnonzero(rough >= border)

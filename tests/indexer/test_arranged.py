@@ -1,0 +1,102 @@
+"""Do copies collapse, does variety spread, and do many queries at once get the answers of single ones?"""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import ImageOps
+
+import clipdex
+from core.errors import QueryError
+from indexer.arranged import POOL, diverse
+from indexer.batch import search_many
+from indexer.search import Searcher
+from tests.indexer.pictures import index
+from tests.indexer.test_duplicates import picture, unit
+
+
+@pytest.fixture(scope="module")
+def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
+    """Eight scenes, each with an equal file and a grey copy."""
+    folder = tmp_path_factory.mktemp("arranged")
+    for seed in (0, 2, 4, 5, 6, 7, 8, 9):
+        picture(seed).save(folder / f"{seed}.png")
+        shutil.copyfile(folder / f"{seed}.png", folder / f"{seed}-equal.png")
+        ImageOps.grayscale(picture(seed)).save(folder / f"{seed}-grey.png")
+    index(folder)
+    return clipdex.open(folder)
+
+
+def test_copies_collapse_into_the_best_of_them(searcher: Searcher) -> None:
+    plain = [hit.id for hit in searcher.search("gray", limit=24)]
+    bytes_once = [hit.id for hit in searcher.search("gray", limit=24, collapse="bytes")]
+    assert len(bytes_once) == 16
+    assert bytes_once == [item for item in plain if item in bytes_once]
+    assert not {item for item in bytes_once if item.endswith("-equal.png")} & {
+        item.replace(".png", "-equal.png") for item in bytes_once
+    }
+    once = searcher.search("gray", limit=24, collapse="picture")
+    assert len({hit.id[0] for hit in once}) == 8 <= len(once) < 16
+    assert [hit.rank for hit in once] == list(range(1, len(once) + 1))
+    assert len(searcher.search("gray", limit=24, collapse="scene")) <= len(once)
+
+
+@pytest.mark.parametrize("options", [{"collapse": "picture"}, {"diverse": 0.4}, {"collapse": "bytes", "diverse": 0.3}])
+def test_pages_of_arranged_hits_are_parts_of_the_whole(searcher: Searcher, options: dict[str, object]) -> None:
+    whole = [hit.id for hit in searcher.search("blue", limit=24, **options)]  # type: ignore[arg-type]
+    paged = [searcher.search("blue", limit=1, offset=n, **options)[0].id for n in range(4)]  # type: ignore[arg-type]
+    assert paged == whole[:4]
+    assert len(set(whole)) == len(whole)
+
+
+def test_variety_keeps_the_best_first_and_moves_its_copies_back(searcher: Searcher) -> None:
+    plain = [hit.id for hit in searcher.search("blue", limit=24)]
+    spread = [hit.id for hit in searcher.search("blue", limit=24, diverse=0.5)]
+    assert sorted(plain) == sorted(spread)
+    assert spread[0] == plain[0]
+    assert len({item[0] for item in spread[:4]}) > len({item[0] for item in plain[:4]})
+    assert [hit.id for hit in searcher.search("blue", limit=24, diverse=0.0)] == plain
+
+
+def test_maximal_marginal_relevance_is_its_formula() -> None:
+    draw = np.random.default_rng(0)
+    vectors, query = unit(draw.normal(size=(30, 8))), unit(draw.normal(size=(1, 8)))[0]
+    vectors = vectors[np.argsort(-(vectors @ query))]
+    scores, order = vectors @ query, [0]
+    while len(order) < 30:
+        rest = [row for row in range(30) if row not in order]
+        order.append(max(rest, key=lambda r: 0.6 * scores[r] - 0.4 * max(vectors[r] @ vectors[o] for o in order)))
+    assert diverse(vectors, scores, 0.4).tolist() == order
+    many = np.repeat(vectors[:1], POOL + 5, axis=0)
+    assert diverse(many, many @ query, 0.4).tolist() == list(range(POOL + 5))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"collapse": "byte"}, "unknown kind 'byte'; choose one of: bytes"),
+        ({"diverse": 1.5}, "diverse 1.5 is not between 0 and 1"),
+        ({"diverse": float("nan")}, "diverse nan"),
+        ({"collapse": "bytes", "target": "texts"}, "only pictures can be collapsed or spread, not captions"),
+        ({"diverse": 0.5, "hybrid": True}, "cannot be hybrid, too"),
+    ],
+)
+def test_what_cannot_be_arranged_is_said(searcher: Searcher, asked: dict[str, object], message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        searcher.search("blue", **asked)  # type: ignore[arg-type]
+
+
+def test_many_queries_at_once_get_the_answers_of_single_ones(searcher: Searcher) -> None:
+    texts = [f"{colour} {thing}" for colour in ("red", "blue", "gray", "dark") for thing in range(40)]
+    together = search_many(searcher, texts, limit=5)
+    for text, found in zip(texts[::23], together[::23], strict=True):
+        single = searcher.search(text, limit=5)
+        assert [item for item, _ in found] == [hit.id for hit in single]
+        assert [score for _, score in found] == pytest.approx([hit.score for hit in single], abs=1e-6)
+    assert search_many(searcher, []) == []
+    with pytest.raises(QueryError, match="the query number 2 is empty"):
+        search_many(searcher, ["red", " "])
+    with pytest.raises(QueryError, match="limit 0"):
+        search_many(searcher, ["red"], limit=0)
