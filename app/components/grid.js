@@ -133,7 +133,7 @@ class Grid {
     });
     if (data.line !== null) made.splice(data.line, 0, this.makeLine(data));
     const question = data.question !== this.question;
-    this.question = data.question;
+    this.question = this.grid.dataset.question = data.question;
     if (question) this.grid.classList.remove("unfolded");
     this.place([...made, this.end]);
     this.end.hidden = !data.more;

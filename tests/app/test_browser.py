@@ -149,19 +149,163 @@ def test_an_uploaded_picture_finds_itself(page: Page, server: Server) -> None:
     page.locator("input[type=file]").set_input_files(server.folder / "green" / "green-11.png")
     expect(page.get_by_role("heading", name="Similar to green-11.png")).to_be_visible(timeout=PATIENCE)
     expect(tiles(page).first).to_have_attribute("data-id", "green/green-11.png", timeout=PATIENCE)
-    search(page, "red")
-    expect_first(page, "red")
+    page.get_by_role("button", name="picture green-11.png").click()
+    expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible(timeout=PATIENCE)
 
 
-def test_more_results_come_below_and_leave_the_others_in_place(page: Page, server: Server) -> None:
+def test_more_results_come_below_by_scrolling_and_leave_the_others_in_place(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=width>1")  # conditions only: all of them, without a line
+    expect(tiles(page)).to_have_count(60, timeout=PATIENCE)
+    tiles(page).nth(59).scroll_into_view_if_needed()
+    expect(tiles(page)).to_have_count(4 * EACH + 1, timeout=PATIENCE)
     page.goto(f"{server.url}/?q=red")
+    expect_first(page, "red")
     expect(tiles(page)).to_have_count(60, timeout=PATIENCE)
     before = first_ids(page, 60)
     tiles(page).first.evaluate("tile => { tile.marked = true }")
-    page.get_by_role("button", name="Show more").click()
+    line = page.locator(".line button")
+    if line.count():
+        expect(line).to_contain_text("more below the line")
+        line.click()
+    tiles(page).nth(59).scroll_into_view_if_needed()
     expect(tiles(page)).to_have_count(4 * EACH + 1, timeout=PATIENCE)
     assert first_ids(page, 60) == before
     assert tiles(page).first.evaluate("tile => tile.marked") is True
+    assert "n=" not in page.url  # scrolling is no step for the back button
+
+
+def test_tiles_are_selected_by_click_shift_and_keyboard(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=red")
+    expect_first(page, "red")
+    ids = first_ids(page, 8)
+    chosen = page.locator(".chosen")
+    tiles(page).nth(1).hover()
+    tiles(page).nth(1).locator(".pick").click()
+    expect(chosen).to_contain_text("1 selected")
+    tiles(page).nth(4).locator(".look").click(modifiers=["Shift"])
+    expect(chosen).to_contain_text("4 selected")
+    tiles(page).nth(2).locator(".look").click()  # while some are selected, a click selects and opens nothing
+    expect(chosen).to_contain_text("3 selected")
+    page.keyboard.press("Escape")
+    expect(chosen).to_be_hidden()
+    tiles(page).nth(0).locator(".look").focus()
+    page.keyboard.press(" ")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(chosen).to_contain_text("3 selected")
+    page.get_by_role("button", name="More like these").click()
+    page.wait_for_url(lambda url: url.count("like=") == 3)
+    assert all(f"like={one}" in page.url.replace("%2F", "/") for one in ids[:3])
+    expect(page.get_by_role("button", name=re.compile(r"^\+ red-"))).to_have_count(3, timeout=PATIENCE)
+
+
+def test_the_keyboard_finds_leads_away_and_copies(page: Page, server: Server) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{server.url}/?q=yellow")
+    expect_first(page, "yellow")
+    (first,) = first_ids(page, 1)
+    tiles(page).first.locator(".look").focus()
+    page.keyboard.press("c")
+    expect(page.locator(".status")).to_have_text("Path copied")
+    assert page.evaluate("navigator.clipboard.readText()") == str(server.folder / first)
+    page.keyboard.press("-")
+    page.wait_for_url(lambda url: f"not={first}" in url.replace("%2F", "/"))
+    page.keyboard.press("/")
+    expect(page.get_by_placeholder("Describe a picture")).to_be_focused()
+    tiles(page).first.locator(".look").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_chips_are_taken_away_and_back_brings_them_again(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=card folder:blue")
+    expect(tiles(page)).to_have_count(EACH, timeout=PATIENCE)
+    page.get_by_role("button", name="folder=blue").click()
+    expect(page.get_by_placeholder("Describe a picture")).to_have_value("card", timeout=PATIENCE)
+    page.go_back()
+    expect(page.get_by_placeholder("Describe a picture")).to_have_value("card folder:blue", timeout=PATIENCE)
+    expect(page.get_by_role("button", name="folder=blue")).to_be_visible(timeout=PATIENCE)
+    page.go_forward()
+    expect(page.get_by_role("button", name="folder=blue")).to_have_count(0, timeout=PATIENCE)
+
+
+GIVE = """([kind, bytes]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "given.png", { type: "image/png" }));
+  const event = kind === "paste" ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
+    : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+  document.querySelector("h1, .grid").dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_a_picture_is_pasted_or_dropped_anywhere(page: Page, server: Server, kind: str) -> None:
+    page.goto(server.url)
+    expect(page.get_by_text("or drop a picture here").or_(page.locator("input[type=file]")).first).to_be_attached()
+    expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
+    content = (server.folder / "green" / "green-11.png").read_bytes()
+    page.evaluate(GIVE, [kind, list(content)])
+    expect(page.get_by_role("heading", name="Similar to given.png")).to_be_visible(timeout=PATIENCE)
+    expect(tiles(page).first).to_have_attribute("data-id", "green/green-11.png", timeout=PATIENCE)
+
+
+def test_recent_searches_are_offered_and_forgotten(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=green card")
+    expect_first(page, "green")
+    page.goto(server.url)
+    again = page.locator(".recent").get_by_role("button", name="green card")
+    again.click()
+    page.wait_for_url(lambda url: "q=green" in url)
+    page.go_back()
+    page.get_by_role("button", name="Forget recent searches").click()
+    expect(page.locator(".recent")).to_be_hidden()
+
+
+def test_two_windows_do_not_disturb_each_other(browser: Browser, server: Server) -> None:
+    first, second = (browser.new_context().new_page() for _ in range(2))
+    for window in (first, second):
+        window.set_default_timeout(PATIENCE)
+    first.goto(f"{server.url}/?q=red")
+    second.goto(f"{server.url}/?q=blue")
+    expect_first(first, "red")
+    expect_first(second, "blue")
+    search(second, "green")
+    expect_first(second, "green")
+    expect_first(first, "red")
+    tiles(first).first.locator(".look").click()
+    expect(first.get_by_text("rank 1 · score")).to_be_visible(timeout=PATIENCE)
+    expect(second.get_by_role("dialog")).to_have_count(0)
+    for window in (first, second):
+        window.context.close()
+
+
+def test_layout_and_size_are_chosen_and_remembered(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/?q=red")
+    expect_first(page, "red")
+    height = "tile => tile.getBoundingClientRect().height"
+    before = tiles(page).first.evaluate(height)
+    page.locator(".size").fill("5")
+    assert tiles(page).first.evaluate(height) > before * 1.3
+    page.get_by_role("button", name="Square tiles").click()
+    shape = "tile => { const box = tile.getBoundingClientRect(); return box.width / box.height }"
+    assert abs(tiles(page).first.evaluate(shape) - 1) < 0.05
+    page.reload()
+    expect_first(page, "red")
+    assert abs(tiles(page).first.evaluate(shape) - 1) < 0.05
+
+
+def test_a_file_that_has_gone_is_said_on_its_tile(page: Page, tmp_path: Path) -> None:
+    for number in range(3):
+        paint(tmp_path / f"{number}.png", "red", number)
+    clipdex.index(tmp_path, model="toy")
+    (tmp_path / "1.png").unlink()
+    for server in serve(tmp_path):
+        page.goto(f"{server.url}/?q=red")
+        gone = page.locator('.tile[data-id="1.png"]')
+        expect(gone.get_by_text("The file is no longer there")).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(".gone")).to_have_count(1)
 
 
 def test_html_in_captions_and_names_is_text(page: Page, server: Server) -> None:
