@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.candidates import Indexed
+from indexer.candidates import LEVELS, Indexed
 from indexer.indexes import faiss_tools, index_class
 from indexer.indexes.base import VectorIndex
 
@@ -103,6 +103,34 @@ class Bare(Contender):
         projection = getattr(index, "projection", None)
         short = queries if projection is None else projection.queries(queries)
         found: np.ndarray = index.index.search(short, K, params=self._make(self.faiss, effort))[1]
+        return found
+
+
+class Refined(Bare):
+    """FAISS alone doing the same work: the same index, and as many proposals scored again from the whole vectors."""
+
+    def __init__(self, of: Ours) -> None:
+        super().__init__(of)
+        self.name = f"FAISS IndexRefine, the same {of.kind}"
+
+    def prepare(self, pictures: np.ndarray, examples: np.ndarray, cache: Path) -> None:
+        super().prepare(pictures, examples, cache)
+        index: Any = self.of.index
+        base = index.index
+        turn = self.faiss.LinearTransform(pictures.shape[1], base.d, False)
+        axes = np.eye(base.d, dtype=np.float32) if index.projection is None else index.projection.axes.T
+        self.faiss.copy_array_to_vector(np.ascontiguousarray(axes).ravel(), turn.A)
+        turn.is_trained = True
+        base = self.faiss.IndexPreTransform(turn, base)
+        flat = self.faiss.IndexFlatIP(pictures.shape[1])
+        flat.add(np.asarray(pictures))
+        self.whole = self.faiss.IndexRefine(base, flat)
+        self.kept = turn, base, flat  # FAISS holds no references of its own
+
+    def many(self, queries: np.ndarray, effort: int) -> np.ndarray:
+        inside = self.faiss.SearchParametersPreTransform(index_params=_ef(self.faiss, effort))
+        parameters = self.faiss.IndexRefineSearchParameters(k_factor=LEVELS[0] / K, base_index_params=inside)
+        found: np.ndarray = self.whole.search(queries, K, params=parameters)[1]
         return found
 
 

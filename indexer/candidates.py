@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from indexer.query import Target
     from indexer.snapshot import Snapshot
 
-LEVELS = (64, 512, 4096)
+LEVELS = (32, 256, 2048)
 WORTH = 8  # where a level is a larger part of everything than 1 in this, everything is compared
 DEEPER = 4  # times the effort of the level before
 MOST_NEW = 0.5  # of an index; with more new rows than this it is no use

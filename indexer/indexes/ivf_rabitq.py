@@ -24,7 +24,7 @@ class IVFRaBitQIndex:
     """Lists of similar vectors, each in a few bits."""
 
     kind: ClassVar[str] = "ivf-rabitq"
-    oversample = 2
+    oversample = 4
 
     def __init__(self, index: Any) -> None:
         self.index = index

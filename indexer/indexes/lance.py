@@ -21,7 +21,7 @@ class LanceIndex:
     """IVF_PQ over a table of float32 vectors in a database of its own."""
 
     kind: ClassVar[str] = "lance"
-    oversample = 4
+    oversample = 8
     size_bytes = 0  # LanceDB reads what a search needs
 
     def __init__(self, folder: Path, table: Any) -> None:
