@@ -34,7 +34,7 @@ class Snapshot:
         self.versions: tuple[int, int] = (table.version, texts_table.version)
         with tables.storage_errors(collection.path, "reading"):
             columns = [name for name in table.schema.names if name not in LARGE]
-            found = table.search().select(columns).with_row_id(True).to_arrow()
+            found = tables.completed(table.search().select(columns).with_row_id(True).to_arrow())
         self.images = _with_modified(_unknown_as_null(_sorted(found, [("id", "ascending")])))
         """The columns of `images` but for `LARGE`, `_rowid` and `modified`; a pyarrow table (n rows) sorted by id."""
         self._lock = threading.RLock()

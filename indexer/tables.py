@@ -97,6 +97,19 @@ def add_columns(table: Any, fields: Iterable[Any]) -> None:
         table.add_columns({field.name: DERIVED[field.name] for field in missing if field.name in DERIVED})
 
 
+def completed(found: Any) -> Any:
+    """Rows of `images` in memory with the columns of today, where an older clipdex wrote them: null, or derived."""
+    import pyarrow as pa
+
+    for field in schemas(1)["images"]:
+        if field.nullable and field.name not in found.column_names:
+            values = pa.nulls(len(found), field.type)
+            if field.name == "folder":
+                values = pa.array((item_id.rpartition("/")[0] for item_id in found["id"].to_pylist()), field.type)
+            found = found.append_column(field, values)
+    return found
+
+
 def read(table: Any, columns: Sequence[str], where: str | None = None) -> Any:
     """Some columns of all rows, or of those that meet a condition, as a pyarrow table."""
     query = table.search().select(list(columns))

@@ -49,6 +49,8 @@ def test_an_old_collection_is_searched_as_it_is(folder: Path) -> None:
     assert [hit.id for hit in searcher.search("red")] == ["red.jpg", "trips/2024/blue.png"]
     assert searcher.search("a red thing", target="texts")[0].caption == "a red thing"
     assert [failure.location for failure in searcher.failures()] == ["bad.jpg"]
+    assert [hit.id for hit in searcher.search("red", where="folder = trips/2024")] == ["trips/2024/blue.png"]
+    assert searcher.search("red", where="camera = Canon") == []  # not known yet
     assert version(folder) == 1  # a search writes nothing
     assert {file: file.stat().st_mtime_ns for file in (folder / ".clipdex").rglob("*")} == before
 
