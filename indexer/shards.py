@@ -69,8 +69,9 @@ def to_bytes(finished: Iterable[Finished], dim: int) -> bytes:
     rows = [_row(each) for each in finished]
     columns = [pa.array([row.get(name) for row in rows], schema.field(name).type) for name in schema.names]
     file = io.BytesIO()
-    # Thumbnails and vectors do not shrink; the rest is small.
-    pq.write_table(pa.Table.from_arrays(columns, schema=schema), file, compression="none")
+    # Thumbnails and vectors neither shrink nor repeat; the rest is small.
+    table = pa.Table.from_arrays(columns, schema=schema)
+    pq.write_table(table, file, compression="none", use_dictionary=False, write_statistics=False)
     return file.getvalue()
 
 
@@ -86,10 +87,11 @@ def from_bytes(data: bytes, dim: int) -> list[Finished]:
     expected = _schema(dim)
     if not table.schema.equals(expected) or table.schema.metadata != expected.metadata:
         raise ValueError("a file of another version, or for another model")
-    flat = table["vector"].combine_chunks()
-    vectors = [np.asarray(value.values, np.float32) if value.is_valid else None for value in flat]
+    column = table["vector"].combine_chunks()
+    vectors = iter(column.flatten().to_numpy(zero_copy_only=False).reshape(-1, dim))  # of those rows that have one
     rows = table.drop_columns(["vector"]).to_pylist()
-    return [_finished(row, vector, dim) for row, vector in zip(rows, vectors, strict=True)]
+    there = column.is_valid().to_pylist()
+    return [_finished(row, next(vectors) if has else None, dim) for row, has in zip(rows, there, strict=True)]
 
 
 def _schema(dim: int) -> Any:
