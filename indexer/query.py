@@ -29,6 +29,7 @@ AWAY = 0.5
 painted scenes (benchmarks/LOG.md) unwanted things fall from 18 % of the ten best to 13 %, at 1 to 10 % with a tenth of
 the wanted ones."""
 TARGETS = ("images", "texts")
+SORTS = ("score", "date")
 COLLAPSES = ("bytes", "picture", "scene")
 
 Target = Literal["images", "texts"]
@@ -125,6 +126,7 @@ class Query:
     hybrid: bool = False  # rank by full text, too
     collapse: str | None = None  # "bytes", "picture" or "scene": leave out copies of better hits
     diverse: float = 0.0  # from 0 to 1: how much a hit should differ from those before it
+    sort: str = "score"  # or "date": what is relevant, the newest first
     target: Target = "images"
     limit: int = 20
     offset: int = 0
@@ -147,6 +149,10 @@ class Query:
     def _check_arrangement(self) -> None:
         if self.collapse is not None and self.collapse not in COLLAPSES:
             raise QueryError(unknown_choice("kind", self.collapse, COLLAPSES))
+        if self.sort not in SORTS:
+            raise QueryError(unknown_choice("order", self.sort, SORTS))
+        if self.sort == "date" and self.target != "images":
+            raise QueryError("only pictures can be put in the order of time, not captions")
         if not 0 <= self.diverse <= 1:
             raise QueryError(f"diverse {self.diverse} is not between 0 and 1")
         if (self.collapse or self.diverse) and self.target != "images":
@@ -170,6 +176,7 @@ class Query:
         hybrid: bool = False,
         collapse: str | None = None,
         diverse: float = 0.0,
+        sort: str = "score",
         target: Target = "images",
         limit: int = 20,
         offset: int = 0,
@@ -207,6 +214,7 @@ class Query:
             hybrid=hybrid,
             collapse=collapse,
             diverse=diverse,
+            sort=sort,
             target=target,
             limit=limit,
             offset=offset,

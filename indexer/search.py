@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from indexer import query_line, tables
 from indexer.backgrounds import Backgrounds
 from indexer.collection import Collection
 from indexer.composed import as_file, composed, cosines, part_vectors, row_of
+from indexer.dated import by_date
 from indexer.filters import Condition, Filter
-from indexer.query import Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector
+from indexer.query import MAX_LIMIT, Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector
 from indexer.query_line import Line
 from indexer.ranking import Ranked, ranked
 from indexer.snapshot import Snapshot
@@ -70,6 +72,7 @@ class Searcher:
         hybrid: bool = False,
         collapse: str | None = None,
         diverse: float = 0.0,
+        sort: str = "score",
         target: Target = "images",
         limit: int = 20,
         offset: int = 0,
@@ -82,7 +85,7 @@ class Searcher:
         `templates` puts all words into prompts; with `hybrid` full-text search ranks, too. Words that a person typed
         with signs go through `read`; conditions alone list what they keep, by id, and their scores are 0.
         `collapse` leaves out copies of better hits ("bytes", "picture" or "scene", see `indexer.duplicates`), `diverse`
-        from 0 to 1 prefers hits that differ from those before.
+        from 0 to 1 prefers hits that differ from those before, `sort="date"` orders what is relevant by time.
         Raises `QueryError` for a query that cannot be answered and `ImageError` for a picture that cannot be read.
         """
         return self.find(
@@ -99,6 +102,7 @@ class Searcher:
                 hybrid=hybrid,
                 collapse=collapse,
                 diverse=diverse,
+                sort=sort,
                 target=target,
                 limit=limit,
                 offset=offset,
@@ -130,10 +134,17 @@ class Searcher:
                 "image,caption into its folder, or a .txt file beside each picture, and index it again"
             )
         if not query.parts:
-            return self._hits(query, snapshot, ranked(query, snapshot, None), None)
+            return self._hits(query, snapshot, self._page(query, snapshot, None), None)
         parts = part_vectors(query.parts, snapshot, lambda: self._encoder_of(snapshot))
         vector = composed(parts, [part.weight for part in query.parts])
-        return self._hits(query, snapshot, ranked(query, snapshot, vector), parts)
+        return self._hits(query, snapshot, self._page(query, snapshot, vector), parts)
+
+    def _page(self, query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranked:
+        if query.sort == "score":
+            return ranked(query, snapshot, vector)
+        whole = ranked(replace(query, limit=MAX_LIMIT, offset=0), snapshot, vector)
+        relevance = self._backgrounds.relevances(query, snapshot, whole, lambda: self._encoder_of(snapshot))
+        return by_date(snapshot, whole, relevance, slice(query.offset, query.offset + query.limit))
 
     def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> list[Hit]:
         """The collection's captions that fit a picture, best first. Raises `QueryError` if it has no captions."""

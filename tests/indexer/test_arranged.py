@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 import clipdex
 from core.errors import QueryError
 from indexer.arranged import POOL, diverse
 from indexer.batch import search_many
+from indexer.dated import by_date
+from indexer.ranking import Ranked
+from indexer.relevance import THRESHOLD
 from indexer.search import Searcher
-from tests.indexer.pictures import index
+from tests.indexer.pictures import index, paint
 from tests.indexer.test_duplicates import picture, unit
 
 
@@ -100,3 +105,33 @@ def test_many_queries_at_once_get_the_answers_of_single_ones(searcher: Searcher)
         search_many(searcher, ["red", " "])
     with pytest.raises(QueryError, match="limit 0"):
         search_many(searcher, ["red"], limit=0)
+
+
+def test_what_matches_comes_in_the_order_of_time(tmp_path: Path) -> None:
+    for number in range(40):
+        colour = ("red", "green", "blue", "white")[number % 4]
+        file = paint(tmp_path / f"{number:02}.jpg", colour, seed=number)
+        os.utime(file, (1_700_000_000 + 60 * number, 1_700_000_000 + 60 * number))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2031:05:31 12:30:00"
+    Image.new("RGB", (60, 40), (220, 20, 20)).save(tmp_path / "00.jpg", exif=exif)
+    index(tmp_path)
+    searcher = clipdex.open(tmp_path)
+    best = searcher.search("red", limit=40)
+    relevant = [hit.id for hit in best if (hit.relevance or 0) >= THRESHOLD]
+    dated = [hit.id for hit in searcher.search("red", limit=40, sort="date")]
+    assert len(relevant) > 1
+    assert dated[0] == "00.jpg", "the camera's clock counts, not the file's"
+    assert dated == ["00.jpg", *sorted((item for item in relevant if item != "00.jpg"), reverse=True)]
+    snapshot = searcher.snapshot()
+    whole = Ranked(np.array([7, 3, 9]), np.array([0.9, 0.8, 0.7], np.float32))
+    assert by_date(snapshot, whole, [0.9, 0.8, 0.1], slice(0, 5)).rows.tolist() == [7, 3]
+    assert by_date(snapshot, whole, [0.9, 0.1, 0.8], slice(0, 5)).rows.tolist() == [9, 7], "a guess is left out"
+    assert by_date(snapshot, whole, [0.1, 0.1, 0.1], slice(0, 5)).rows.tolist() == [7, 3, 9], "all are guesses"
+    assert by_date(snapshot, whole, [None] * 3, slice(1, 2)).scores.tolist() == pytest.approx([0.9])
+    assert [searcher.search("red", limit=1, offset=n, sort="date")[0].id for n in range(3)] == dated[:3]
+    assert [hit.id for hit in searcher.search(where="width>0", limit=3, sort="date")] == ["00.jpg", "39.jpg", "38.jpg"]
+    with pytest.raises(QueryError, match="unknown order 'time'"):
+        searcher.search("red", sort="time")
+    with pytest.raises(QueryError, match="only pictures can be put in the order of time"):
+        searcher.search("red", sort="date", target="texts")
