@@ -43,7 +43,7 @@ def draw(curves: Mapping[str, Sequence[tuple[float, float]]], target: float, tit
     axes.set_ylabel("ann_recall@10")
     axes.set_title(title)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    figure.legend(fontsize="small", loc="outside right upper")
     figure.savefig(file, dpi=120, format="png")
 
 
