@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tarfile
+import zipfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +123,29 @@ def test_what_workers_make_equals_what_one_run_makes(tmp_path: Path) -> None:
     assert (report.added, report.total, report.texts) == (local.added, local.total, local.texts)
     assert report.unmatched_captions == local.unmatched_captions == 1
     assert not (tmp_path / "spread" / STAGING).exists()
+
+
+def test_workers_read_archives_and_tables_that_they_have_not_listed(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    for number in range(7):
+        paint(pictures / f"{number}.jpg", seed=number)
+        (pictures / f"{number}.txt").write_text(f"number {number}")
+    with tarfile.open(tmp_path / "shard-000.tar", "w") as archive:
+        for file in sorted(pictures.iterdir()):
+            archive.add(file, file.name)
+    with zipfile.ZipFile(tmp_path / "album.zip", "w") as album:
+        for file in pictures.glob("*.jpg"):
+            album.write(file, f"inside/{file.name}")
+    rows = [f"pictures/{number}.jpg,{number / 2},a caption of {number}" for number in range(7)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,rating,caption", *rows]) + "\n")
+    sources = [tmp_path / "shard-000.tar", tmp_path / "album.zip", tmp_path / "list.csv"]
+    index(sources, to=tmp_path / "local")
+    spread(sources, tmp_path / "spread")
+    assert_equal_row_for_row(tmp_path / "local", tmp_path / "spread")
+    assert len(state(tmp_path / "spread")["images"]) == 21
+    images = clipdex.open(tmp_path / "spread").snapshot().images
+    ratings = dict(zip(images["id"].to_pylist(), images["rating"].to_pylist(), strict=True))
+    assert sorted(value for value in ratings.values() if value is not None) == [number / 2 for number in range(7)]
 
 
 def test_later_runs_do_only_what_changed_and_reuse_what_moved(tmp_path: Path) -> None:
