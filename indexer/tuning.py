@@ -82,7 +82,7 @@ def measure_filters(indexed: Indexed, sample: Sample, effort: int, target: float
         tenth = np.array([exact.best(indexed.vectors, query, K, allowed)[1][-1] for query in queries.vectors])
         for step in efforts:
             point, _ = _point(indexed, queries, tenth, step, allowed)
-            if point.ann_recall >= target or point.milliseconds > compared:
+            if point.ann_recall >= (1 + target) / 2 or point.milliseconds > compared:
                 break
         found.append(
             Filtered(
