@@ -245,7 +245,7 @@ def test_the_longest_column_name_is_meant() -> None:
 WORDS = st.text(alphabet="aAbB/.*?[(\\ é'\n", max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(values=st.lists(st.none() | WORDS, max_size=12), pattern=WORDS.filter(lambda word: word != ""))
 def test_patterns_match_what_the_shell_would(values: list[str | None], pattern: str) -> None:
     """Against Python's own patterns, in which brackets are escaped because ours have none."""
@@ -254,7 +254,7 @@ def test_patterns_match_what_the_shell_would(values: list[str | None], pattern: 
     assert mask.tolist() == [value is not None and bool(expected.match(value.lower())) for value in values]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     values=st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), max_size=20),
     operator=st.sampled_from(filters.OPERATORS),

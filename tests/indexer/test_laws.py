@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import clipdex
@@ -66,7 +66,7 @@ def take(folder: Path, what: str, argument: Any, dice: random.Random) -> None:
             warnings.simplefilter("ignore")  # an index of a few vectors cannot be measured well
             optimize(Collection.find(folder), kind=argument)
         return
-    index(folder)
+    index(folder, allow_removal=True)
 
 
 def expected(folder: Path, words: str, where: str, target: Target) -> list[tuple[float, str, str | None]]:
@@ -116,7 +116,8 @@ def check(searcher: Searcher, folder: Path, words: str, where: str, target: Targ
 
 @settings(
     deadline=None,
-    max_examples=60 if SLOW else 5,
+    max_examples=60 if SLOW else 3,
+    phases=[Phase.explicit, Phase.generate],  # a failure is told at once and not made smaller for minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(steps=st.lists(step, min_size=2, max_size=8 if SLOW else 5), seed=st.integers(0, 2**32), data=st.data())

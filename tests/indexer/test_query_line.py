@@ -129,7 +129,7 @@ def test_without_a_date_of_taking_there_is_no_after() -> None:
     assert read("after:2024", {"id": pa.string()}) == Line("after:2024", doubts=("after:2024",))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     line=st.text(max_size=40)
     | st.lists(st.sampled_from(['"', "-", "(", ")", " ", "folder:", "width>", "a", "5", ":", "after:", "“", "*"])).map(
@@ -145,7 +145,7 @@ def test_any_line_is_read_or_refused_with_a_sentence(line: str) -> None:
         assert all(char in line for char in kept)  # nothing is invented
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(words=st.lists(st.from_regex(r"[a-zé'?.,!]*[a-zé]-?[a-z0-9:;.,!?]*", fullmatch=True), max_size=8))
 def test_words_without_signs_are_only_words(words: list[str]) -> None:
     line = " ".join(words)
