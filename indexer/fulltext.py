@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from core.errors import CollectionError
 from indexer import tables
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ def ranked(
 
     A picture counts as the best of its captions and its name. Raises `CollectionError` if the words cannot be read.
     """
+    try:
+        return _ranked(snapshot, words, depth, allowed, target)
+    except CollectionError:  # what may be deleted at any time was: it is made again
+        with _lock:
+            _opened.pop(snapshot, None)
+        return _ranked(snapshot, words, depth, allowed, target)
+
+
+def _ranked(
+    snapshot: Snapshot, words: str, depth: int, allowed: np.ndarray | None, target: Target
+) -> tuple[np.ndarray, np.ndarray]:
     table = _table(snapshot)
     count = FIRST
     while True:
