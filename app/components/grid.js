@@ -131,7 +131,11 @@ class Grid {
       if (!kept.has(item.id)) this.seen.observe(tile);
       return tile;
     });
-    if (data.line !== null) made.splice(data.line, 0, this.makeLine(data));
+    if (data.line !== null) {
+      const rest = element("li", "rest");  // takes the room that the row before the line leaves
+      rest.setAttribute("aria-hidden", "true");
+      made.splice(data.line, 0, rest, this.makeLine(data));
+    }
     const question = data.question !== this.question;
     this.question = this.grid.dataset.question = data.question;
     if (question) this.grid.classList.remove("unfolded");
@@ -163,7 +167,7 @@ class Grid {
     const button = element("button", "");
     const say = () => {
       const open = this.grid.classList.contains("unfolded");
-      button.textContent = open ? `Below the line: ${count}, no better than chance` : `${count} below the line · show them`;
+      button.textContent = open ? `Below the line: ${count}` : `${count} below the line · show them`;
       button.setAttribute("aria-expanded", String(open));
     };
     button.addEventListener("click", () => { this.grid.classList.toggle("unfolded"); say(); this.roam(); });

@@ -108,7 +108,8 @@ def test_a_click_shows_the_picture_large_and_the_keyboard_walks_on(page: Page, s
     tiles(page).nth(1).locator(".look").click()
     large = page.locator("img.large")
     expect(large).to_be_visible(timeout=PATIENCE)
-    page.wait_for_function("document.querySelector('img.large').naturalWidth > 100")
+    expect(large).to_have_js_property("complete", True, timeout=PATIENCE)
+    assert large.evaluate("image => image.naturalWidth") > 100
     assert f"item={second}" in page.url.replace("%2F", "/")
     expect(page.get_by_text("rank 2 · score")).to_be_visible()
     page.keyboard.press("ArrowRight")
@@ -370,6 +371,7 @@ SHOTS = [
     ("app-search", "/?q={q}", 1400, "light"),
     ("app-search-dark", "/?q={q}", 1400, "dark"),
     ("app-narrow", "/?q={q}", 400, "light"),
+    ("app-narrow-dark", "/?q={q}", 400, "dark"),
     ("app-start", "/", 1400, "light"),
     ("app-picture", "/?q={q}&item={first}", 1400, "light"),
 ]
@@ -405,9 +407,11 @@ def test_the_screenshots_are_painted(
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(gallery.url + path.format(q=question.replace(" ", "+"), first=first))
-    expect(tiles(page).nth(5).locator("img.ready")).to_be_visible(timeout=PATIENCE)
+    expect(tiles(page).first.locator("img.ready")).to_be_visible(timeout=PATIENCE)
     if "{first}" in path:
-        page.wait_for_function("document.querySelector('img.large')?.naturalWidth > 100")
+        expect(page.locator("img.large")).to_have_js_property("complete", True, timeout=PATIENCE)
+    elif page.locator(".line button").count():
+        page.locator(".line button").click()
     page.wait_for_timeout(1500)
     (ROOT / "docs").mkdir(exist_ok=True)
     page.screenshot(path=ROOT / "docs" / f"{name}.png")
