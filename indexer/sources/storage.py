@@ -6,6 +6,7 @@ URLs go through fsspec and what it needs for their scheme (extra `cloud`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -216,13 +217,17 @@ def _package(error: ImportError, scheme: str) -> str:
 
 
 def _time(entry: dict[str, Any]) -> int:
-    """When an object was last written, in nanoseconds; nought where the store does not say."""
+    """When an object was last written, in nanoseconds; nought where the store does not say.
+
+    S3 tells whole seconds. Within one an object may be replaced by another of the same size, so the fraction of the
+    second is made of the ETag, which changes with the content.
+    """
     from datetime import datetime
 
+    fraction = int.from_bytes(hashlib.blake2b(str(entry.get("ETag", "")).encode(), digest_size=4).digest()) % 10**9
     for key in ("LastModified", "last_modified", "mtime", "updated", "created"):
         value = entry.get(key)
-        if isinstance(value, datetime):
-            return int(value.timestamp() * 1e9)
-        if isinstance(value, int | float):
-            return int(value * 1e9)
+        seconds = value.timestamp() if isinstance(value, datetime) else value
+        if isinstance(seconds, int | float):
+            return int(seconds) * 10**9 + fraction if "ETag" in entry else int(seconds * 1e9)
     return 0
