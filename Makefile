@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Where the app of the demo listens: make demo PORT=8600.
+PORT   = 8501
 # Extra words for pytest: make test ARGS="tests/core -k tokenizer".
 ARGS   ?=
 
@@ -10,7 +12,7 @@ ARGS   ?=
 .PHONY: help install demo test check format bench docs clean
 
 help:
-	@echo "make demo      install, paint a sample collection, index it, search it, open the app"
+	@echo "make demo      install, paint a sample collection, index it, search it, open the app (PORT=8600: on that port)"
 	@echo "make test      install with the test extra and run the whole test suite"
 	@echo "make check     lint, formatting and types"
 	@echo "make docs      write real outputs, pictures and the file tree into README.md, docs/ and ARCHITECTURE.md"
@@ -37,7 +39,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: install
-	$(BIN)/clipdex demo
+	$(BIN)/clipdex demo --port $(PORT)
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

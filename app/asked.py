@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,7 @@ def query_and_folder(query: str | None, folder: Path | None, *, needed: bool) ->
     """What to look for and where. Where QUERY is not `needed`, one word alone is the folder if there is such a folder.
 
     Raises `QueryError` where something is missing."""
+    from app.output import printable
     from core.errors import QueryError
 
     if query is None:
@@ -74,11 +76,25 @@ def query_and_folder(query: str | None, folder: Path | None, *, needed: bool) ->
             raise QueryError('say what to find: clipdex search "a red car", or --image FILE, or --like ID')
         return None, folder or Path()
     if folder is None:
-        is_folder = not needed and os.path.isdir(query)  # noqa: PTH112 - a Path refuses very long words
-        return (None, Path(query)) if is_folder else (query, Path())
+        if not os.path.isdir(query):  # noqa: PTH112 - a Path refuses very long words
+            return query, Path()
+        if not needed:
+            return None, Path(query)
+        if not _is_in_a_collection():  # where there is one, the word is looked for in it
+            there = printable(shlex.quote(query))
+            raise QueryError(f'{there} is a folder; say what to find, as in: clipdex search "a red car" {there}')
+        return query, Path()
     if not os.path.exists(folder):  # noqa: PTH110
         raise QueryError(
             f"there is no folder {str(folder)!r}; if it is part of the query, put that in quotes: "
             f'clipdex search "{query} {folder}"'
         )
     return query, folder
+
+
+def _is_in_a_collection() -> bool:
+    """Whether the current folder, or one above it, has a collection, be it a damaged one."""
+    from indexer.collection import FOLDER, has_collection_at
+
+    here = Path.cwd()
+    return any(has_collection_at(place) or (place / FOLDER).is_dir() for place in (here, *here.parents))

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import itertools
 import os
+import re
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -105,7 +108,12 @@ def _stopped() -> int:
 
 def _usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     """One line for a wrong option or command: what is wrong, the nearest choice, where to read on."""
-    message = error.format_message().strip().rstrip(".")
+    if word := _words_with_minus(error, arguments):
+        return (
+            f"{word!r} looks like an option: put words that begin with a minus behind --, after all options "
+            f"(clipdex search --limit 5 -- {shlex.quote(word)} FOLDER), or write --without {shlex.quote(word[1:])}"
+        )
+    message = _wrong_number(error) or error.format_message().strip().rstrip(".")
     if possible := getattr(error, "possibilities", None):  # a wrong option: the nearest one first, as everywhere
         nearest = difflib.get_close_matches(error.option_name, possible, n=3, cutoff=0)  # type: ignore[attr-defined]
         message = f"{error.message.rstrip('.')}. Did you mean {' or '.join(nearest)}?"
@@ -116,6 +124,38 @@ def _usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str
         message += f". Did you mean {near[0]!r}?" if near else f"; the commands are: {', '.join(COMMANDS)}"
     message = message[:1].lower() + message[1:]
     return f"{' '.join(message.split())} (see `{where} --help`)"
+
+
+def _words_with_minus(error: typer.TyperException, arguments: Sequence[str]) -> str | None:
+    """The words of a search that were taken for short options, such as "-snow"; None where it is something else."""
+    if "search" not in arguments or getattr(error, "option_name", "-").startswith("--"):
+        return None
+    if not (hasattr(error, "option_name") or isinstance(error, typer.BadParameter)):
+        return None
+    options = itertools.takewhile(lambda word: word != "--", arguments)
+    return next((word for word in options if re.match(r"-[^\W\d_]{2}|-[(\"]", word)), None)
+
+
+def _wrong_number(error: typer.TyperException) -> str | None:
+    """What is wrong with the value of an option that is a number, in plain words; None where it is something else."""
+    problems = getattr(error.__cause__, "errors", None)  # as pydantic found them
+    parameter = getattr(error, "param", None)
+    if problems is None or parameter is None:
+        return None
+    problem = problems()[0]
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "int_parsing" | "int_parsing_size" | "int_type" | "int_from_float":
+            wanted = "a whole number"
+        case "float_parsing" | "float_type" | "finite_number":
+            wanted = "a number"
+        case "greater_than_equal":
+            wanted = f"{limits['ge']} or more"
+        case "less_than_equal":
+            wanted = f"{limits['le']} or less"
+        case _:
+            return None
+    return f"{max(parameter.opts, key=len)} must be {wanted}, not {str(problem['input'])!r}"
 
 
 if __name__ == "__main__":

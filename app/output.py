@@ -57,12 +57,15 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def print_hits(hits: Sequence[Hit], *, texts: bool = False) -> None:
-    """Hits, best first. At a terminal: rank, score, path, caption; elsewhere `score<TAB>path` (or the caption)."""
+    """Hits, best first. At a terminal: rank, score, path, caption; elsewhere `score<TAB>path` (or the caption).
+
+    A list that nothing ranks has no scores: the first column is empty then, and at a terminal it is not there."""
     if sys.stdout.isatty():
         _print_for_people(hits, texts)
         return
     for hit in hits:
-        print(f"{hit.score:.4f}\t{_one_line(hit.caption or '') if texts else shown_path(hit)}")
+        score = f"{hit.score:.4f}" if is_ranked(hit) else ""
+        print(f"{score}\t{_one_line(hit.caption or '') if texts else shown_path(hit)}")
 
 
 def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
@@ -72,10 +75,11 @@ def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
     width = len(str(hits[-1].rank)) if hits else 1
     for number, hit in enumerate(hits):
         if number and not matches(hit) and matches(hits[number - 1]):
-            out.print(Text("── from here on, nothing seems to match", style="dim"))
+            out.print(Text("── from here on, nothing clearly matches", style="dim"))
         line = Text()
         line.append(f"{hit.rank:>{width}}  ", style="dim")
-        line.append(f"{hit.score:.3f}  ", style="cyan")
+        if is_ranked(hit):
+            line.append(f"{hit.score:.3f}  ", style="cyan")
         caption, path = _one_line(hit.caption or ""), shown_path(hit)
         if texts:
             line.append(caption).append(f"  {path}", style="dim")
@@ -85,6 +89,11 @@ def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
             shown = ", ".join(f"{_one_line(label)} {score:.3f}" for label, score in hit.parts.items())
             line.append(f"  ({shown})", style="dim cyan")
         out.print(line)
+
+
+def is_ranked(hit: Hit) -> bool:
+    """Whether something was looked for; conditions alone give a list by name, without scores."""
+    return bool(hit.parts)
 
 
 def matches(hit: Hit) -> bool:
@@ -133,7 +142,7 @@ def hit_as_dict(hit: Hit) -> dict[str, Any]:
     """A hit as the JSON answer holds it."""
     return {
         "rank": hit.rank,
-        "score": round(float(hit.score), 6),
+        "score": round(float(hit.score), 6) if is_ranked(hit) else None,
         "id": hit.id,
         "path": str(hit.path) if hit.path is not None else None,
         "caption": hit.caption,

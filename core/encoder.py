@@ -114,7 +114,8 @@ def _of(converted: Converted, device: str, precision: str) -> Encoder:
     )
 
 
-ENCODERS: dict[str, Callable[[str, str], Encoder]] = {"tiny": _tiny, "toy": _toy}
+TESTING = "toy"  # for tests: loaded by its name, and suggested to nobody who did not nearly write it
+ENCODERS: dict[str, Callable[[str, str], Encoder]] = {"tiny": _tiny, TESTING: _toy}
 
 
 def load_encoder(
@@ -158,9 +159,7 @@ def _load(model: str | Path, device: str, precision: str, download: bool) -> Enc
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"there is no model {str(model)!r:.80} that can be read: {reason}") from None
     if not there:
-        if len(path.parts) > 1:
-            raise ModelError(f"there is no model {path}; the models by name are: {', '.join(ENCODERS)}{_meant(model)}")
-        raise ModelError(f"{unknown_choice('model', str(model), ENCODERS)}, or the path of a model{_meant(model)}")
+        raise _absent(model)
     from core.clip_encoder import CLIPEncoder
     from core.convert import convert
     from core.convert.fields import is_model_directory
@@ -179,6 +178,16 @@ def lasting(model: str | Path) -> str:
     if isinstance(model, str) and (reference := hub.find(model)) is not None:
         return reference.name
     return str(Path(model).expanduser().resolve())
+
+
+def _absent(model: str | Path) -> ModelError:
+    """What to say of a model that is not there: of a path that nothing is at it, of a name which names there are."""
+    given = str(model)
+    names = [name for name in ENCODERS if name != TESTING or difflib.get_close_matches(given, [name])]
+    if isinstance(model, Path) or given.startswith((".", "~")) or any(sign in given for sign in "/\\"):
+        known = f"the models by name are: {', '.join(names)}{_meant(model)}"
+        return ModelError(f"there is no model {given}; no file or folder is at that path, and {known}")
+    return ModelError(f"{unknown_choice('model', given, names)}, or the path of a model{_meant(model)}")
 
 
 def _meant(model: str | Path) -> str:

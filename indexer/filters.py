@@ -65,10 +65,7 @@ class Condition:
         if operator == EQUAL and (self.value is None or self.value == ""):
             found = _missing(column)
         else:
-            try:
-                found = kind.marks(column, operator, self.value, self.column)
-            except QueryError as error:
-                raise QueryError(f"{error}; {listing(_types(images))}") from None
+            found = kind.marks(column, operator, self.value, self.column)
         return ~found if self.operator == "!=" else found
 
 
@@ -90,7 +87,7 @@ class Filter:
 
 
 def parse(text: str, columns: Mapping[str, Any]) -> Filter:
-    """The filter that a condition written as text means. Raises `QueryError`, which lists the columns and types."""
+    """The filter that a condition written as text means. Raises `QueryError`; for an unknown column it lists all."""
     return Filter((condition(text, columns),))
 
 

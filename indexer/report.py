@@ -39,8 +39,11 @@ class Report:
     replaced_model: str | None = None  # the model whose vectors these took the place of
     rate: float = 0.0  # pictures a second that this run read or embedded, from its first picture to its last
 
-    def summary(self) -> str:
-        """Two to five lines for people."""
+    def summary(self, where: str = "") -> str:
+        """One to five lines for people; `where` names the sources, for when nothing was found there."""
+        if not (self.total or self.removed or self.kept or self.replaced_model or self.stopped):
+            passed = f" ({self.ignored:,} other {_files(self.ignored)} passed over)" if self.ignored else ""
+            return f"no pictures were found{f' in {where}' if where else ''}{passed}"
         if self.dry_run:
             return self._forecast()
         failed = sum(self.failed.values())
@@ -63,7 +66,7 @@ class Report:
             are = "caption is" if self.cut_captions == 1 else "captions are"
             notes.append(f"{self.cut_captions:,} {are} longer than the model reads")
         if self.ignored:
-            notes.append(f"{self.ignored:,} other files ignored")
+            notes.append(f"{self.ignored:,} other {_files(self.ignored)} ignored")
         return "\n".join([*lines, *([", ".join(notes)] if notes else [])])
 
     def _forecast(self) -> str:
@@ -82,6 +85,10 @@ class Report:
                 "more than half of the collection would be removed: a run would stop and ask for --allow-removal"
             )
         return "\n".join([*lines, "nothing was done, this was a dry run"])
+
+
+def _files(count: int) -> str:
+    return "file" if count == 1 else "files"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,10 @@ def command(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Label pictures with words of your own, with probabilities. No collection is needed."""
+    """Label pictures with words of your own, with probabilities. No collection is needed.
+
+    Without --model it is the small model that comes with clipdex, tiny; a larger one is right more often.
+    """
     from app.output import print_json
     from core.encoder import load_encoder
     from core.errors import QueryError

@@ -25,11 +25,13 @@ def command(
 ) -> None:
     """List what could not be indexed: reason, file, what happened."""
     import clipdex
-    from app.output import print_json
+    from app.output import note, print_json
 
     failures = chosen(clipdex.open(folder).failures(), reason)
     if as_json:
         print_json({"count": len(failures), "failures": [as_dict(failure) for failure in failures]})
+    elif not failures:
+        note("nothing failed")
     elif sys.stdout.isatty():
         _show(failures)
     else:
@@ -63,7 +65,7 @@ def _print(failures: Sequence[Failure]) -> None:
     from app.output import printable
 
     for failure in failures:
-        print("\t".join(printable(" ".join(text.split())) for text in _told(failure)))
+        print("\t".join(printable(" ".join(text.split())) for text in told(failure)))
 
 
 def _show(failures: Sequence[Failure]) -> None:
@@ -73,14 +75,15 @@ def _show(failures: Sequence[Failure]) -> None:
 
     out = console()
     for failure in failures:
-        reason, location, message = _told(failure)
+        reason, location, message = told(failure)
         line = Text(f"{reason}  ", style="bold red").append(printable(location), style="not bold default")
         out.print(line.append(f"  {printable(message)}", style="not bold default dim"))
     counts = Counter(failure.reason for failure in failures)
-    told = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-    out.print(f"{len(failures):,} failed: {told}" if failures else "nothing failed")
+    out.print(
+        f"{len(failures):,} failed: " + ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+    )
 
 
-def _told(failure: Failure) -> tuple[str, str, str]:
+def told(failure: Failure) -> tuple[str, str, str]:
     """The message without the name of the file at its beginning: that stands beside it."""
     return failure.reason, failure.location, failure.message.removeprefix(f"{failure.location}: ")

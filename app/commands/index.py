@@ -85,7 +85,7 @@ def command(
 ) -> None:
     """Index pictures. A second run only does what changed."""
     import clipdex
-    from app.output import print_json
+    from app.output import print_json, printable
     from app.progress import watched
 
     if model is None and not dry_run:
@@ -122,7 +122,7 @@ def command(
     if as_json:
         print_json(report_as_dict(report))
     elif not quiet:
-        print(report.summary())
+        print(report.summary(printable(", ".join(sources))))
     if report.stopped:
         raise typer.Exit(STOPPED)
     if strict and report.failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +87,7 @@ def command(
         print_csv(hits)
     else:
         if nothing_matches(hits):
-            note("nothing here seems to match; the best guesses follow")
+            note("nothing here clearly matches; these are the best guesses")
         print_hits(hits, texts=texts)
 
 
@@ -94,15 +95,22 @@ def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searche
     """What a person should know about the answer, on stderr."""
     from app.output import note
     from indexer.filters import listing
+    from indexer.query import MAX_LIMIT
 
     if cut is not None:
         note(f"the model reads no further than this: {cut!r} and what follows did not count; say it in fewer words")
     for doubt in line.doubts if line is not None else ():
         note(f"{doubt!r} was searched as words; {listing(searcher.snapshot().columns)}")
-    if not hits and not question.offset and (question.where or question.holding or question.not_holding):
+    if not hits and question.offset:
+        count = len(searcher.find(replace(question, offset=0, limit=min(question.offset, MAX_LIMIT))))
+        note(f"there {'is' if count == 1 else 'are'} only {count:,} {'hit' if count == 1 else 'hits'}")
+    elif not hits and (question.where or question.holding or question.not_holding):
         said = [*map(str, question.where), *(f'"{phrase}"' for phrase in question.holding)]
         said += [f'-"{phrase}"' for phrase in question.not_holding]
-        note(f"nothing meets {' and '.join(said)}" + ("; --plain takes signs as words" if line else ""))
+        told = f"nothing meets {' and '.join(said)}"
+        if question.holding and not searcher.snapshot().texts.num_rows:
+            told += "; the collection has no captions, so only the names of files were looked at"
+        note(told + ("; --plain takes signs as words" if line else ""))
 
 
 def _print_json(words: str | None, question: Query, cut: str | None, hits: list[Hit]) -> None:

@@ -97,6 +97,7 @@ def index_line(index: IndexStatus, now: datetime | None = None) -> str:
 def _show_failures(status: Status) -> None:
     from rich.text import Text
 
+    from app.commands.failures import told
     from app.output import console, printable
 
     out = console()
@@ -104,7 +105,8 @@ def _show_failures(status: Status) -> None:
         out.print(Text(f"\n{count:,} × {reason}", style="bold red"))
         failures = [failure for failure in status.failures if failure.reason == reason]
         for failure in failures[:SHOWN_PER_REASON]:
-            out.print(Text(f"  {printable(failure.location)}").append(f"  {printable(failure.message)}", style="dim"))
+            _, location, message = told(failure)
+            out.print(Text(f"  {printable(location)}").append(f"  {printable(message)}", style="dim"))
         if count > SHOWN_PER_REASON:
             more = f"  … {count - SHOWN_PER_REASON:,} more: clipdex failures --reason '{reason}'"
             out.print(Text(more, style="dim"))

@@ -159,7 +159,7 @@ class Grid {
   makeLine(data) {
     const line = element("li", "line");
     if (data.line === 0) {
-      line.append(element("span", "", "Nothing stands out; these are the nearest"));
+      line.append(element("span", "", "Nothing here clearly matches; these are the best guesses"));
       return line;
     }
     const below = data.items.length - data.line;

@@ -112,7 +112,9 @@ def _show_plain(hits: Sequence[Hit], *, scores: bool, line: int | None) -> None:
     _plain_rows(hits[:end], scores=scores)
     if end < len(hits):
         nothing = (
-            "Nothing stands out; these are the nearest" if end == 0 else f"{len(hits) - end:,} more below the line"
+            "Nothing here clearly matches; these are the best guesses"
+            if end == 0
+            else f"{len(hits) - end:,} more below the line"
         )
         st.caption(nothing)
         _plain_rows(hits[end:], scores=scores)

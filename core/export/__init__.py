@@ -36,7 +36,8 @@ def export(converted: Converted, dest: str | Path, to: str) -> list[str]:
     dest = Path(dest).expanduser()
     if dest.exists() and not (dest.is_dir() and not any(dest.iterdir())):
         raise ModelError(f"{dest} is there already and is no empty folder; choose another place")
-    partial = dest.resolve().with_name(f"{dest.resolve().name}.{uuid.uuid4().hex[:8]}")
+    # A hidden name: what a run that was killed leaves behind is not taken for a model.
+    partial = dest.resolve().with_name(f".{dest.resolve().name}.{uuid.uuid4().hex[:8]}")
     try:
         partial.mkdir(parents=True)
         notes = EXPORTS[to](converted, partial)

@@ -86,6 +86,22 @@ def test_an_unknown_option_names_the_nearest_first() -> None:
     assert fails("search", "--limt", "3", "red").startswith("no such option: --limt. Did you mean --limit")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("search", "red", "--limit", "abc"), "--limit must be a whole number, not 'abc'"),
+        (("search", "red", "-n", "1.5"), "--limit must be a whole number, not '1.5'"),
+        (("search", "red", "-n", "0"), "--limit must be 1 or more, not '0'"),
+        (("search", "red", "--offset=-3"), "--offset must be 0 or more, not '-3'"),
+        (("search", "red", "--diverse", "much"), "--diverse must be a number, not 'much'"),
+        (("index", ".", "--time-limit", "0"), "--time-limit must be 0.1 or more, not '0'"),
+        (("ui", "--port", "99999"), "--port must be 65535 or less, not '99999'"),
+    ],
+)
+def test_wrong_numbers_are_said_plainly(words: tuple[str, ...], message: str) -> None:
+    assert fails(*words) == f"{message} (see `clipdex {words[0]} --help`)"
+
+
 def test_a_missing_argument_is_one_line() -> None:
     assert fails("index") == "missing argument 'sources' (see `clipdex index --help`)"
 
@@ -146,6 +162,16 @@ def test_captions_that_are_longer_than_the_model_reads_are_counted(tmp_path: Pat
 def test_index_says_what_is_wrong_with_its_folder_and_its_model(tmp_path: Path) -> None:
     assert "no-such-folder" in fails("index", tmp_path / "no-such-folder", "--model", "toy")
     assert "toy" in fails("index", tmp_path, "--model", "toi")
+    said = fails("index", tmp_path, "--model", "./mymodel")
+    assert said.startswith("there is no model ./mymodel; no file or folder is at that path") and "toy" not in said
+
+
+def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("x")
+    (tmp_path / "more.md").write_text("x")
+    said = f"no pictures were found in {tmp_path} (2 other files passed over)\n"
+    assert clipdex("index", tmp_path, "--model", "toy") == (0, said, "")
+    assert clipdex("index", tmp_path)[1] == said
 
 
 def test_a_pace_is_said_with_the_time_left() -> None:
@@ -329,7 +355,7 @@ def test_a_taken_port_and_a_folder_without_collection_stop_the_app_at_once(colle
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port {port} cannot be used" in fails("ui", collection, "--port", str(port))
+        assert f"port {port} of 127.0.0.1 cannot be used" in fails("ui", collection, "--port", str(port))
     assert "clipdex index" in fails("ui", tmp_path)
 
 

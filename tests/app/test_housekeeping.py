@@ -68,8 +68,12 @@ def test_thousands_of_failures_are_listed(folder: Path) -> None:
 def test_a_collection_without_failures_lists_none(tmp_path: Path) -> None:
     paint(tmp_path / "a.png", "red", 1)
     assert clipdex("index", tmp_path, "--model", "toy", "-q")[0] == 0
-    assert clipdex("failures", tmp_path) == (0, "", "")
+    assert clipdex("failures", tmp_path) == (0, "", "note: nothing failed\n")
     assert "nothing failed here" in fails("failures", tmp_path, "--reason", "truncated")
+
+
+def test_status_names_the_file_of_a_failure_once(folder: Path) -> None:
+    assert clipdex("status", folder)[1].count("text.jpg") == 1
 
 
 def test_status_tells_programs_all_of_it(folder: Path) -> None:

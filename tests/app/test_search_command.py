@@ -113,7 +113,7 @@ def test_hybrid_shows_both_rankings(collection: Path) -> None:
 def test_what_does_not_match_is_shown_and_said(collection: Path) -> None:
     code, out, err = clipdex("search", "an invoice", collection, "-n", "3")
     assert (code, len(out.splitlines())) == (0, 3)
-    assert err == "note: nothing here seems to match; the best guesses follow\n"
+    assert err == "note: nothing here clearly matches; these are the best guesses\n"
     assert clipdex("search", "red", collection)[2] == ""
     answers = [json.loads(clipdex("search", words, collection, "--json")[1]) for words in ("an invoice", "red")]
     assert [answer["nothing_matches"] for answer in answers] == [True, False]
@@ -140,6 +140,58 @@ def test_what_was_not_meant_is_told_beside_the_answer(collection: Path) -> None:
     code, out, err = clipdex("search", 'red "no such words" width>5', collection)
     assert (code, out) == (0, "")
     assert err == 'note: nothing meets width>5 and "no such words"; --plain takes signs as words\n'
+
+
+def test_a_list_by_conditions_has_no_scores(collection: Path) -> None:
+    code, out, err = clipdex("search", collection, "--where", "id=*-07.png", "-n", "2")
+    assert (code, err) == (0, "")
+    assert [line.split("\t") for line in out.splitlines()] == [
+        ["", str(collection / colour / f"{colour}-07.png")] for colour in ("blue", "green")
+    ]
+    assert [hit["score"] for hit in hits(collection, "--where", "id=*-07.png")] == [None] * 4
+    rows = list(csv.DictReader(io.StringIO(clipdex("search", "id=*-07.png", collection, "--csv")[1])))
+    assert [row["score"] for row in rows] == [""] * 4
+    assert all(hit["score"] is not None for hit in hits('"place 7"', collection))
+
+
+def test_phrases_in_a_collection_without_captions_are_looked_for_in_names(tmp_path: Path) -> None:
+    paint(tmp_path / "a.png", "red", 1)
+    assert clipdex("index", tmp_path, "--model", "toy", "-q")[0] == 0
+    assert clipdex("search", '"knife"', tmp_path) == (
+        0,
+        "",
+        'note: nothing meets "knife"; the collection has no captions, so only the names of files were looked at; '
+        "--plain takes signs as words\n",
+    )
+    assert "no captions" not in clipdex("search", "red width>9999", tmp_path)[2]
+
+
+def test_a_page_past_the_end_says_how_many_hits_there_are(collection: Path) -> None:
+    assert clipdex("search", "red", collection, "--offset", "1000") == (0, "", "note: there are only 81 hits\n")
+    assert clipdex("search", "folder:red", collection, "--offset", "21")[2] == "note: there are only 21 hits\n"
+    assert clipdex("search", '"place 3" folder:red', collection, "--offset", "7")[2] == "note: there is only 1 hit\n"
+
+
+def test_words_that_begin_with_a_minus_are_told_where_to_stand(collection: Path) -> None:
+    for words in ("-snow", "-snow red", "-night", '-"parking lot"', "-(a red car)"):
+        said = fails("search", words, collection)
+        assert said.startswith(
+            f"{words!r} looks like an option: put words that begin with a minus behind --, after all"
+        )
+        assert "--without" in said
+    assert "looks like" not in fails("search", "--snow", collection)
+    assert clipdex("search", "-n", "3", "--", "-blue red", collection)[0] == 0
+
+
+def test_a_folder_alone_is_told_apart_from_words(collection: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my photos").mkdir()
+    said = fails("search", "my photos")
+    assert said == "'my photos' is a folder; say what to find, as in: clipdex search \"a red car\" 'my photos'"
+    assert f"{collection} is a folder; say what to find" in fails("search", collection)
+    assert "no collection in" in fails("search", "photos")
+    monkeypatch.chdir(collection)
+    assert set(hits("red")[0]["parts"]) == {"red"}  # inside a collection it is a word like any other
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_every_command_on_the_page_works(place: Path, monkeypatch: pytest.Monkey
         assert code == 0, (line, err)
         assert out or err, line
         if words[1] == "search":
-            assert all(note.startswith("note: nothing here seems to match") for note in err.splitlines()), (line, err)
+            assert all(note.startswith("note: nothing here clearly matches") for note in err.splitlines()), (line, err)
 
 
 def test_the_line_and_the_conditions_find_what_the_page_says(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

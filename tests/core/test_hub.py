@@ -161,7 +161,9 @@ def test_what_is_remembered_finds_the_model_again_from_any_folder(
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest_of_the_hub() -> None:
-    with pytest.raises(ModelError, match=r"there is no model ViT-B-32/opnai; .*on the hub there is ViT-B-32/openai"):
+    with pytest.raises(
+        ModelError, match=r"there is no model ViT-B-32/opnai; no file or folder .*on the hub there is ViT-B-32/openai"
+    ):
         load_encoder("ViT-B-32/opnai")
     with pytest.raises(ModelError, match=r"unknown model 'quux'; .*`clipdex models list` shows those on the hub"):
         load_encoder("quux")

@@ -156,12 +156,12 @@ LISTING = (
         ("'; DROP TABLE images=5", f'unknown column "\'; DROP TABLE images"; {LISTING}'),
         ("width", "'width' is no condition: write COLUMN, one of = != < <= > >=, and a value, such as width>=1000"),
         ("", "'' is no condition"),
-        ("width>wide", f"width is a number, and 'wide' is none: write it like width>=1000; {LISTING}"),
+        ("width>wide", "width is a number, and 'wide' is none: write it like width>=1000"),
         ("width>1; DROP TABLE images", "width is a number, and '1; DROP TABLE images' is none"),
         ("width=nan", "width is a number, and 'nan' is none"),
         ("width<inf", "width is a number, and 'inf' is none"),
         ("width>", "width is a number, and '' is none"),
-        ("taken>soon", f"taken is a date, and 'soon' is none: write it like taken>=2024-05-31; {LISTING}"),
+        ("taken>soon", "taken is a date, and 'soon' is none: write it like taken>=2024-05-31"),
         ("taken=2024-13", "taken is a date, and '2024-13' is none"),
         ("taken=2024-02-30", "taken is a date"),
         ("taken=0000", "taken is a date"),
@@ -174,9 +174,10 @@ LISTING = (
         ("camera=\ud800", "holds bytes that are no text"),
     ],
 )
-def test_what_makes_no_sense_gets_a_sentence_with_the_columns(text: str, message: str) -> None:
-    with pytest.raises(QueryError, match=re.escape(message)):
+def test_what_makes_no_sense_gets_a_sentence_and_the_columns_where_the_column_is_wrong(text: str, message: str) -> None:
+    with pytest.raises(QueryError, match=re.escape(message)) as raised:
         kept(text)
+    assert ("the columns are" in str(raised.value)) == any(word in message for word in ("unknown", "no condition"))
 
 
 @pytest.mark.parametrize("value", [True, "x", b"x", [1], object()])
@@ -184,7 +185,7 @@ def test_an_object_of_another_type_is_refused(value: Any) -> None:
     for column in ("width", "price", "taken", "seen", "camera"):
         if (column, value) in [("seen", True), ("camera", "x")]:
             continue
-        with pytest.raises(QueryError, match=f"{column} is .*the columns are: camera"):
+        with pytest.raises(QueryError, match=f"^{column} is .* is none"):
             Filter((Condition(column, "=", value),)).mask(TABLE)
 
 
