@@ -130,19 +130,26 @@ def _words_with_minus(error: typer.TyperException, arguments: Sequence[str]) -> 
     """The words of a search that were taken for short options, such as "-snow"; None where it is something else."""
     if "search" not in arguments or getattr(error, "option_name", "-").startswith("--"):
         return None
-    if not (hasattr(error, "option_name") or isinstance(error, typer.BadParameter)):
-        return None
     options = itertools.takewhile(lambda word: word != "--", arguments)
-    return next((word for word in options if re.match(r"-[^\W\d_]{2}|-[(\"]", word)), None)
+    words = (word for word in options if re.match(r"-[^\W\d_]{2}|-[(\"]", word))
+    if letter := getattr(error, "option_name", ""):  # one that there is not
+        return next((word for word in words if letter[1:] in word), None)
+    value = next((problem["input"] for problem in _problems(error)), None)  # "-night" is --limit with the value "ight"
+    return next((word for word in words if word[2:] == value), None)
+
+
+def _problems(error: typer.TyperException) -> list[dict[str, Any]]:
+    """What pydantic found wrong with the value of an option."""
+    find = getattr(error.__cause__, "errors", None)
+    return list(find()) if find is not None else []
 
 
 def _wrong_number(error: typer.TyperException) -> str | None:
     """What is wrong with the value of an option that is a number, in plain words; None where it is something else."""
-    problems = getattr(error.__cause__, "errors", None)  # as pydantic found them
-    parameter = getattr(error, "param", None)
-    if problems is None or parameter is None:
+    problems, parameter = _problems(error), getattr(error, "param", None)
+    if not problems or parameter is None:
         return None
-    problem = problems()[0]
+    problem = problems[0]
     limits = problem.get("ctx", {})
     match problem["type"]:
         case "int_parsing" | "int_parsing_size" | "int_type" | "int_from_float":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import tomllib
@@ -84,7 +85,8 @@ def test_commands_in_the_documents_exist_with_all_their_options() -> None:
             wrong.append(f"{document}: there is no command clipdex {name}")
             continue
         options = {text for option in known[name].params for text in (*option.opts, *option.secondary_opts)}
-        given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        before = itertools.takewhile(lambda word: word != "--", words)  # words and folders come after it
+        given = {word.split("=")[0] for word in before if re.match(r"--?[a-z]", word)}
         wrong += [f"{document}: clipdex {name} has no {option}" for option in given - options - {"--help", "-h"}]
     assert shown_commands()
     assert not wrong, "\n".join(wrong)

@@ -180,6 +180,7 @@ def test_words_that_begin_with_a_minus_are_told_where_to_stand(collection: Path)
         )
         assert "--without" in said
     assert "looks like" not in fails("search", "--snow", collection)
+    assert "looks like" not in fails("search", "red", collection, "-mtoy", "--limit", "abc")
     assert clipdex("search", "-n", "3", "--", "-blue red", collection)[0] == 0
 
 

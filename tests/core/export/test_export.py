@@ -144,6 +144,20 @@ def test_what_a_format_does_not_know_is_refused_in_one_line(tmp_path: Path, kind
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_not_finished_has_a_hidden_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever kills the program finds nothing beside the target that looks like a model."""
+    seen: list[str] = []
+
+    def write(_: Converted, folder: Path) -> list[str]:
+        seen.extend(path.name for path in tmp_path.iterdir())
+        return []
+
+    monkeypatch.setitem(EXPORTS, "watched", write)
+    export(converted("vit"), tmp_path / "out", "watched")
+    assert [name[:5] for name in seen] == [".out."]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_nothing_is_written_over_and_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
