@@ -1,6 +1,7 @@
 """How fast does a model encode, and how near do its vectors stay?  Beside open_clip and onnxruntime, in one run.
 
     python -m benchmarks.encode [--photos FOLDER]      (`benchmarks/peers.py` says how to have the others here)
+    python -m benchmarks.encode --table                (only writes the last results into README.md)
 
 ViT-B/32 with random weights, the same for all. Contenders take turns, call by call, and each one's median counts, so
 whatever else the machine does falls on all alike. What is not installed is left out, and said.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import statistics
 import tempfile
 import time
@@ -24,7 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.peers import BATCH, OpenCLIP, onnx_int8
-from benchmarks.report import Target, publish
+from benchmarks.report import RESULTS, Target, publish, write_table
 from core.clip import CLIP
 from core.clip_encoder import CLIPEncoder
 from core.config import CLIPConfig, ModelConfig, PreprocessConfig, preset
@@ -40,6 +42,7 @@ from core.towers import of_weights
 from train.scenes import paint
 
 MODEL = "ViT-B-32"
+PAGE = Path(__file__).parents[1] / "README.md"
 CPU = torch.device("cpu")
 SIZE = (4000, 3000)
 NOISE, QUALITY = 4, 90  # of a sensor, in levels of 255; of the JPEG: files of about 3 MB
@@ -52,7 +55,11 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="enlarge photos of this folder, not painted scenes")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15, help="how often everything is timed")
+    parser.add_argument("--table", action="store_true", help="only write the results that are there into README.md")
     arguments = parser.parse_args()
+    if arguments.table:
+        write_table(PAGE, "encode", table(json.loads((RESULTS / "encode.json").read_text("utf-8"))["numbers"]))
+        return
     torch.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)
     numbers: Numbers = {"threads": arguments.threads, "auto": choose_precision("auto", CPU)}
@@ -68,6 +75,28 @@ def main() -> None:
         *decoding(peer, encoders["fp32"], large_jpegs(arguments.photos), arguments.rounds, numbers),
     ]
     publish("encode", numbers, targets)
+
+
+def table(numbers: Numbers) -> str:
+    """What README.md shows of the results."""
+    lines = [
+        "| ViT-B/32, two threads | images/s | cosine to fp32 | short texts/s | one new text, ms |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    auto = f"clipdex {numbers['auto']} (`auto`)"
+    names = {"open_clip": "open_clip 3.3.0, fp32", "onnxruntime int8": "onnxruntime, int8", "fp32": "clipdex fp32"}
+    for key, name in (names | {"auto": auto, "int8": "clipdex int8"}).items():
+        if f"images/s, {key}" in numbers:
+            texts, one = (numbers.get(f"{what}, {key}") for what in ("texts/s", "one text, ms"))
+            cells = (
+                name,
+                f"{numbers[f'images/s, {key}']:.1f}",
+                f"{numbers[f'images, mean cosine to fp32, {key}']:.4f}",
+                "–" if texts is None else f"{texts:.0f}",
+                "–" if one is None else f"{one:.0f}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def find_peer(numbers: Numbers) -> OpenCLIP | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,15 @@ class Target:
             **{name: bound for name, bound in bounds.items() if bound is not None},
             "met": self.met,
         }
+
+
+def write_table(page: Path, mark: str, table: str) -> None:
+    """Put a table between `<!-- MARK -->` and the next `<!-- end -->` of a page."""
+    marks = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    text, count = marks.subn(lambda found: found[1] + table + found[2], page.read_text("utf-8"))
+    if count != 1:
+        raise ValueError(f"{page} has {count} places between <!-- {mark} --> and <!-- end -->")
+    page.write_text(text, "utf-8")
 
 
 def publish(name: str, numbers: dict[str, Any], targets: list[Target]) -> None:
