@@ -3,7 +3,7 @@
 Occlusion (Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", section 4.2): a grey patch is
 moved over what the model sees, and where it covers something that the query is about, the cosine falls. It asks the
 model only for vectors, so it is true to the score that people see, and the same for every tower, in every precision.
-Tried and left out: patch features against the text, which CLIP's training never asks to be near it (Zhou et al. 2022,
+Left aside: patch features against the text, which CLIP's training never asks to be near it (Zhou et al. 2022,
 "Extract free dense labels from CLIP", had to take its last attention layer apart), and gradients, which the reduced
 precisions have not.
 """
