@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,9 @@ os.environ["NO_COLOR"] = "1"  # what commands print is compared as plain text
 os.environ["COLUMNS"] = "120"
 os.environ["PYTHONUTF8"] = "1"
 os.environ.pop("FORCE_COLOR", None)
+# Who starts the suite in the background makes it deaf to Ctrl-C, and with it the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

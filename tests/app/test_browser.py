@@ -212,6 +212,7 @@ def test_the_keyboard_finds_leads_away_and_copies(page: Page, server: Server) ->
     page.keyboard.press("-")
     page.wait_for_url(lambda url: f"not={first}" in url.replace("%2F", "/"))
     expect(page.get_by_role("button", name=re.compile(r"^− yellow-"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
     page.keyboard.press("/")
     expect(page.get_by_placeholder("Describe a picture")).to_be_focused()
     tiles(page).first.locator(".look").focus()
