@@ -75,7 +75,7 @@ def nothing_found(line: Line | None) -> None:
     what = "this condition" if len(ways) == 1 else f"all {len(ways)} conditions"
     st.info(f"No picture meets {what}.", icon=":material/filter_alt_off:")
     with st.container(horizontal=True, key="ways"):
-        for number, (text, rest, count) in enumerate(ways):
+        for number, (text, rest, count) in enumerate(way for way in ways if way[2]):
             st.button(
                 f"Without {as_text(text)} :gray[{count:,} {'picture' if count == 1 else 'pictures'}]",
                 key=f"way-{number}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app import state, view
@@ -56,7 +58,7 @@ def _results(question: Asked, count: int) -> None:
         possible = matching(state.searcher().snapshot(), line) if line is not None and line.is_special else count
     bar.chips(question, line)
     _heading(question, words, possible, answer.seconds)
-    _notes(question, cut)
+    _notes(question, cut, line.doubts if line is not None else ())
     if not hits:
         narrow.nothing_found(line)
         return
@@ -81,9 +83,11 @@ def _heading(question: Asked, words: str, possible: int, seconds: float) -> None
         narrow.tools(question, state.answer(question, view.shown()).found.line)
 
 
-def _notes(question: Asked, cut: str | None) -> None:
+def _notes(question: Asked, cut: str | None, doubts: Sequence[str]) -> None:
     if cut is not None:
         st.caption(f"The model reads no further than “{as_text(cut)}”: that word and what follows did not count.")
+    for doubt in doubts:
+        st.caption(f"“{as_text(doubt)}” was searched as words: there is no such column here.")
     if question.by_date:
         st.caption("What matches, the newest first; pictures whose date is not known come last.")
 

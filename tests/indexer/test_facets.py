@@ -82,6 +82,9 @@ def test_what_to_leave_out_of_a_line_that_finds_nothing(searcher: Searcher) -> N
         ("taken=2023", 0),
     ]
     assert written(ways[0][1]) == 'red camera="Acme One" taken=2023'
+    asked = searcher.read("red -blue folder:home camera:x")
+    assert asked.without == ("blue",)
+    assert sorted(text for text, _, _ in without_each(searcher.snapshot(), asked)) == ["camera=x", "folder=home"]
 
 
 def test_only_columns_that_group_pictures_are_offered(tmp_path: Path) -> None:
