@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.peers import BATCH, OpenCLIP, onnx_int8
-from benchmarks.report import RESULTS, Target, publish, write_table
+from benchmarks.report import RESULTS, Target, publish, with_table
 from core.clip import CLIP
 from core.clip_encoder import CLIPEncoder
 from core.config import CLIPConfig, ModelConfig, PreprocessConfig, preset
@@ -58,7 +58,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only write the results that are there into README.md")
     arguments = parser.parse_args()
     if arguments.table:
-        write_table(PAGE, "encode", table(json.loads((RESULTS / "encode.json").read_text("utf-8"))["numbers"]))
+        last: Numbers = json.loads((RESULTS / "encode.json").read_text("utf-8"))["numbers"]
+        PAGE.write_text(with_table(PAGE.read_text("utf-8"), "encode", table(last)), "utf-8")
         return
     torch.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)

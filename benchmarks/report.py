@@ -37,13 +37,12 @@ class Target:
         }
 
 
-def write_table(page: Path, mark: str, table: str) -> None:
-    """Put a table between `<!-- MARK -->` and the next `<!-- end -->` of a page."""
+def with_table(page: str, mark: str, table: str) -> str:
+    """The text of a page with a table between `<!-- MARK -->` and the next `<!-- end -->`."""
     marks = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    text, count = marks.subn(lambda found: found[1] + table + found[2], page.read_text("utf-8"))
-    if count != 1:
-        raise ValueError(f"{page} has {count} places between <!-- {mark} --> and <!-- end -->")
-    page.write_text(text, "utf-8")
+    page, count = marks.subn(lambda found: found[1] + table + found[2], page)
+    assert count == 1, f"the page has {count} places for the table {mark}"
+    return page
 
 
 def publish(name: str, numbers: dict[str, Any], targets: list[Target]) -> None:

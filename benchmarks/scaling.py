@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import tempfile
 import time
 import tracemalloc
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import RESULTS, publish
+from benchmarks.report import RESULTS, publish, with_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
 SIZES = {"1 M": 10**6, "100 M": 10**8, "5 B": 5 * 10**9}
@@ -134,9 +133,7 @@ def size(count: float) -> str:
 def filled(page: str, measured: Measured) -> str:
     """The page with its tables made anew."""
     for name, table in tables(measured).items():
-        marks = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-        page, count = re.subn(marks, rf"\g<1>{table}\g<2>", page, flags=re.DOTALL)
-        assert count == 1, f"{PAGE.name} has no place for the table {name}"
+        page = with_table(page, name, table)
     return page
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from indexer.sources.base import Item
+from core.captions import NAME
+from indexer.sources.base import Item, Listing, Problem
 
 
 def sidecars_of(items: Iterable[Item], texts: set[str]) -> dict[str, str]:
@@ -16,3 +17,17 @@ def sidecars_of(items: Iterable[Item], texts: set[str]) -> dict[str, str]:
                 found[item.id] = name
                 break
     return found
+
+
+def with_texts(items: list[Item], problems: list[Problem], ignored: int, texts: set[str]) -> Listing:
+    """The listing of what has no folders to look into: `texts` are the ids of all text files and of the caption table;
+    those that belong to no picture are passed over."""
+    items = sorted(items)
+    sidecars = sidecars_of(items, texts)
+    return Listing(
+        items=items,
+        problems=sorted(problems),
+        sidecars=sidecars,
+        ignored=ignored + len(texts - set(sidecars.values()) - {NAME}),
+        caption_table=NAME if NAME in texts else None,
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.captions import NAME
 from core.errors import ImageError, SourceError
 from indexer.sources.base import NOTHING_SAID, Item, Listing, Place, Problem, Settings
-from indexer.sources.beside import sidecars_of
+from indexer.sources.beside import with_texts
 from indexer.sources.members import Names, ending, is_hidden, is_picture, unsupported
 from indexer.sources.names import escape, unescape
 from indexer.sources.patterns import Selection
@@ -57,15 +57,7 @@ class CloudSource:
                 problems.append(problem)
             else:
                 items.append(Item(item_id, file.size, file.mtime_ns))
-        items.sort()
-        sidecars = sidecars_of(items, texts)
-        return Listing(
-            items=items,
-            problems=sorted(problems),
-            sidecars=sidecars,
-            ignored=ignored + len(texts - set(sidecars.values()) - {NAME}),
-            caption_table=NAME if NAME in texts else None,
-        )
+        return with_texts(items, problems, ignored, texts)
 
     def read(self, item_id: str) -> bytes:
         """The bytes of one object. Raises `ImageError`."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from core.captions import NAME
 from core.errors import ImageError, SourceError
 from indexer.sources.base import NOTHING_SAID, Item, Listing, Place, Problem, Settings
-from indexer.sources.beside import sidecars_of
+from indexer.sources.beside import with_texts
 from indexer.sources.members import Names, climbs, ending, is_hidden, is_picture, unsupported
 from indexer.sources.patterns import Selection
 from indexer.sources.storage import MAX_BYTES, remote_errors, split, too_large, unreadable
@@ -73,15 +73,7 @@ class _Opened:
             else:
                 self.members[item_id] = info
                 items.append(Item(item_id, info.file_size, self.state.mtime_ns))
-        items.sort()
-        sidecars = sidecars_of(items, texts)
-        return Listing(
-            items=items,
-            problems=sorted(problems),
-            sidecars=sidecars,
-            ignored=ignored + len(texts - set(sidecars.values()) - {NAME}),
-            caption_table=NAME if NAME in texts else None,
-        )
+        return with_texts(items, problems, ignored, texts)
 
 
 class ZipSource:
