@@ -17,12 +17,12 @@ from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError
 from core.hub import RECOMMENDED_MODEL
 from indexer import sync
-from indexer.engines import engine_of
 from indexer.filters import Condition
-from indexer.options import READ_SECONDS, Options
 from indexer.query import Hit, Like, Picture, Query, Text, Vector
-from indexer.report import Progress, Report
-from indexer.roster import Given
+from indexer.runs.engines import engine_of
+from indexer.runs.options import READ_SECONDS, Options
+from indexer.runs.report import Progress, Report
+from indexer.runs.roster import Given
 from indexer.search import Searcher, open_searcher
 from indexer.sources import NOTHING_SAID, Settings
 from indexer.status import Status

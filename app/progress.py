@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from indexer.report import Progress
+    from indexer.runs.report import Progress
 
 STAGES = {
     "scan": "Looking for pictures",

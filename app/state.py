@@ -25,7 +25,7 @@ from app.commands.ui import VARIABLE
 from app.components.text import as_text
 from app.results import Asked, Found, find
 from core.errors import ClipdexError
-from indexer.composed import row_of
+from indexer.answers.composed import row_of
 
 if TYPE_CHECKING:
     from clipdex import Status

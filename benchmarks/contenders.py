@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from indexer.candidates import LEVELS, Indexed
 from indexer.indexes import faiss_tools, index_class
 from indexer.indexes.base import VectorIndex
+from indexer.indexes.candidates import LEVELS, Indexed
 
 LINKS, BUILD_EFFORT = 32, 40
 K = 10

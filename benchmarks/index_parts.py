@@ -69,7 +69,7 @@ def open_clip_loop(folder: str, to: str, _: str) -> dict[str, float]:
 def whole_run(folder: str, to: str, early: str, _: str) -> dict[str, float]:
     """Index everything with the toy encoder, and look at the memory after `early` pictures and at the end."""
     import clipdex
-    from indexer.report import Progress
+    from indexer.runs.report import Progress
 
     seen: dict[str, float] = {}
 
@@ -85,11 +85,11 @@ def whole_run(folder: str, to: str, early: str, _: str) -> dict[str, float]:
 
 def many_rows(to: str, rows: str, _: str) -> dict[str, float]:
     """Write made-up outcomes as a run does; time the commits and look at the memory early and at the end."""
-    from indexer import writer
     from indexer.captions import Captions
     from indexer.collection import Collection, SourceInfo
-    from indexer.known import Known
-    from indexer.report import Stopwatch
+    from indexer.runs import writer
+    from indexer.runs.known import Known
+    from indexer.runs.report import Stopwatch
 
     n, path = int(rows), Path(to)
     Collection.prepare(path)
@@ -139,7 +139,7 @@ def _wide() -> Any:
 def _outcomes(generator: np.random.Generator, first: int, n: int, dim: int) -> list[Any]:
     """What the pipeline would give for n pictures, with thumbnails of two kilobytes."""
     from core.metadata import Metadata
-    from indexer.pipeline import Embedded
+    from indexer.runs.pipeline import Embedded
     from indexer.sources import Item
 
     vectors = generator.normal(size=(n, dim)).astype(np.float32)

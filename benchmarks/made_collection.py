@@ -12,10 +12,10 @@ from typing import Any, cast
 import numpy as np
 
 from core.encoder import Encoder
-from indexer import tables
-from indexer.candidates import candidates
 from indexer.collection import Collection, SourceInfo
+from indexer.indexes.candidates import candidates
 from indexer.search import Searcher
+from indexer.storage import tables
 
 PART, HITS = 10_000, 10
 

@@ -156,15 +156,15 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
     """Rows a second of CPU time from shard files into the tables; bytes of a row there, and in a shard file."""
     from core.metadata import Metadata
     from core.toy import ToyEncoder
-    from indexer import shards
     from indexer.captions import Captions
     from indexer.collection import Collection, SourceInfo
-    from indexer.known import Known
-    from indexer.pipeline import Embedded
-    from indexer.report import Stopwatch
-    from indexer.shards import Finished
+    from indexer.runs import shards
+    from indexer.runs.known import Known
+    from indexer.runs.pipeline import Embedded
+    from indexer.runs.report import Stopwatch
+    from indexer.runs.shards import Finished
+    from indexer.runs.writer import Writer
     from indexer.sources import Item
-    from indexer.writer import Writer
 
     class Wide(ToyEncoder):
         dim = DIM
@@ -202,7 +202,7 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
 
 def _driver_bytes() -> float:
     """Memory of what a run keeps of every picture: the listing, what is still wanted, the shards, what is alive."""
-    from indexer import shards
+    from indexer.runs import shards
     from indexer.sources import Item
 
     count = 100_000

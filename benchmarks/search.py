@@ -22,8 +22,8 @@ from benchmarks.contenders import Bare, Contender, HNSWLib, LanceIVFPQ, Ours, Pl
 from benchmarks.made_collection import metadata
 from benchmarks.report import RESULTS, Target, publish
 from indexer import exact
-from indexer.recall_plot import draw
-from indexer.tuning import K, Sample, measure, measure_filters, nearest
+from indexer.indexes.recall_plot import draw
+from indexer.indexes.tuning import K, Sample, measure, measure_filters, nearest
 
 RECALL, COMPRESSED_RECALL = 0.98, 0.95
 QUERIES, TIMED, IMAGES = 300, 200, 100

@@ -20,10 +20,10 @@ from pydantic import Field, PositiveInt, field_validator
 
 from core.config import Frozen, parse
 from core.errors import CollectionError, ConfigError, ModelError, WrongModelError
-from indexer import lease, lock, tables
-from indexer.migrations import FORMAT_VERSION, migrate
 from indexer.sources import Place, Settings, Several, make_source
-from indexer.store import LocalStore, Store, located, store_of
+from indexer.storage import lease, lock, tables
+from indexer.storage.migrations import FORMAT_VERSION, migrate
+from indexer.storage.store import LocalStore, Store, located, store_of
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from indexer import lock, optimize, remodel, tables
+from indexer import optimize
 from indexer.collection import Collection
 from indexer.indexes import manifest as indexes
+from indexer.runs import remodel
+from indexer.storage import lock, tables
 
 ASKING = 60.0  # seconds; it takes less than one
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.errors import QueryError
-from indexer.composed import row_of
+from indexer.answers.composed import row_of
 from indexer.snapshot import Snapshot
 
 SAMPLED = 20_000  # pictures for the covariance

@@ -15,16 +15,16 @@ from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import CollectionError
-from indexer import shards
 from indexer.collection import STAGING
 from indexer.exchange.given import Given
-from indexer.pipeline import BATCH, Claims, Outcome
-from indexer.shard_worker import Order, file_of, folder_of
-from indexer.shards import Shard
+from indexer.runs import shards
+from indexer.runs.pipeline import BATCH, Claims, Outcome
+from indexer.runs.shard_worker import Order, file_of, folder_of
+from indexer.runs.shards import Shard
 from indexer.sources import Item
 
 if TYPE_CHECKING:
-    from indexer.run import Run
+    from indexer.runs.run import Run
 
 SHARD = 1_000  # pictures: what a worker on a CPU does in about a minute, and what is done again when it is lost
 SHARD_GPU = 5_000

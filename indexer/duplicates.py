@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from indexer import tables
 from indexer.near import near_pairs
 from indexer.pixels import lightness, perceptual_hash, sameness
+from indexer.storage import tables
 
 if TYPE_CHECKING:
     from PIL import Image

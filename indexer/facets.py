@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer import tables
-from indexer.columns import BOOLEAN, EQUAL, TEXT, kind_of
+from indexer.answers.line_text import pieces
+from indexer.answers.ranking import allowed
 from indexer.filters import Condition
-from indexer.line_text import pieces
 from indexer.query import Query
 from indexer.query_line import TAKEN, Line
-from indexer.ranking import allowed
+from indexer.storage import tables
+from indexer.storage.columns import BOOLEAN, EQUAL, TEXT, kind_of
 
 if TYPE_CHECKING:
     from indexer.snapshot import Snapshot

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import QueryError
-from indexer.columns import EQUAL, kind_of
+from indexer.storage.columns import EQUAL, kind_of
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 HIDDEN = frozenset(

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import CollectionError, ConfigError
-from indexer import lock
-from indexer.candidates import Indexed, indexed
 from indexer.collection import Collection
 from indexer.indexes import files, index_class, opening, rows
+from indexer.indexes.candidates import Indexed, indexed
 from indexer.indexes.choice import Choice, choose
 from indexer.indexes.manifest import FOLDER, Manifest, Measured, QueryKind, place
+from indexer.indexes.tuning import QUERIES, Sample, measure, measure_filters, near
 from indexer.snapshot import Snapshot
-from indexer.tuning import QUERIES, Sample, measure, measure_filters, near
+from indexer.storage import lock
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ClipdexError
-from indexer import rows, tables
-from indexer.marks import Marks
+from indexer.runs.marks import Marks
+from indexer.storage import rows, tables
 
 if TYPE_CHECKING:
     from indexer.collection import Collection

@@ -19,17 +19,18 @@ import numpy as np
 
 from core.encoder import Encoder
 from core.errors import ClipdexError, CollectionError, QueryError
-from indexer import query_line, tables
-from indexer.backgrounds import Backgrounds
+from indexer import query_line
+from indexer.answers.backgrounds import Backgrounds
+from indexer.answers.composed import as_file, composed, cosines, part_vectors, row_of
+from indexer.answers.dated import by_date
+from indexer.answers.ranking import Ranked, ranked
 from indexer.collection import Collection
-from indexer.composed import as_file, composed, cosines, part_vectors, row_of
-from indexer.dated import by_date
 from indexer.filters import Condition, Filter
 from indexer.query import MAX_LIMIT, Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector
 from indexer.query_line import Line
-from indexer.ranking import Ranked, ranked
 from indexer.snapshot import Snapshot
 from indexer.status import Failure, Status, failures_of, status_of
+from indexer.storage import tables
 
 if TYPE_CHECKING:
     from PIL import Image

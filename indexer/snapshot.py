@@ -15,10 +15,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from indexer import tables
 from indexer.collection import Collection
 from indexer.filters import HIDDEN
 from indexer.indexes.opening import mapped_vectors
+from indexer.storage import tables
 
 LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
 TEXT_COLUMNS = ("id", "image_id", "key", "position", "text")

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer import tables
 from indexer.query import TARGETS
+from indexer.storage import tables
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -96,7 +96,7 @@ def status_of(snapshot: Snapshot) -> Status:
 
 def _indexes(snapshot: Snapshot) -> list[IndexStatus]:
     """The approximate indexes that are there. Without any, no vector is read."""
-    from indexer.candidates import indexed
+    from indexer.indexes.candidates import indexed
     from indexer.indexes.manifest import place
     from indexer.optimize import health
 

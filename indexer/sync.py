@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer import lock, remodel
 from indexer.collection import Collection, has_collection_at
-from indexer.forecast import forecast_of
-from indexer.options import DEFAULT, Options
-from indexer.report import Meter, Progress, Report, Stopwatch
-from indexer.roster import Wanted, as_given, call, gather, place_of
-from indexer.run import Job, Run
+from indexer.runs import remodel
+from indexer.runs.forecast import forecast_of
+from indexer.runs.options import DEFAULT, Options
+from indexer.runs.report import Meter, Progress, Report, Stopwatch
+from indexer.runs.roster import Wanted, as_given, call, gather, place_of
+from indexer.runs.run import Job, Run
+from indexer.storage import lock
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

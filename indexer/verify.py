@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 
 from core.errors import CollectionError, ImageError
-from indexer import lock, rows, tables
 from indexer.captions import GrowingKey
 from indexer.collection import Collection
 from indexer.indexes import opening
 from indexer.indexes.manifest import place
-from indexer.marks import Marks
-from indexer.pipeline import UNIT
 from indexer.query import TARGETS
 from indexer.repair import Faults, Kind, remedy, repair
+from indexer.runs.marks import Marks
+from indexer.runs.pipeline import UNIT
+from indexer.storage import lock, rows, tables
 
 EXAMPLES = 5
 SMALL = 10**6  # pixels; a thumbnail has a tenth of that

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
-    from indexer.report import Report
+    from indexer.runs.report import Report
 
 QUIET = 2.0  # seconds without a change after which the folder is looked at: a file being copied changes all the time
 LONGEST = 60.0  # seconds that changes may go on before it is looked at in any case

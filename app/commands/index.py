@@ -145,7 +145,7 @@ def announce_download(sources: str | Path | Sequence[str | Path], to: Path | Non
     from app.output import note
     from core import hub
     from indexer import sync
-    from indexer.roster import Given
+    from indexer.runs.roster import Given
 
     given = Given((sources,) if isinstance(sources, str | Path) else tuple(sources), kind)
     recommended = hub.find(hub.RECOMMENDED_MODEL)

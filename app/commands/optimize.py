@@ -94,7 +94,7 @@ def _show(found: Optimized) -> None:
 
 def _draw(collection: Path, found: list[Optimized]) -> list[Path]:
     from indexer.indexes.manifest import FOLDER
-    from indexer.recall_plot import draw_manifest
+    from indexer.indexes.recall_plot import draw_manifest
 
     drawn = []
     for each in found:

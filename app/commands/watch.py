@@ -30,7 +30,7 @@ def command(
     from core.errors import WrongModelError
     from core.hub import RECOMMENDED_MODEL
     from indexer import sync
-    from indexer.options import Options
+    from indexer.runs.options import Options
     from indexer.watch import Changes, keep_current
 
     if model is None:

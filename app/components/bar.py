@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import state, view
 from app.components.text import as_text
-from indexer.line_text import pieces, written
+from indexer.answers.line_text import pieces, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable

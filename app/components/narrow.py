@@ -9,8 +9,8 @@ import streamlit as st
 from app import state, view
 from app.components.bar import ask_line
 from app.components.text import as_text
+from indexer.answers.line_text import condition_text, narrowed
 from indexer.facets import facets, without_each
-from indexer.line_text import condition_text, narrowed
 from indexer.query_line import Line
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 from core.encoder import read_picture
 from core.errors import ImageError, ModelError
 from indexer.exchange.layouts import Layout
-from indexer.pipeline import encode_each
+from indexer.runs.pipeline import encode_each
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import CollectionError, ModelError
-from indexer import lock
 from indexer.collection import FOLDER, INFO, Collection, SourceInfo, remembered
 from indexer.exchange import agreement
 from indexer.exchange.agreement import Agreement
@@ -23,6 +22,7 @@ from indexer.exchange.layouts import Layout, find
 from indexer.exchange.places import Places, find_places
 from indexer.exchange.rows import CAPTIONS, Rows, Tell
 from indexer.sources import find_source, make_source
+from indexer.storage import lock
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer import captions, tables
+from indexer import captions
 from indexer.captions import Captions
 from indexer.collection import Collection
 from indexer.exchange.given import Given, unit
 from indexer.exchange.layouts import Layout
 from indexer.exchange.places import Places
-from indexer.known import Known
-from indexer.pipeline import Embedded, Failed, Pipeline
-from indexer.report import Stopwatch
+from indexer.runs.known import Known
+from indexer.runs.pipeline import Embedded, Failed, Pipeline
+from indexer.runs.report import Stopwatch
+from indexer.runs.writer import Writer
 from indexer.sources import TRANSIENT, Item
 from indexer.sources.names import unescape
-from indexer.writer import Writer
+from indexer.storage import tables
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

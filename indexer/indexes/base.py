@@ -1,8 +1,8 @@
 """What does every kind of index promise?
 
 An index holds n unit vectors and finds, for a query, the positions of those with the largest inner product, fast but
-not always all of them. What it returns is a proposal: `indexer.candidates` computes the exact cosines from the stored
-vectors, so an index neither decides a score nor an order.
+not always all of them. What it returns is a proposal: `indexer.indexes.candidates` computes the exact cosines from
+the stored vectors, so an index neither decides a score nor an order.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from pyarrow import parquet
 
 from app.commands.status import index_line
 from app.output import age
-from indexer import tables
 from indexer.collection import Collection, Space
 from indexer.status import IndexStatus
+from indexer.storage import tables
 from tests.app.conftest import paint
 from tests.app.test_cli import clipdex, fails
 from tests.app.test_pages import opened, shown, tiles

@@ -19,8 +19,8 @@ from core.errors import ImageError, SourceError
 from core.images import open_image
 from indexer.captions import read_captions
 from indexer.collection import Collection
-from indexer.pipeline import Claims, Embedded, Failed, Pipeline, Same
-from indexer.report import Stopwatch
+from indexer.runs.pipeline import Claims, Embedded, Failed, Pipeline, Same
+from indexer.runs.report import Stopwatch
 from indexer.sources import SOURCES, Place, Settings, Source, find_source, make_source
 from tests.indexer.pictures import index, paint, state
 

@@ -12,10 +12,11 @@ from PIL import Image
 import clipdex
 from core.encoder import load_encoder
 from core.toy import DIM, ToyEncoder
-from indexer import sync, tables
+from indexer import sync
 from indexer.collection import Collection
-from indexer.options import Options
-from indexer.report import Report
+from indexer.runs.options import Options
+from indexer.runs.report import Report
+from indexer.storage import tables
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 160, 30), "blue": (20, 40, 220), "white": (250, 250, 250)}
 

@@ -8,8 +8,8 @@ from collections.abc import Generator
 
 import pytest
 
-from indexer import ahead
-from indexer.ahead import Ahead, overlapped
+from indexer.runs import ahead
+from indexer.runs.ahead import Ahead, overlapped
 
 
 def made(work: Ahead[int, int], items: range) -> list[int]:

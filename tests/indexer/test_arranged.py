@@ -12,10 +12,10 @@ from PIL import Image, ImageOps
 
 import clipdex
 from core.errors import QueryError
-from indexer.arranged import POOL, diverse
-from indexer.batch import search_many
-from indexer.dated import by_date
-from indexer.ranking import Ranked
+from indexer.answers.arranged import POOL, diverse
+from indexer.answers.batch import search_many
+from indexer.answers.dated import by_date
+from indexer.answers.ranking import Ranked
 from indexer.relevance import THRESHOLD
 from indexer.search import Searcher
 from tests.indexer.pictures import index, paint

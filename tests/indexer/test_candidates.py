@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import ClipdexWarning
-from indexer import candidates as module
 from indexer import exact
-from indexer.candidates import Indexed, candidates
 from indexer.indexes import INDEXES
+from indexer.indexes import candidates as module
+from indexer.indexes.candidates import Indexed, candidates
 from indexer.indexes.rows import Pairing, keys, pair
 from indexer.optimize import optimize
 from indexer.search import Searcher

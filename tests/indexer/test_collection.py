@@ -135,7 +135,7 @@ def test_a_link_to_a_collection_belongs_to_the_folder_of_the_link(tmp_path: Path
 HOLD = """
 import sys
 from pathlib import Path
-from indexer import lock
+from indexer.storage import lock
 with lock.writing(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

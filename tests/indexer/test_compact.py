@@ -15,8 +15,10 @@ import pytest
 
 import clipdex
 from core.errors import CollectionError
-from indexer import compact, lock, tables, verify, writer
+from indexer import compact, verify
 from indexer.collection import Collection
+from indexer.runs import writer
+from indexer.storage import lock, tables
 from tests.indexer.pictures import index, paint, state
 from tests.shared import ROOT
 

@@ -18,9 +18,10 @@ import pytest
 
 import clipdex
 from core.errors import CollectionError
-from indexer import tables, verify
+from indexer import verify
 from indexer.collection import Collection
 from indexer.compact import compact
+from indexer.storage import tables
 from tests.indexer.pictures import index, paint, paint_three, state
 from tests.shared import ROOT
 

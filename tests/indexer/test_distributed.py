@@ -19,16 +19,17 @@ import clipdex
 from core.encoder import load_encoder
 from core.errors import CollectionError, ConfigError, MissingExtraError, WrongModelError
 from core.metadata import Metadata
-from indexer import distributed, shards, sync
+from indexer import distributed, sync
 from indexer.collection import STAGING
 from indexer.distributed import Distributed
-from indexer.options import Options
-from indexer.pipeline import Embedded, Failed, Same
-from indexer.report import Report
-from indexer.shard_worker import Order, ShardWorker, file_of, folder_of
-from indexer.shards import Finished, Shard
+from indexer.runs import shards
+from indexer.runs.options import Options
+from indexer.runs.pipeline import Embedded, Failed, Same
+from indexer.runs.report import Report
+from indexer.runs.shard_worker import Order, ShardWorker, file_of, folder_of
+from indexer.runs.shards import Finished, Shard
 from indexer.sources import Item
-from indexer.store import RemoteStore, located, store_at
+from indexer.storage.store import RemoteStore, located, store_at
 from tests.indexer.object_store import bucket
 from tests.indexer.pictures import Half, index, paint, state
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import clipdex
+from indexer.answers.line_text import narrowed, pieces, written
 from indexer.facets import Facet, facets, matching, own_columns, without_each
-from indexer.line_text import narrowed, pieces, written
 from indexer.query_line import Line, read
 from indexer.search import Searcher
 

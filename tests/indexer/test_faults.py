@@ -17,7 +17,9 @@ import pytest
 
 import clipdex
 from core.encoder import load_encoder
-from indexer import sync, tables, writer
+from indexer import sync
+from indexer.runs import writer
+from indexer.storage import tables
 from tests.indexer.pictures import go_over, index, paint, state
 from tests.shared import ROOT
 
@@ -106,7 +108,8 @@ import sys
 from pathlib import Path
 import lancedb, PIL.Image, core.images, core.preprocess
 import clipdex
-from indexer import compact, writer
+from indexer import compact
+from indexer.runs import writer
 from indexer.collection import Collection
 from tests.indexer.pictures import go_over
 writer.COMMIT_ROWS = 10

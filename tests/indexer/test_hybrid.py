@@ -12,7 +12,7 @@ import pytest
 
 import clipdex
 from core.errors import QueryError
-from indexer import fulltext, hybrid
+from indexer.answers import fulltext, hybrid
 from indexer.filters import Condition
 from indexer.query import Hit, Like
 from indexer.search import Searcher

@@ -16,8 +16,8 @@ import pytest
 
 import clipdex
 from core.errors import CollectionError
-from indexer import migrations, tables
 from indexer.collection import Collection
+from indexer.storage import migrations, tables
 from tests.indexer.pictures import index, paint, state
 from tests.shared import ROOT
 

@@ -15,18 +15,19 @@ import numpy as np
 import pytest
 
 from core.errors import ClipdexWarning, CollectionError, ConfigError
-from indexer import candidates as module
-from indexer import exact, lock
-from indexer.candidates import candidates
+from indexer import exact
 from indexer.collection import Collection
+from indexer.indexes import candidates as module
 from indexer.indexes import files, opening
+from indexer.indexes.candidates import candidates
 from indexer.indexes.choice import choose, needed
 from indexer.indexes.hnsw import HNSWIndex
 from indexer.indexes.manifest import FOLDER, Manifest, place
+from indexer.indexes.tuning import nearest
 from indexer.optimize import BUILDING, health, optimize
 from indexer.search import Searcher
 from indexer.snapshot import Snapshot
-from indexer.tuning import nearest
+from indexer.storage import lock
 from tests.indexer.vectors import D, add, clustered, collection_of, remove
 
 N = 800
@@ -110,7 +111,7 @@ def test_an_index_that_cannot_reach_the_recall_says_so_and_what_would(
 ) -> None:
     monkeypatch.setattr("indexer.indexes.hnsw.EFFORTS", (1, 2))
     monkeypatch.setattr(HNSWIndex, "efforts", (1, 2))
-    monkeypatch.setattr("indexer.candidates.LEVELS", (10,))
+    monkeypatch.setattr("indexer.indexes.candidates.LEVELS", (10,))
     monkeypatch.setattr("indexer.indexes.hnsw.LINKS", 2)
     monkeypatch.setattr("indexer.indexes.hnsw.BUILD_EFFORT", 1)
     optimize(collection := collection_of(tmp_path, clustered(N, clusters=N)), kind="hnsw", recall=0.9999)

@@ -27,7 +27,8 @@ import ray
 from ray.cluster_utils import Cluster
 import clipdex
 from core.errors import ConfigError
-from indexer import distributed, pipeline
+from indexer import distributed
+from indexer.runs import pipeline
 distributed.BATCH = 1
 distributed.SHARD = 4
 small = {"num_cpus": 1, "object_store_memory": 80_000_000}
@@ -98,7 +99,7 @@ def test_ray_is_told_to_report_to_nobody(tmp_path: Path) -> None:
 
 
 def test_machines_are_divided_into_workers() -> None:
-    from indexer.ray_pool import Shape, shape_of
+    from indexer.runs.ray_pool import Shape, shape_of
 
     assert shape_of([{"CPU": 4.0}, {"CPU": 6.0}, {"memory": 1e9}]) == Shape(2, 4, 0)
     assert shape_of([{"CPU": 64.0}]) == Shape(8, 8, 0)

@@ -14,11 +14,13 @@ import pytest
 import clipdex
 from core.errors import SourceError, WrongModelError
 from core.toy import ToyEncoder
-from indexer import sync, tables, writer
+from indexer import sync
 from indexer.collection import Collection
-from indexer.options import Options
-from indexer.report import Progress
+from indexer.runs import writer
+from indexer.runs.options import Options
+from indexer.runs.report import Progress
 from indexer.search import open_searcher
+from indexer.storage import tables
 from tests.indexer.pictures import Half, failures, go_over, ids, index, paint, paint_three, state
 
 

@@ -19,12 +19,14 @@ from core.encoder import load_encoder
 from core.errors import CollectionError, SourceError
 from core.images import open_image
 from core.toy import ToyEncoder
-from indexer import lock, pipeline, sync, writer
+from indexer import sync
 from indexer.collection import Collection
-from indexer.options import Options
-from indexer.report import Meter, Progress
+from indexer.runs import pipeline, writer
+from indexer.runs.options import Options
+from indexer.runs.report import Meter, Progress
 from indexer.sources import SOURCES
 from indexer.sources.folder import FolderSource
+from indexer.storage import lock
 from tests.indexer.pictures import failures, ids, index, paint, paint_three, state
 from tests.shared import ROOT
 

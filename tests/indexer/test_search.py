@@ -20,8 +20,8 @@ import clipdex
 from core.encoder import load_encoder
 from core.errors import CollectionError, ImageError, QueryError, WrongModelError
 from core.toy import ToyEncoder
-from indexer.migrations import FORMAT_VERSION
 from indexer.search import Searcher
+from indexer.storage.migrations import FORMAT_VERSION
 from tests.indexer.pictures import COLOURS, index, paint, paint_three, state
 
 

@@ -10,10 +10,10 @@ import pytest
 
 import clipdex
 from core.errors import CollectionError
-from indexer import lease, lock
 from indexer.collection import INFO, Collection
-from indexer.remote_files import RemoteFiles
-from indexer.store import LocalStore, RemoteStore, located, store_of, url_of
+from indexer.storage import lease, lock
+from indexer.storage.remote_files import RemoteFiles
+from indexer.storage.store import LocalStore, RemoteStore, located, store_of, url_of
 from tests.indexer.object_store import bucket
 from tests.indexer.pictures import index, paint, paint_three, state
 

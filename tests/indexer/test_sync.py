@@ -10,7 +10,7 @@ import pytest
 
 import clipdex
 from core.errors import SourceError
-from indexer.report import Progress, Report
+from indexer.runs.report import Progress, Report
 from tests.indexer.pictures import failures, ids, index, paint, paint_three, state
 
 
@@ -312,7 +312,7 @@ def test_an_error_in_the_progress_callback_is_not_swallowed(tmp_path: Path) -> N
 
 def test_versions_do_not_pile_up_without_end(tmp_path: Path) -> None:
     from indexer.collection import Collection
-    from indexer.run import MANY_VERSIONS
+    from indexer.runs.run import MANY_VERSIONS
 
     for number in range(MANY_VERSIONS + 5):
         paint(tmp_path / f"{number}.jpg", seed=number)

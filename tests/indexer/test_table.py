@@ -33,8 +33,8 @@ def own(folder: Path, *names: str) -> dict[str, tuple[Any, ...]]:
 
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
     """The rows of `images` with the columns that the source brought along."""
-    from indexer import tables
     from indexer.collection import Collection
+    from indexer.storage import tables
 
     found = Collection.find(folder).table("images")
     return {row["id"]: row for row in tables.read(found, found.schema.names).to_pylist()}

@@ -16,10 +16,11 @@ from PIL import Image
 
 import clipdex
 from core.errors import CollectionError
-from indexer import compact, lock, optimize, rows, tables, verify
+from indexer import compact, optimize, verify
 from indexer.collection import Collection, Space
 from indexer.indexes.manifest import Manifest, place
 from indexer.repair import Kind
+from indexer.storage import lock, rows, tables
 from indexer.verify import Verification
 from tests.indexer.pictures import index, paint, state
 

@@ -12,7 +12,7 @@ import pytest
 
 import clipdex
 from core.errors import ClipdexError, CollectionError
-from indexer.report import Report
+from indexer.runs.report import Report
 from indexer.watch import Changes, keep_current
 from tests.indexer.pictures import index, paint, paint_three
 

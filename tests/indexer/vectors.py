@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from core.toy import ToyEncoder
-from indexer import tables
 from indexer.collection import Collection, SourceInfo
+from indexer.storage import tables
 
 D = ToyEncoder().dim
 

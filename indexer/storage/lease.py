@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from core.errors import CollectionError
-from indexer.remote_files import RemoteFiles
+from indexer.storage.remote_files import RemoteFiles
 
 LEASE = "lease-"  # begins the name of each, a number of eight digits follows
 VALID = 300.0  # seconds

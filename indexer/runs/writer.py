@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from indexer import captions, tables
+from indexer import captions
+
+from indexer.storage import tables
 from indexer.captions import Captions
-from indexer.pipeline import BATCH, Embedded, Failed, Outcome, Same, encode_each
-from indexer.report import Stopwatch
+from indexer.runs.pipeline import BATCH, Embedded, Failed, Outcome, Same, encode_each
+from indexer.runs.report import Stopwatch
 from indexer.sources import Item, Problem
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
     from indexer.collection import Collection
-    from indexer.known import Known
+    from indexer.runs.known import Known
 
 # Whichever comes first. Few large commits make a table of few parts, which stays quick to open and to read; what is not
 # yet written is in memory, and is what a kill loses.

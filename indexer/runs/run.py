@@ -13,18 +13,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError
-from indexer import checksum, own_columns, tables
+from indexer.runs import checksum, own_columns
+from indexer.storage import tables
 from indexer.captions import Captions
 from indexer.collection import Collection
-from indexer.known import Known
-from indexer.options import Options
-from indexer.pipeline import Claims, Embedding, Failed, Pipeline
-from indexer.plan import make_plan
-from indexer.report import Meter, Report, Stopwatch
+from indexer.runs.known import Known
+from indexer.runs.options import Options
+from indexer.runs.pipeline import Claims, Embedding, Failed, Pipeline
+from indexer.runs.plan import make_plan
+from indexer.runs.report import Meter, Report, Stopwatch
 from indexer.sources import TRANSIENT, Item, Listing, Problem, Several
 from indexer.sources.base import BETWEEN, beginning
 from indexer.sources.several import MISSING
-from indexer.writer import Row, Writer
+from indexer.runs.writer import Row, Writer
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

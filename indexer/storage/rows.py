@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer import tables
+from indexer.storage import tables
 
 PART = 1_000  # rows at a time: with thumbnails ten megabytes
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from indexer import tables
+from indexer.storage import tables
 from indexer.sources import TRANSIENT, Item
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from indexer.relevance import Background, Kind, background, composed, meaningles
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
-    from indexer.ranking import Ranked
+    from indexer.answers.ranking import Ranked
     from indexer.snapshot import Snapshot
 
 MOST_PARTS = 8

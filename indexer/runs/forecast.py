@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from indexer.captions import Captions
 from indexer.collection import Collection
-from indexer.known import Known
-from indexer.options import Options
-from indexer.plan import make_plan
-from indexer.report import Report
-from indexer.run import without_empty
+from indexer.runs.known import Known
+from indexer.runs.options import Options
+from indexer.runs.plan import make_plan
+from indexer.runs.report import Report
+from indexer.runs.run import without_empty
 from indexer.sources import Listing, Several
 
 if TYPE_CHECKING:

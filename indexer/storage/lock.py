@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import CollectionError
-from indexer.lease import leased
-from indexer.remote_files import RemoteFiles
-from indexer.store import store_of
+from indexer.storage.lease import leased
+from indexer.storage.remote_files import RemoteFiles
+from indexer.storage.store import store_of
 
 LOCK = "lock"
 LOOK_AGAIN = 0.5  # seconds

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.errors import SourceError
-from indexer import tables
+from indexer.storage import tables
 from indexer.collection import MODELS, Collection, Space
-from indexer.known import Known
-from indexer.report import Report
-from indexer.run import Job, Run, without_empty
+from indexer.runs.known import Known
+from indexer.runs.report import Report
+from indexer.runs.run import Job, Run, without_empty
 
 if TYPE_CHECKING:
     from core.encoder import Encoder

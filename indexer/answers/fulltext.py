@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from core.errors import CollectionError
-from indexer import tables
+from indexer.storage import tables
 
 if TYPE_CHECKING:
     from indexer.query import Target

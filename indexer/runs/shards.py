@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from core.metadata import Metadata
-from indexer import tables
-from indexer.pipeline import Embedded, Failed, Outcome, Same
+from indexer.storage import tables
+from indexer.runs.pipeline import Embedded, Failed, Outcome, Same
 from indexer.sources import Item
 
 VERSION = 1  # of the file; another one is not read

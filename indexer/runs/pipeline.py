@@ -21,9 +21,9 @@ import numpy as np
 from core.encoder import Encoder, read_picture
 from core.errors import ImageError, SourceError
 from core.metadata import Metadata, metadata
-from indexer.ahead import Ahead, overlapped
-from indexer.options import READ_SECONDS
-from indexer.report import Stopwatch
+from indexer.runs.ahead import Ahead, overlapped
+from indexer.runs.options import READ_SECONDS
+from indexer.runs.report import Stopwatch
 from indexer.sources import Item
 
 T = TypeVar("T")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from core.errors import QueryError
-from indexer import exact, filters, fulltext, hybrid
-from indexer.candidates import candidates
-from indexer.holding import holding
+from indexer import exact, filters
+from indexer.answers import fulltext, hybrid
+from indexer.answers.holding import holding
+from indexer.indexes.candidates import candidates
 from indexer.query import Text
 from indexer.relevance import NEEDED
 
@@ -70,7 +71,7 @@ def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
 
 def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:
     """The page of the ranking without copies of better hits, or in an order of more variety, or both."""
-    from indexer import arranged
+    from indexer.answers import arranged
 
     def ask(k: int) -> tuple[np.ndarray, np.ndarray]:
         return candidates(snapshot, vector, k, may, query.target, query.index_kind)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ConfigError, unknown_choice
 
 if TYPE_CHECKING:
-    from indexer.pipeline import Embedding
-    from indexer.run import Run
+    from indexer.runs.pipeline import Embedding
+    from indexer.runs.run import Run
 
 
 def _local(address: str | None, **_: Any) -> None:
@@ -18,7 +18,7 @@ def _local(address: str | None, **_: Any) -> None:
 
 
 def _ray(address: str | None, **how: Any) -> Callable[[Run], Embedding]:
-    from indexer.ray_pool import engine
+    from indexer.runs.ray_pool import engine
 
     return engine(address, **how)
 

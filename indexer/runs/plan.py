@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from indexer import captions
 from indexer.captions import Captions
-from indexer.known import Known
+from indexer.runs.known import Known
 from indexer.sources import Item, Listing, Problem
 
 

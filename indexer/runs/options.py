@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.pipeline import Embedding
-    from indexer.run import Run
+    from indexer.runs.pipeline import Embedding
+    from indexer.runs.run import Run
 
 READ_SECONDS = 60.0  # for one picture to be read and decoded
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError
-from indexer import tables
+from indexer.storage import tables
 from indexer.sources.columns import Columns, cast, wider
 
 if TYPE_CHECKING:

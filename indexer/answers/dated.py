@@ -15,7 +15,7 @@ import numpy as np
 from indexer.relevance import THRESHOLD
 
 if TYPE_CHECKING:
-    from indexer.ranking import Ranked
+    from indexer.answers.ranking import Ranked
     from indexer.snapshot import Snapshot
 
 LONG_AGO = -(1 << 62)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from core.errors import ImageError
-from indexer.ahead import Ahead
-from indexer.known import Known
-from indexer.options import Options
-from indexer.report import Meter, Stopwatch
+from indexer.runs.ahead import Ahead
+from indexer.runs.known import Known
+from indexer.runs.options import Options
+from indexer.runs.report import Meter, Stopwatch
 from indexer.sources import Item
 
 WINDOW = 64  # files that are read ahead

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from indexer import exact
-from indexer.candidates import Indexed
+from indexer.indexes.candidates import Indexed
 from indexer.indexes.manifest import Filtered, Measured, Point, QueryKind
 
 K = 10  # the recall that counts is ann_recall@10

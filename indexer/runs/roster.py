@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import CollectionError, SourceError
-from indexer import own_columns
+from indexer.runs import own_columns
 from indexer.captions import AUTOMATIC, Captions, read_captions, unite_captions
 from indexer.collection import FOLDER, INFO, Collection, SourceInfo, remembered, sources_of
 from indexer.sources import Listing, Place, Settings, Several, find_source
 from indexer.sources.base import BETWEEN, NOTHING_SAID
 from indexer.sources.several import new_name, unite
-from indexer.store import located
+from indexer.storage.store import located
 
 
 @dataclass(frozen=True)

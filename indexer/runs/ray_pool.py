@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from core import errors
 from core.errors import ClipdexError, ConfigError, MissingExtraError
 from indexer.distributed import Distributed
-from indexer.shard_worker import Order, ShardWorker
-from indexer.shards import Shard
+from indexer.runs.shard_worker import Order, ShardWorker
+from indexer.runs.shards import Shard
 
 if TYPE_CHECKING:
-    from indexer.run import Run
+    from indexer.runs.run import Run
 
 ANSWERS = 5.0  # seconds for a cluster to answer
 CPUS = 8  # of one worker without a GPU, at most: more threads make one model hardly faster

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.errors import CollectionError, unknown_choice
-from indexer.remote_files import RemoteFiles
+from indexer.storage.remote_files import RemoteFiles
 
 SCHEMES = ("s3", "gs", "az", "file")  # those that LanceDB and fsspec both know; file:// is for trying things out
 ELSEWHERE = ("abfs", "abfss", "adl", "ftp", "gcs", "hdfs", "http", "https", "r2", "s3a", "sftp", "ssh", "wasb")

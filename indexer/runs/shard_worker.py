@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import CollectionError, WrongModelError
-from indexer import shards
+from indexer.runs import shards
 from indexer.captions import Captions
 from indexer.collection import INFO, STAGING, SourceInfo, sources_of
-from indexer.pipeline import BATCH, Claims, Embedded, Outcome, Pipeline, Same, encode_each
-from indexer.report import Stopwatch
-from indexer.shards import Finished, Shard
+from indexer.runs.pipeline import BATCH, Claims, Embedded, Outcome, Pipeline, Same, encode_each
+from indexer.runs.report import Stopwatch
+from indexer.runs.shards import Finished, Shard
 from indexer.sources import Item
-from indexer.store import store_at
+from indexer.storage.store import store_at
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
