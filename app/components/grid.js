@@ -1,7 +1,8 @@
 // Renders hits as rows of tiles. Receives {items, open, scores, line, more, tiles}: an item is {id, thumb, path, rank,
 // score, match, caption, name, ratio, count}; the tile number `line` is the first below the line where relevance ends;
 // `more` says that there are more hits than these; `tiles` is where blurred pictures and missing files are asked for.
-// Reports "opened", "similar", "toward", "away" with ids, and "more". Every text goes in as text, never as HTML.
+// Reports "opened", "similar", "toward", "away" with ids, and "more"; the state "selection" is the ids
+// that are selected, and another `emptied` empties it. Every text goes in as text, never as HTML.
 // Tiles that stay keep their element, so that more results neither reload nor move what is seen already.
 
 const icon = (paths) => `<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2"
@@ -19,7 +20,7 @@ const ACTIONS = [
   ["copy", "Copy path", "c"],
 ];
 const LAYOUT = "clipdex-layout", SIZE = "clipdex-size";
-const AT_ONCE = 60;
+const AT_ONCE = 60, HAND_REST = 250;
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -96,6 +97,7 @@ class Grid {
     this.grid = root.querySelector(".grid");
     this.items = new Map();
     this.selected = new Set();
+    this.told = "[]";
     this.anchor = null;
     this.waiting = new Set();
     this.makeActions();
@@ -116,9 +118,12 @@ class Grid {
   tiles() { return [...this.grid.querySelectorAll(".tile")].filter((tile) => !this.isFolded(tile)); }
   isFolded(tile) { return tile.classList.contains("below") && !this.grid.classList.contains("unfolded"); }
 
-  show(data, report) {
+  show(data, report, tell) {
     this.report = report;
+    this.tell = tell;
     this.data = data;
+    if (this.emptied !== undefined && this.emptied !== data.emptied) this.selected.clear();
+    this.emptied = data.emptied;
     this.items = new Map(data.items.map((item) => [item.id, item]));
     for (const id of [...this.selected]) if (!this.items.has(id)) this.selected.delete(id);
     const focused = this.grid.contains(this.root.activeElement ?? this.grid.getRootNode().activeElement);
@@ -301,6 +306,16 @@ class Grid {
     this.grid.classList.toggle("selecting", count > 0);
     this.chosen.hidden = count === 0;
     this.chosen.querySelector("b").textContent = `${count.toLocaleString()} selected`;
+    this.hand();
+  }
+
+  // Python is told once the hand rests.
+  hand() {
+    const ids = [...this.selected], told = JSON.stringify(ids);
+    if (told === this.told) return;
+    this.told = told;
+    clearTimeout(this.handing);
+    this.handing = setTimeout(() => this.tell("selection", ids), HAND_REST);
   }
 
   // --- keyboard
@@ -406,7 +421,7 @@ function neighbour(tiles, tile, key) {
 
 const grids = new WeakMap();
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data, setTriggerValue, setStateValue }) {
   if (!grids.has(parentElement)) grids.set(parentElement, new Grid(parentElement));
-  grids.get(parentElement).show(data, setTriggerValue);
+  grids.get(parentElement).show(data, setTriggerValue, setStateValue);
 }

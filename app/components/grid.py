@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _KEY = "grid"
+_EMPTIED = "grid-emptied"
 _PLAIN_COLUMNS = 4
 # Wider or taller pictures are cropped to these in the grid, so that none fills a row or becomes a sliver.
 _NARROWEST, _WIDEST = 0.62, 2.3
@@ -57,13 +58,28 @@ def show(
             "more": more > 0,
             "below": len(hits) + more - (line or 0),
             "tiles": tiles_address(key),
+            "emptied": st.session_state.get(_EMPTIED, 0),
         },
+        default={"selection": []},
+        on_selection_change=lambda: None,  # another run of the page, which asks `selected`
         on_opened_change=lambda: _told("opened", view.open_item),
         on_similar_change=lambda: _told("similar", view.ask_like),
         on_toward_change=lambda: _told("toward", view.toward),
         on_away_change=lambda: _told("away", view.away),
         on_more_change=lambda: _told("more", lambda _: view.scroll_on()),
     )
+
+
+def selected() -> list[str]:
+    """The ids that are selected, in the order of selecting; also before the grid is shown in this run."""
+    told = st.session_state.get(_KEY)
+    ids = told.get("selection") if told is not None else None
+    return [str(one) for one in ids] if isinstance(ids, list) else []
+
+
+def select_none() -> None:
+    """Empty the selection in the browser (in a callback, or before the grid is shown)."""
+    st.session_state[_EMPTIED] = st.session_state.get(_EMPTIED, 0) + 1
 
 
 def relevance_line(hits: Sequence[Hit]) -> int | None:
