@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from core.captions import NAME, Row, read_rows, rows_of
 from core.errors import DataError, ImageError, SourceError
-from indexer.sources import TRANSIENT, Listing, Problem, Source
+from indexer.sources import TRANSIENT, Listing, Place, Problem, Source
 from indexer.sources.columns import Columns, together
 from indexer.sources.names import escape
+from indexer.storage.remote_files import RemoteFiles
 
 AUTOMATIC = NAME  # found by itself in the folder
 MAX_SIDECAR = 1 << 20  # bytes; more than a megabyte is a document and no caption
@@ -49,8 +49,8 @@ class Captions:
         return self.columns.of(item_id) | {"columns_key": self.columns.key(item_id) or None}
 
 
-def read_captions(source: Source, listing: Listing, table: Path | None) -> Captions:
-    """The captions of a listing; `table` is a CSV file. Raises `SourceError` if that cannot be read as one."""
+def read_captions(source: Source, listing: Listing, table: Place | None) -> Captions:
+    """The captions of a listing; `table` is a CSV file, here or at a URL. Raises `SourceError` if it cannot be read."""
     by_item = {item_id: list(texts) for item_id, texts in listing.captions.items()}
     problems: list[Problem] = []
     unread: set[str] = set()
@@ -143,15 +143,20 @@ class _Finder:
         return self.by_name.get(escape(name).rpartition("/")[2])
 
 
-def _rows(source: Source, listing: Listing, table: Path | None) -> list[Row]:
+def _rows(source: Source, listing: Listing, table: Place | None) -> list[Row]:
     """The rows of the caption file that was given, or else of the one that the source holds itself."""
     try:
+        if isinstance(table, str):
+            folder, _, name = table.rpartition("/")
+            return rows_of(RemoteFiles(folder).read(name), table)
         if table is not None:
             return read_rows(table)
         if listing.caption_table is not None:
             return rows_of(source.read(listing.caption_table), f"{source.location}: {listing.caption_table}")
     except (DataError, ImageError) as error:
         raise SourceError(str(error)) from None
+    except OSError as error:
+        raise SourceError(f"the captions in {table} cannot be read: {error.strerror or error}") from None
     return []
 
 

@@ -60,9 +60,11 @@ class SourceInfo(Frozen):
         """The full location."""
         return self.location if "://" in self.location else Path(os.path.normpath(collection / self.location))
 
-    def captions_file(self, collection: Path) -> Path | None:
+    def captions_file(self, collection: Path) -> Place | None:
         """The caption file that was given by name."""
-        return None if self.captions is None else Path(self.place(collection)) / self.captions
+        if self.captions is None or "://" in self.captions:
+            return self.captions
+        return Path(self.place(collection)) / self.captions
 
 
 class Space(Frozen):

@@ -14,11 +14,11 @@ def command(
     embeddings: Annotated[Path, typer.Argument(help="A folder of clip-retrieval, a folder of .npy files, or one.")],
     model: Annotated[str, typer.Option("--model", "-m", help="The model that made the vectors: a name or a path.")],
     images: Annotated[
-        Path | None,
-        typer.Option("--images", help="A folder, tar files or a zip; else where their paths say."),
+        str | None,
+        typer.Option("--images", help="A folder, tar files, a zip or s3://…; else where their paths say."),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", help="Keep the collection here, not in the pictures' folder.")
+        Path | None, typer.Option("--to", help="Keep the collection here, or at s3://…, not in the pictures' folder.")
     ] = None,
     precision: Precision = "auto",
     as_json: AsJson = False,
@@ -33,14 +33,15 @@ def command(
     from app.output import counting, print_json
     from core.encoder import lasting, load_encoder
     from indexer.exchange.importing import import_vectors
+    from indexer.runs.roster import absolute
 
     encoder = load_encoder(model, precision=precision)
     with counting("Importing") as progress:
         done = import_vectors(
-            _absolute(embeddings),
+            absolute(embeddings),
             encoder=encoder,
-            images=None if images is None else _absolute(images),
-            to=None if to is None else _absolute(to),
+            images=images,
+            to=to,
             load=lasting(model),
             progress=progress,
         )
@@ -48,8 +49,3 @@ def command(
         print_json(asdict(done))
     else:
         print(done.summary())
-
-
-def _absolute(path: Path) -> Path:
-    """In full, but not through links: a folder is where people see it."""
-    return path.expanduser().absolute()

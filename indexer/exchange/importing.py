@@ -3,7 +3,7 @@
 Every row becomes a row of the collection, or a failure with its reason. A picture that can be reached is read, for its
 thumbnail, its size and its hash, so that a later `clipdex index` finds it unchanged; one that cannot is searchable all
 the same, without thumbnail and size. Captions are kept in a CSV file in the collection, as if they had been given to
-`clipdex index --captions`.
+`clipdex index --captions`, wherever the collection lies.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import CollectionError, ModelError
-from indexer.collection import FOLDER, INFO, Collection, SourceInfo, remembered
+from indexer.collection import FOLDER, Collection, SourceInfo, has_collection_at, remembered
 from indexer.exchange import agreement
 from indexer.exchange.agreement import Agreement
 from indexer.exchange.layouts import Layout, find
 from indexer.exchange.places import Places, find_places
 from indexer.exchange.rows import CAPTIONS, Rows, Tell
-from indexer.sources import find_source, make_source
+from indexer.sources import Place, find_source, make_source
 from indexer.storage import lock
+from indexer.storage.store import located, store_of
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -40,8 +41,8 @@ class Imported:
     unreachable: int  # of the added ones: their files could not be read here, so they have no thumbnail
     texts: int  # captions written
     agreement: Agreement | None  # None: there was nothing to check the model with
-    images: Path  # where the pictures are, or would be
-    collection: Path
+    images: Place  # where the pictures are, or would be
+    collection: str  # a path or a URL
     seconds: float
 
     def summary(self) -> str:
@@ -68,17 +69,17 @@ def import_vectors(
     path: Path,
     *,
     encoder: Encoder,
-    images: Path | None = None,
-    to: Path | None = None,
+    images: str | Path | None = None,
+    to: str | Path | None = None,
     load: str | None = None,
     progress: Tell | None = None,
 ) -> Imported:
     """Put the vectors of a folder or an .npy file (`layouts`) into the collection of `images`.
 
-    `images` is a folder, or another source such as tar files. The collection is kept in `images/.clipdex`, or in `to`,
-    and made if there is none. Without `images` the paths in the metadata are where the pictures are. Raises `DataError`
-    (files that cannot be believed), `ModelError` (`encoder` did not make these vectors), `SourceError` and
-    `CollectionError`.
+    `images` is a folder, or another source such as tar files or a URL. The collection is kept in `images/.clipdex`, or
+    in `to` (a folder or a URL), and made if there is none. Without `images` the paths in the metadata are where the
+    pictures are. Raises `DataError` (files that cannot be believed), `ModelError` (`encoder` did not make these
+    vectors), `SourceError` and `CollectionError`.
     """
     started = time.perf_counter()
     layout = find(path)
@@ -87,12 +88,15 @@ def import_vectors(
             f"the vectors in {path} have {layout.dim:,} numbers and those of {encoder.name} have {encoder.dim:,}: "
             "another model made them; name it with --model"
         )
-    kind = "folder" if images is None or not images.exists() else find_source(images)[0]
-    listed = None if kind == "folder" else {item.id: item for item in make_source(kind, images or path).scan().items}
-    places = find_places(layout, images, listed)
-    if to is None and not places.root.is_dir():
+    kind, given = ("folder", None) if images is None else find_source(images)
+    listed = None if kind == "folder" else {item.id: item for item in make_source(kind, given or path).scan().items}
+    places = find_places(layout, given, listed)
+    if to is not None:
+        place = located(to)
+    elif isinstance(places.root, Path) and places.root.is_dir():
+        place = places.root / FOLDER
+    else:
         raise CollectionError(f"{places.root} is no folder; say where to keep the collection with --to DIR")
-    place = places.root / FOLDER if to is None else to
     source = make_source(kind, places.root)
     agreed = agreement.check(layout, encoder, source, _sampled(layout, places))
     Collection.prepare(place)
@@ -112,22 +116,22 @@ def import_vectors(
         texts=rows.counts["texts"],
         agreement=agreed,
         images=places.root,
-        collection=place,
+        collection=store_of(place).home,
         seconds=time.perf_counter() - started,
     )
 
 
-def _source_info(kind: str, place: Path, root: Path, *, has_captions: bool) -> SourceInfo:
+def _source_info(kind: str, place: Path, root: Place, *, has_captions: bool) -> SourceInfo:
     """How the collection at `place` remembers its pictures, and the captions that come with the vectors."""
-    words = place / CAPTIONS
-    inside = kind == "folder" and words.is_relative_to(root)
-    captions = str(words.relative_to(root) if inside else words)
-    return SourceInfo(kind=kind, location=remembered(place, root), captions=captions if has_captions else None)
+    words = f"{store_of(place).home}/{CAPTIONS}"
+    if kind == "folder" and Path(words).is_relative_to(root):
+        words = str(Path(words).relative_to(root))
+    return SourceInfo(kind=kind, location=remembered(place, root), captions=words if has_captions else None)
 
 
 def _collection(place: Path, info: SourceInfo, encoder: Encoder, load: str | None) -> Collection:
     """The collection that is there, if it may be used so, or a new one."""
-    if not (place / INFO).exists():
+    if not has_collection_at(place):
         return Collection.create(place, encoder, [info], load=load)
     collection = Collection.open(place)
     collection.check_model(encoder)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.exchange.layouts import OUR_ID, Layout
-from indexer.sources.base import BETWEEN
+from indexer.sources.base import BETWEEN, Place
 from indexer.sources.names import escape, unescape
 
 
@@ -20,7 +20,7 @@ from indexer.sources.names import escape, unescape
 class Places:
     """How a value of the column becomes an id below `root`."""
 
-    root: Path  # where the pictures are, or would be
+    root: Place  # where the pictures are, or would be
     base: str  # what absolute paths begin with, with a slash at its end
     ours: bool  # the values are ids
     known: Mapping[str, str] | None = None  # of an archive: what its members may be called -> their ids
@@ -39,7 +39,7 @@ class Places:
         return found if self.known is None else self.known.get(found, found)
 
 
-def find_places(layout: Layout, images: Path | None, members: Iterable[str] | None = None) -> Places:
+def find_places(layout: Layout, images: Place | None, members: Iterable[str] | None = None) -> Places:
     """How the pictures of a layout are found in `images`, or where their paths say.
 
     `members` are the ids in `images` where that is no folder of files; tar files are asked for by keys, too: the
@@ -63,7 +63,7 @@ def _names_of(members: Iterable[str]) -> dict[str, str]:
     return found | {item_id: item_id for item_id in every}
 
 
-def _find(layout: Layout, images: Path | None) -> Places:
+def _find(layout: Layout, images: Place | None) -> Places:
     ours = layout.place == OUR_ID
     base = _common(_first_folders(layout, layout.place)) if not ours else ""
     if images is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +113,7 @@ class Rows:
         self._write(new)
 
     def _write(self, new: dict[str, tuple[np.ndarray, dict[str, Any]]]) -> None:
-        _append_captions(self.collection.path / CAPTIONS, self.words)
+        _append_captions(self.collection, self.words)
         reachable = [item for item in map(self._item, new) if item is not None]
         pipeline = Pipeline(self.source.read, self.encoder, self.watch)
         done: set[str] = set()
@@ -180,20 +180,19 @@ class Rows:
         self.reasons[problem.reason] += 1
 
 
-def _append_captions(file: Path, words: dict[str, list[str]]) -> None:
+def _append_captions(collection: Collection, words: dict[str, list[str]]) -> None:
     """Captions as `clipdex index` reads them again."""
     if not words:
         return
-    with tables.storage_errors(file.parent, "writing"):
-        new = not file.exists()
-        with file.open("a", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            if new:
-                writer.writerow(["image", "caption"])
-            for item_id, texts in words.items():
-                name = unescape(item_id)
-                written = item_id if name != name.encode("utf-8", "replace").decode() else name
-                writer.writerows([written, text] for text in texts)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    for item_id, texts in words.items():
+        name = unescape(item_id)
+        written = item_id if name != name.encode("utf-8", "replace").decode() else name
+        writer.writerows([written, text] for text in texts)
+    with tables.storage_errors(collection.path, "writing"):
+        header = "" if collection.store.exists(CAPTIONS) else "image,caption\r\n"
+        collection.store.append(CAPTIONS, (header + out.getvalue()).encode())
 
 
 def _without_file(item_id: str, vector: np.ndarray, told: dict[str, Any]) -> Embedded:

@@ -183,7 +183,7 @@ def _updated(info: SourceInfo, path: Path, given: Given) -> SourceInfo:
     )
 
 
-def _caption_table(info: SourceInfo, path: Path) -> Path | None:
+def _caption_table(info: SourceInfo, path: Path) -> Place | None:
     """The caption file: the one that was given by name, or one that lies in the folder."""
     place = info.place(path)
     if info.captions is not None or isinstance(place, str) or info.kind != "folder":

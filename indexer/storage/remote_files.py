@@ -49,6 +49,10 @@ class RemoteFiles:
             self._fs.pipe_file(self._at(f"{name}.new"), data)
             self._fs.mv(self._at(f"{name}.new"), self._at(name))
 
+    def append(self, name: str, data: bytes) -> None:
+        """Object stores cannot append: the whole file goes there anew."""
+        self.write(name, (self.read(name) if self.exists(name) else b"") + data)
+
     def make(self, name: str, data: bytes) -> bool:
         """Make a file that is not there; False if it is. Of several that try, one succeeds."""
         with _as_os_error():

@@ -39,6 +39,10 @@ class Store(Protocol):
         """Make or replace a file, in one step. Raises `OSError`."""
         ...
 
+    def append(self, name: str, data: bytes) -> None:
+        """Add to the end of a file, or make it. Raises `OSError`."""
+        ...
+
     def exists(self, name: str) -> bool: ...
 
     def names(self, folder: str) -> list[str]:
@@ -79,6 +83,10 @@ class LocalStore:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path / name)
+
+    def append(self, name: str, data: bytes) -> None:
+        with (self.path / name).open("ab") as file:
+            file.write(data)
 
     def exists(self, name: str) -> bool:
         return (self.path / name).exists()

@@ -24,8 +24,10 @@ from indexer.collection import Collection
 from indexer.exchange import npy
 from indexer.exchange.exporting import Exported, export_vectors
 from indexer.exchange.importing import Imported, import_vectors
+from tests.indexer.object_store import bucket
 from tests.indexer.pictures import COLOURS, failures, index, paint, state
 
+__all__ = ["bucket"]
 TOY = load_encoder("toy")
 NAMES = ["red.jpg", "green.jpg", "album/blue.png", "album/white.png"]
 
@@ -234,6 +236,28 @@ def test_rows_that_cannot_be_used_are_failures_and_take_no_neighbours_with_them(
         assert np.array_equal(vector, vectors[ids.index(name)])
     report = index(pictures)
     assert (report.added, report.unchanged, report.failed) == (6, 5, {"not an image": 1})
+
+
+def test_vectors_go_into_a_collection_in_an_object_store_with_pictures_there(
+    pictures: Path, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fsspec.filesystem("s3").put(f"{pictures}/", f"{bucket}/photos/", recursive=True)
+    ids = names(pictures)
+    columns = {"image_path": ids, "caption": [f"picture {name}" for name in ids]}
+    given = write(tmp_path / "given", embedded(pictures, ids), columns)
+    done = bring(given, images=f"{bucket}/photos", to=f"{bucket}/imported")
+    assert (done.added, done.unreachable, done.texts, done.failed) == (12, 0, 12, {})
+    assert done.agreement is not None and done.agreement.what == "pictures"
+    assert (done.collection, done.images) == (f"{bucket}/imported", f"{bucket}/photos")
+    searcher = clipdex.open(f"{bucket}/imported")
+    assert searcher.search(image=pictures / ids[3], limit=1)[0].id == ids[3]
+    assert searcher.item(ids[3]).captions == [f"picture {ids[3]}"]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+    again = clipdex.index(f"{bucket}/photos", model="toy", to=f"{bucket}/imported")
+    assert (again.unchanged, again.added, again.updated, again.removed) == (12, 0, 0, 0), "its captions are there"
 
 
 def test_further_rows_of_a_picture_bring_captions_and_another_vector_is_a_failure(
