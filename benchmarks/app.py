@@ -17,6 +17,7 @@ import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,8 +57,10 @@ def main() -> None:
     folder = collection(options.keep, options.items)
     with server(folder) as (url, process), _browser() as browser:
         numbers: dict[str, Any] = {"items": options.items, "encoder": "toy", "processor": platform.processor()}
+        say("first visits")
         numbers |= {f"first visit, run {n + 1} (s)": first_visit(browser, url) for n in range(3)}
         visits = [value for name, value in numbers.items() if name.startswith("first visit")]
+        say(f"{visits}; queries")
         page = opened(browser, url)
         found = [query(page, words) for words in WORDS]
         times = [answer["ms"] / 1000 for answer in found[2:]]
@@ -65,10 +68,13 @@ def main() -> None:
             "thumbnails painted (least of all queries)": min(answer["count"] for answer in found),
             "query, slowest (s)": max(times),
         }
+        say(f"median {statistics.median(times):.2f} s; scrolling")
         blank = scrolled(browser, url)
         numbers |= {"results scrolled": blank["seen"], "scrolling them took (s)": blank["ms"] / 1000}
+        say(f"{blank}; sessions")
         together = sessions(browser, url)
         numbers |= {"ten sessions, median (s)": statistics.median(together)}
+        say(f"{together}; memory")
         memory = memory_over(page, process.pid, options.searches)
         numbers |= {"memory after 50 searches (MB)": memory[0], f"memory after {options.searches} (MB)": memory[1]}
     publish(
@@ -83,6 +89,11 @@ def main() -> None:
             Target("ten sessions at once, slowest (s)", max(together), at_most=3.0),
         ],
     )
+
+
+def say(what: str) -> None:
+    """How far it is, beside the table."""
+    print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

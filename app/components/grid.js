@@ -45,7 +45,6 @@ function makeTile(item) {
   const look = element("button", "look");
   look.tabIndex = -1;
   const image = element("img", "");
-  image.loading = "lazy";
   image.decoding = "async";
   image.addEventListener("load", () => image.classList.add("ready"));
   image.addEventListener("error", () => { image.hidden = true; note(tile, "This picture cannot be shown"); });
@@ -73,6 +72,7 @@ function describe(tile, item, scores) {
   image.alt = named;
   // The address changes with the picture, also while its tile is on the screen.
   if (image.getAttribute("src") !== item.thumb) {
+    image.loading = item.rank > EAGER ? "lazy" : "eager";
     image.hidden = false;
     note(tile, "");
     image.src = item.thumb;
