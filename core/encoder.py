@@ -8,6 +8,7 @@ package are one file and one line in `core.families.FAMILIES`.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -66,15 +67,18 @@ class Encoder(Protocol):
         ...
 
 
-def read_picture(encoder: Encoder, source: str | Path | bytes | Image.Image) -> tuple[Opened, np.ndarray]:
+def read_picture(
+    encoder: Encoder, source: str | Path | bytes | Image.Image, zoom: float = 1.0
+) -> tuple[Opened, np.ndarray]:
     """A picture, decoded as far as the encoder and a thumbnail need it, and what the encoder sees of it, uint8
-    (s, s, 3). Indexing and queries both come this way, so that one file has one vector. Raises `ImageError`."""
+    (s, s, 3). Indexing and queries both come this way, so that one file has one vector. With a `zoom` it is decoded
+    finer, for parts of it so many times smaller than the whole. Raises `ImageError`."""
     from core.images import THUMBNAIL_SIDE, open_reduced
 
     if encoder.decode_side is None:
         opened = open_reduced(source, None)
         return opened, encoder.prepare(opened.image)
-    opened = open_reduced(source, max(encoder.decode_side, THUMBNAIL_SIDE))
+    opened = open_reduced(source, max(math.ceil(zoom * encoder.decode_side), THUMBNAIL_SIDE))
     return opened, encoder.prepare(opened.image, (opened.width, opened.height))
 
 

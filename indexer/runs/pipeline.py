@@ -25,6 +25,7 @@ from indexer.runs.ahead import Ahead, overlapped
 from indexer.runs.options import READ_SECONDS
 from indexer.runs.report import Stopwatch
 from indexer.sources import Item
+from indexer.tiles import MOST, ZOOM, Tiles, boxes, fractions, input_side, look
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Embedded:
     metadata: Metadata
     thumbnail: bytes
     vector: np.ndarray  # (d,)
+    tiles: Tiles | None = None  # None where none were asked for
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class _Prepared:
     embedded: list[str]
     metadata: Metadata
     thumbnail: bytes
-    pixels: np.ndarray  # (s, s, 3) uint8
+    views: list[np.ndarray]  # (s, s, 3) uint8: of the whole, then of each tile
+    boxes: np.ndarray | None  # (t, 4), of the tiles
 
 
 class Claims:
@@ -113,12 +116,17 @@ class Pipeline:
         batch: int = BATCH,
         limit: float = READ_SECONDS,
         stop: Callable[[], bool] = lambda: False,
+        tiles: bool = False,
     ) -> None:
-        """`limit` is what one picture may take to be read and decoded; `stop` is asked after each batch."""
+        """`limit` is what one picture may take to be read and decoded; `stop` is asked after each batch. With `tiles`
+        parts of each picture are embedded, too."""
         self.read, self.encoder, self.watch = read, encoder, watch
         self.batch, self.limit, self.stop = batch, limit, stop
         # Pillow decodes outside the interpreter lock, so threads are enough; more than 16 only wait for the disk.
         self.threads = min(16, max(2, os.cpu_count() or 2))
+        self.side = input_side(encoder) if tiles else None
+        # As many pixels wait for the model with tiles as without.
+        self.window = max(2 * self.threads, 2 * batch // (1 + MOST)) if tiles else 2 * batch
         self._late = 0  # in a row
 
     def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome | None, None, None]:
@@ -128,12 +136,13 @@ class Pipeline:
 
     def _outcomes(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome, None, None]:
         waiting: list[_Prepared] = []
+        views = 0  # of those
         since = time.monotonic()
         ahead: Ahead[Item, _Prepared | Same | Failed] = Ahead(
             lambda item: self._prepare(item, claims),
             self._too_late,
             threads=self.threads,
-            window=2 * self.batch,
+            window=self.window,
             limit=self.limit,
         )
         with closing(ahead.run(items)) as results:
@@ -141,11 +150,12 @@ class Pipeline:
                 if isinstance(result, _Prepared):
                     since = since if waiting else time.monotonic()
                     waiting.append(result)
+                    views += len(result.views)
                 elif result is not None:
                     yield result
-                if len(waiting) >= self.batch or (waiting and time.monotonic() - since > BATCH_SECONDS):
+                if views >= self.batch or (waiting and time.monotonic() - since > BATCH_SECONDS):
                     yield from self._embed(waiting)
-                    waiting = []
+                    waiting, views = [], 0
                 if self.stop():
                     break
         yield from self._embed(waiting) if waiting and not self.stop() else ()
@@ -181,9 +191,13 @@ class Pipeline:
         from core.images import description, thumbnail
 
         try:
-            (image, width, height), pixels = read_picture(self.encoder, data)
+            opened, pixels = read_picture(self.encoder, data, 1.0 if self.side is None else ZOOM)
+            image, width, height = opened
+            parts = [] if self.side is None else boxes(width, height, self.side)
+            views = [pixels, *look(self.encoder, opened, parts)]
+            places = None if self.side is None else fractions(parts, width, height)
             found = description(image), metadata(image), thumbnail(image)
-            return _Prepared(item, digest, width, height, *found, pixels)
+            return _Prepared(item, digest, width, height, *found, views, places)
         except ImageError:
             raise
         except Exception as error:  # a hostile file may break a decoder in any way; it must not end the run
@@ -191,17 +205,32 @@ class Pipeline:
 
     def _embed(self, batch: list[_Prepared]) -> Iterator[Embedded | Failed]:
         started = time.perf_counter()
-        vectors = encode_each(lambda rows: self.encoder.encode_prepared(np.stack([row.pixels for row in rows])), batch)
+        views = [view for row in batch for view in row.views]
+        vectors: list[np.ndarray | str] = []
+        size = self.batch
+        for start in range(0, len(views), size):
+            part = views[start : start + size]
+            vectors += encode_each(lambda rows: self.encoder.encode_prepared(np.stack(rows)), part)
         spent = time.perf_counter() - started
         self.watch.add("embed", spent)
         if spent > BATCH_SECONDS:
-            self.batch = max(1, int(len(batch) * BATCH_SECONDS / spent))
-        for row, vector in zip(batch, vectors, strict=True):
-            if isinstance(vector, str):
-                yield Failed(row.item, "model error", f"{row.item.id}: {vector}")
-            else:
-                found = row.hash, row.width, row.height, row.embedded, row.metadata, row.thumbnail
-                yield Embedded(row.item, *found, vector)
+            self.batch = max(1, int(len(views) * BATCH_SECONDS / spent))
+        found = iter(vectors)
+        for row in batch:
+            yield _outcome(row, [next(found) for _ in row.views])
+
+
+def _outcome(row: _Prepared, vectors: list[np.ndarray | str]) -> Embedded | Failed:
+    """A picture with the vectors of its views; without one of them it fails as a whole."""
+    good = [vector for vector in vectors if not isinstance(vector, str)]
+    if len(good) < len(vectors):
+        wrong = next(vector for vector in vectors if isinstance(vector, str))
+        return Failed(row.item, "model error", f"{row.item.id}: {wrong}")
+    tiles = None
+    if row.boxes is not None:
+        tiles = Tiles(row.boxes, np.stack(good[1:]) if len(good) > 1 else np.empty((0, len(good[0])), np.float32))
+    found = row.hash, row.width, row.height, row.embedded, row.metadata, row.thumbnail
+    return Embedded(row.item, *found, good[0], tiles)
 
 
 def encode_each(encode: Callable[[Sequence[T]], np.ndarray], rows: Sequence[T]) -> list[np.ndarray | str]:
