@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from indexer.keeping import Best, Merits
 from indexer.near import near_pairs
 from indexer.pixels import lightness, perceptual_hash, sameness
 from indexer.storage import tables
@@ -49,7 +50,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that are one: the largest first, then by id."""
+    """Pictures that are one: the one to keep first (`best_of`)."""
 
     kind: Kind
     ids: list[str]
@@ -80,12 +81,12 @@ class Closeness:
 
 
 def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Progress | None = None) -> list[Group]:
-    """All groups of some kinds, by kind, the groups by their first id. `progress(stage, done, of)` is told how far it
-    is. Raises `CollectionError` if the thumbnails cannot be read."""
+    """All groups of some kinds, by kind, the groups by the first of their ids. `progress(stage, done, of)` is told how
+    far it is. Raises `CollectionError` if the thumbnails cannot be read."""
     wanted, tell = set(kinds), progress or (lambda stage, done, of: None)
-    sizes = _sizes(snapshot)
+    merits = Merits(snapshot)
     groups: dict[Kind, list[list[int]]] = {"bytes": _equal(snapshot.images["hash"].to_pylist())}
-    rows = _standing(np.arange(len(snapshot.ids)), groups["bytes"], sizes)
+    rows = _standing(np.arange(len(snapshot.ids)), groups["bytes"], merits)
     if wanted & {"picture", "scene"} and len(rows) > 1:
         tell("comparing vectors", 0, len(rows))
         close = Closeness.of(snapshot.vectors)
@@ -93,7 +94,7 @@ def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Prog
         pairs, same = _laid(snapshot, rows, rows[pairs][_worth(pairs, close(cosines))], tell)
         closeness = close((snapshot.vectors[pairs[:, 0]] * snapshot.vectors[pairs[:, 1]]).sum(axis=1))
         groups["picture"] = _joined(pairs[same >= SAME].tolist())
-        rows = _standing(rows, groups["picture"], sizes)
+        rows = _standing(rows, groups["picture"], merits)
         near = ((closeness + same) / 2 >= SCENE) | (closeness >= SURELY_SCENE)
         near &= np.isin(pairs, rows).all(axis=1)
         groups["scene"] = _around_leaders(pairs[near], (closeness + same)[near])
@@ -102,24 +103,23 @@ def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Prog
         Group(kind, [ids[row] for row in ordered])
         for kind in KINDS
         if kind in wanted
-        for ordered in sorted((_best_first(group, sizes) for group in groups.get(kind, [])), key=lambda g: g[0])
+        for ordered in sorted((merits.ordered(group) for group in groups.get(kind, [])), key=min)
     ]
 
 
-def _sizes(snapshot: Snapshot) -> np.ndarray:
-    """Pixels of each picture (n,) int64; 0 where they are not known."""
-    width, height = (snapshot.images[name].fill_null(0).to_numpy().astype(np.int64) for name in ("width", "height"))
-    found: np.ndarray = width * height
+def best_of(snapshot: Snapshot, groups: Sequence[Group]) -> list[Best]:
+    """For each group the picture to keep, why, and how many bytes the others take. Nothing is removed."""
+    merits, found = Merits(snapshot), []
+    for group in groups:
+        ordered = merits.ordered([snapshot.rows[one] for one in group.ids])
+        others = int(merits.sizes[ordered[1:]].sum())
+        found.append(Best(snapshot.ids[ordered[0]], merits.why(ordered), others))
     return found
 
 
-def _best_first(group: Sequence[int], sizes: np.ndarray) -> list[int]:
-    return sorted(group, key=lambda row: (-sizes[row], row))  # rows are in the order of ids
-
-
-def _standing(rows: np.ndarray, groups: list[list[int]], sizes: np.ndarray) -> np.ndarray:
-    """`rows` with one of each group."""
-    others = [row for group in groups for row in _best_first(group, sizes)[1:]]
+def _standing(rows: np.ndarray, groups: list[list[int]], merits: Merits) -> np.ndarray:
+    """`rows` with one of each group, the one to keep."""
+    others = [row for group in groups for row in merits.ordered(group)[1:]]
     return np.setdiff1d(rows, np.array(others, np.int64))
 
 

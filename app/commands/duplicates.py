@@ -13,6 +13,7 @@ from app.commands import AsJson, Folder
 
 if TYPE_CHECKING:
     from indexer.duplicates import Group
+    from indexer.keeping import Best
     from indexer.sources import Source
 
 TITLES = {
@@ -27,37 +28,49 @@ def command(
     kind: Annotated[list[str] | None, typer.Option(help="Only this: bytes, picture or scene; all by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the groups of pictures that are there more than once, by kind; the largest of each group comes first."""
+    """List the groups of pictures that are there more than once, by kind; the one to keep of each group comes first.
+
+    Nothing is deleted: the list says what could be, and why the first is the one to keep."""
     import clipdex
     from app.output import note, print_json
     from core.errors import QueryError, unknown_choice
-    from indexer.duplicates import KINDS, duplicates
+    from indexer.duplicates import KINDS, best_of, duplicates
 
     for name in kind or ():
         if name not in KINDS:
             raise QueryError(unknown_choice("kind", name, KINDS))
     kinds = [name for name in KINDS if not kind or name in kind]
     searcher = clipdex.open(folder)
-    groups = duplicates(searcher.snapshot(), kinds)
+    snapshot = searcher.snapshot()
+    groups = duplicates(snapshot, kinds)
+    best = best_of(snapshot, groups)
     source = searcher.collection.source
     if as_json:
-        print_json({"kinds": kinds, "groups": [_as_dict(group, source) for group in groups]})
+        told = [_as_dict(group, one, source) for group, one in zip(groups, best, strict=True)]
+        print_json({"kinds": kinds, "groups": told})
         return
-    _show(groups, source)
+    _show(groups, best, source)
     if not groups:
         note(f"no picture is here more than once ({', '.join(kinds)})")
 
 
-def _as_dict(group: Group, source: Source) -> dict[str, object]:
+def _as_dict(group: Group, best: Best, source: Source) -> dict[str, object]:
     paths = [source.path(item_id) for item_id in group.ids]
-    return {"kind": group.kind, "ids": group.ids, "paths": [None if path is None else str(path) for path in paths]}
+    return {
+        "kind": group.kind,
+        "keep": best.id,
+        "why": best.why,
+        "others_bytes": best.others,
+        "ids": group.ids,
+        "paths": [None if path is None else str(path) for path in paths],
+    }
 
 
-def _show(groups: Sequence[Group], source: Source) -> None:
+def _show(groups: Sequence[Group], best: Sequence[Best], source: Source) -> None:
     """At a terminal under headings; elsewhere `kind<TAB>number of the group<TAB>path`."""
     from rich.text import Text
 
-    from app.output import console, printable, short_path
+    from app.output import console, printable, short_path, size
 
     shown = ""
     for number, group in enumerate(groups, start=1):
@@ -72,5 +85,11 @@ def _show(groups: Sequence[Group], source: Source) -> None:
         if group.kind != shown:
             console().print(Text(f"{TITLES[group.kind]}:", style="bold"))
             shown = group.kind
-        for place, name in enumerate(names):
-            console().print(Text(f"  {name}" if not place else f"    {name}", style="" if not place else "dim"))
+        one = best[number - 1]
+        console().print(Text(f"  {names[0]}").append(f"  keep: {', '.join(one.why)}", style="green"))
+        for name in names[1:]:
+            console().print(Text(f"    {name}", style="dim"))
+    if groups and sys.stdout.isatty():
+        console().print(
+            Text(f"The others take {size(sum(one.others for one in best))}; nothing was deleted.", style="dim")
+        )

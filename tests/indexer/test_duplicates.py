@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image, ImageOps
 
 import clipdex
 from core.errors import CollectionError
-from indexer.duplicates import SAME, Closeness, Kind, duplicates
+from indexer.duplicates import SAME, Closeness, Group, Kind, best_of, duplicates
 from indexer.near import near_pairs
 from indexer.pixels import lightness, perceptual_hash, sameness
 from tests.app.test_cli import clipdex as command
@@ -21,6 +23,7 @@ from tests.indexer.pictures import index
 from train.scenes import paint
 
 SIDE = 160
+OLD = datetime(2019, 5, 3, 12, tzinfo=UTC)
 
 
 def picture(seed: int) -> Image.Image:
@@ -45,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in range(12):
         picture(seed).save(made / f"{seed:02}.png")
     shutil.copyfile(made / "04.png", made / "04-again.png")
+    os.utime(made / "04.png", (OLD.timestamp(), OLD.timestamp()))
     picture(4).resize((SIDE // 2, SIDE // 2)).save(made / "04-small.jpg", quality=40)
     ImageOps.grayscale(picture(5)).save(made / "05-grey.png")
     picture(7).crop((10, 10, SIDE - 20, SIDE - 12)).save(made / "07-part.png")
@@ -58,21 +62,44 @@ def found(folder: Path, *kinds: Kind) -> dict[str, list[list[str]]]:
     return {kind: [group.ids for group in groups if group.kind == kind] for kind in kinds}
 
 
-def test_each_kind_has_its_own_groups_the_largest_first(folder: Path) -> None:
+def test_each_kind_has_its_own_groups_the_one_to_keep_first(folder: Path) -> None:
     groups = found(folder, "bytes", "picture")
-    assert groups["bytes"] == [["04-again.png", "04.png"]]
-    assert ["04-again.png", "04-small.jpg"] in groups["picture"], "one of the equal files stands for both"
-    assert ["05-grey.png", "05.png"] in groups["picture"]
+    assert groups["bytes"] == [["04.png", "04-again.png"]], "the older one is the one to keep"
+    assert ["04.png", "04-small.jpg"] in groups["picture"], "one of the equal files stands for both"
+    assert ["05.png", "05-grey.png"] in groups["picture"], "grey takes fewer bytes"
     assert ["07.png", "07-part.png"] in groups["picture"]
     assert len(groups["picture"]) == 3
     assert found(folder, "picture") == {"picture": groups["picture"]}
+
+
+def test_the_one_to_keep_is_larger_or_still_knows_its_camera_or_loses_nothing(tmp_path: Path) -> None:
+    one = picture(3)
+    camera = Image.Exif()
+    camera[0x010F], camera[0x0110] = "Maker", "Model 1"
+    one.save(tmp_path / "a-bare.jpg", quality=95)
+    one.save(tmp_path / "b-camera.jpg", quality=80, exif=camera)
+    one.save(tmp_path / "c-whole.png")
+    one.resize((SIDE // 2, SIDE // 2)).save(tmp_path / "d-small.png", exif=camera)
+    index(tmp_path)
+    snapshot = clipdex.open(tmp_path).snapshot()
+    every = Group("picture", sorted(snapshot.ids))
+    rest = Group("picture", ["a-bare.jpg", "c-whole.png"])
+    first, second = best_of(snapshot, [every, rest])
+    assert (first.id, first.why) == (
+        "b-camera.jpg",
+        [f"largest: {SIDE} × {SIDE}", "still says when or with what it was taken"],
+    )
+    assert first.others == sum(
+        (tmp_path / name).stat().st_size for name in ("a-bare.jpg", "c-whole.png", "d-small.png")
+    )
+    assert (second.id, second.why) == ("c-whole.png", ["PNG loses nothing"])
 
 
 def test_scenes_hold_no_copies(folder: Path) -> None:
     groups = duplicates(clipdex.open(folder).snapshot())
     scenes = [item for group in groups if group.kind == "scene" for item in group.ids]
     assert len(scenes) == len(set(scenes))
-    assert not set(scenes) & {"04.png", "04-small.jpg", "05.png", "07-part.png"}
+    assert not set(scenes) & {"04-again.png", "04-small.jpg", "05-grey.png", "07-part.png"}
     assert [group.kind for group in groups][:4] == ["bytes", "picture", "picture", "picture"]
 
 
@@ -88,8 +115,11 @@ def test_the_command_lists_groups_for_people_and_programs(folder: Path) -> None:
     (group,) = json.loads(out)["groups"]
     assert group == {
         "kind": "bytes",
-        "ids": ["04-again.png", "04.png"],
-        "paths": [str(folder / "04-again.png"), str(folder / "04.png")],
+        "keep": "04.png",
+        "why": [f"oldest file: {OLD.day} {OLD:%B %Y}"],
+        "others_bytes": (folder / "04-again.png").stat().st_size,
+        "ids": ["04.png", "04-again.png"],
+        "paths": [str(folder / "04.png"), str(folder / "04-again.png")],
     }
     lines = command("duplicates", folder, "--kind", "picture")[1].splitlines()
     assert [line.split("\t")[:2] for line in lines] == [["picture", str(n)] for n in (1, 1, 2, 2, 3, 3)]
