@@ -32,7 +32,7 @@ FOLDER = ".clipdex"
 INFO = "collection.json"
 MODELS = "models"  # the folder for tables of further models
 STAGING = "staging"  # what workers on many machines have finished, until it is in the tables
-_OWN_NAMES = {INFO, INFO + ".new", MODELS, STAGING, lock.LOCK, *(f"{name}.lance" for name in tables.KEYS)}
+_OWN_NAMES = {INFO, INFO + ".new", MODELS, STAGING, lock.LOCK, *(f"{name}.lance" for name in (*tables.KEYS, "tiles"))}
 
 
 TABLES = rf"^({MODELS}/[0-9a-f]{{16}})?$"  # a folder in the collection, or the collection itself
@@ -85,6 +85,7 @@ class Info(Frozen):
     updated: datetime
     tables: str = Field(default="", pattern=TABLES)  # where those of `model` are
     others: list[Space] = Field(default=[])  # kept from before, or not yet finished
+    tiles: bool = False  # are parts of the pictures embedded, too?  See `indexer.storage.tile_table`
 
     @field_validator("sources")
     @classmethod

@@ -20,7 +20,7 @@ from indexer.runs.options import DEFAULT, Options
 from indexer.runs.report import Meter, Progress, Report, Stopwatch
 from indexer.runs.roster import Wanted, as_given, call, gather, place_of
 from indexer.runs.run import Job, Run
-from indexer.storage import lock
+from indexer.storage import lock, tile_table
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -65,6 +65,7 @@ def index(
             collection.save(collection.info.model_copy(update={"sources": list(roster.infos)}))
         collection.upgrade()
         remodel.clean(collection)
+        tile_table.keep(collection, options.tiles)
         job = Job(encoder, listing, words, options, meter, watch)
         if encoder.fingerprint == collection.info.model.fingerprint:
             report = _bring_up_to_date(collection, job)

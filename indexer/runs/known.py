@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from indexer.storage import tables
+from indexer import tiles
+from indexer.storage import tables, tile_table
 from indexer.sources import TRANSIENT, Item
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ RETRIED = TRANSIENT | {"unsupported", "model error", "decoder error"}  # another
 class Known:
     """The rows of `images` and `failures` by id. `found` and `failures` are these tables in memory, as pyarrow's."""
 
-    def __init__(self, found: Any, failures: Any) -> None:
+    def __init__(self, found: Any, failures: Any, tiled: set[str] | None = None) -> None:
+        """`tiled` are the hashes of contents that have tiles; None where the collection is to have none."""
         self._row = {item_id: row for row, item_id in enumerate(found["id"].to_pylist())}
         self._sizes = found["size"].to_numpy()
         self._times = found["mtime_ns"].to_numpy()
-        names = [name for name in ("hash", "embedded", "texts_key", "columns_key") if name in found.column_names]
+        names = [name for name in found.column_names if name not in ("id", "size", "mtime_ns")]
         self._columns = {name: found[name].combine_chunks() for name in names}
+        self.tiled = tiled
         self.failures = {row["location"]: row for row in failures.to_pylist()}
 
     @classmethod
@@ -35,8 +38,10 @@ class Known:
         """What a collection holds now."""
         with tables.storage_errors(collection.path, "reading"):
             table = collection.table("images")
-            images = tables.read(table, [name for name in IMAGES if name in table.schema.names])
-            return cls(images, tables.read(collection.table("failures"), FAILURES))
+            tiled = tile_table.contents(collection.table(tile_table.NAME)) if tile_table.is_there(collection) else None
+            wanted = IMAGES if tiled is None else [*IMAGES, "width", "height"]
+            images = tables.read(table, [name for name in wanted if name in table.schema.names])
+            return cls(images, tables.read(collection.table("failures"), FAILURES), tiled)
 
     @classmethod
     def nothing(cls) -> Known:
@@ -75,6 +80,17 @@ class Known:
     def hashes(self) -> list[str]:
         digests: list[str] = self._columns["hash"].to_pylist()
         return digests
+
+    def untiled(self, side: int) -> set[str]:
+        """Ids of pictures that should have tiles and have none, for a model that sees `side` pixels."""
+        if self.tiled is None:
+            return set()
+        columns = [self._columns[name].to_pylist() for name in ("hash", "width", "height")]
+        return {
+            item_id
+            for item_id, digest, width, height in zip(self._row, *columns, strict=True)
+            if digest and digest not in self.tiled and tiles.boxes(width, height, side)
+        }
 
     def failed_before(self, item: Item) -> bool:
         """Did exactly this file fail before, for a reason that lies in its content?"""

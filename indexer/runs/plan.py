@@ -5,6 +5,7 @@ The listing of the source beside what is known: nothing is opened here but the s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from indexer import captions
@@ -27,11 +28,21 @@ class Plan:
     news: list[Problem] = field(default_factory=list)  # those that are not recorded yet
 
 
-def make_plan(listing: Listing, known: Known, words: Captions, *, retry_failures: bool = False) -> Plan:
-    """Compare what is there with what is known. With `retry_failures` no file counts as failed before."""
+def make_plan(
+    listing: Listing,
+    known: Known,
+    words: Captions,
+    *,
+    retry_failures: bool = False,
+    untiled: Collection[str] = (),
+) -> Plan:
+    """Compare what is there with what is known. With `retry_failures` no file counts as failed before; pictures that
+    are `untiled` are embedded again."""
     plan = Plan()
     for item in listing.items:
-        if known.unchanged(item):
+        if item.id in untiled and known.unchanged(item):
+            plan.embed.append(item)
+        elif known.unchanged(item):
             texts = words.of(item.id, known.embedded(item.id))
             same_words = captions.key(item.id, texts) == known.texts_key(item.id)
             same_columns = words.columns_key(item.id) == known.columns_key(item.id)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.errors import SourceError
-from indexer.storage import tables
+from indexer.storage import tables, tile_table
 from indexer.collection import MODELS, Collection, Space
 from indexer.runs.known import Known
 from indexer.runs.report import Report
@@ -35,6 +35,7 @@ def take_over(collection: Collection, job: Job, load: str | None) -> Report:
     job = replace(job, listing=without_empty(collection.source, job.listing, known))
     future = begin(collection, job.encoder, load)
     future.upgrade()
+    tile_table.keep(future, None)
     run = Run(future, job)
     run.execute()
     if run.stopped:
@@ -106,7 +107,7 @@ def clean(collection: Collection) -> None:
     info = collection.info
     named = {info.tables, *(space.tables for space in info.others)}
     if "" not in named:
-        for name in tables.KEYS:
+        for name in (*tables.KEYS, tile_table.NAME):
             collection.store.remove(f"{name}.lance")
     for name in collection.store.names(MODELS):
         if f"{MODELS}/{name}" not in named:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError
 from indexer.runs import checksum, own_columns
-from indexer.storage import tables
+from indexer import tiles
+from indexer.storage import tables, tile_table
 from indexer.captions import Captions
 from indexer.collection import Collection
 from indexer.runs.known import Known
@@ -56,7 +57,9 @@ class Run:
         listing = without_empty(self.source, job.listing, self.known)
         words, options = own_columns.keep(collection, job.words), job.options
         self.job = replace(job, listing=listing, words=words)
-        self.plan = make_plan(listing, self.known, words, retry_failures=options.retry_failures)
+        with_tiles = self.known.tiled is not None
+        self.untiled = self.known.untiled(tiles.input_side(job.encoder)) if with_tiles else set()
+        self.plan = make_plan(listing, self.known, words, retry_failures=options.retry_failures, untiled=self.untiled)
         new = sum(item.id not in self.known for item in self.plan.embed)
         self.withdrawn = sum(beginning(item_id) not in self.source.parts for item_id in self.plan.gone)
         self._check_removal(
@@ -90,7 +93,7 @@ class Run:
         self.job.meter.begin("embed", done=self.total - len(plan.recaption) - len(plan.embed), total=self.total)
         self._recaption(plan.recaption)
         pipeline = self._pipeline()
-        self._embed(pipeline, plan.embed, Claims(self.known.hashes()))
+        self._embed(pipeline, plan.embed, Claims(set(self.known.hashes()) - self._untiled_contents()))
         # Copies of a file that could not be indexed after all: each is tried for itself.
         self._embed(pipeline, self.writer.orphans(), None)
 
@@ -110,7 +113,9 @@ class Run:
             over = [place for place in recorded if place not in self.failing and not self.job.listing.hides(place)]
             tables.remove(writer.failures, "location", over)
             self.texts = _sweep_texts(writer.images, writer.texts)
-            for table in (writer.images, writer.texts, writer.failures):
+            if writer.tiles is not None:
+                tile_table.sweep(writer.images, writer.tiles)
+            for table in writer.tables:
                 tables.tidy(table, MANY_VERSIONS)
         self.job.watch.add("write", time.perf_counter() - started)
 
@@ -167,7 +172,14 @@ class Run:
         options = self.job.options
         if options.engine is not None:
             return options.engine(self)
-        return Pipeline(self.source.read, self.job.encoder, self.job.watch, limit=options.time_limit, stop=options.stop)
+        return Pipeline(
+            self.source.read,
+            self.job.encoder,
+            self.job.watch,
+            limit=options.time_limit,
+            stop=options.stop,
+            tiles=self.known.tiled is not None,
+        )
 
     def _embed(self, pipeline: Embedding, items: list[Item], claims: Claims | None) -> None:
         if self._asked_to_stop():
@@ -182,6 +194,9 @@ class Run:
                     self.job.meter.count(failed=isinstance(outcome, Failed))
         self.writer.commit()
         self._asked_to_stop()
+
+    def _untiled_contents(self) -> set[str | None]:
+        return {self.known.hash(item_id) for item_id in self.untiled}
 
     def _asked_to_stop(self) -> bool:
         self.stopped = self.stopped or self.job.options.stop()
@@ -209,7 +224,8 @@ class Run:
         if item_id in self.known:
             was = self.known.hash(item_id), self.known.texts_key(item_id), self.known.columns_key(item_id)
             now = digest, row["texts_key"], row["columns_key"] or ""
-            self.counts["unchanged" if was == now else "updated"] += 1  # or only touched
+            same = was == now and item_id not in self.untiled
+            self.counts["unchanged" if same else "updated"] += 1  # or only touched
         elif self.to_move[digest] > 0:
             self.to_move[digest] -= 1
             self.counts["moved"] += 1

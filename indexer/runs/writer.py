@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from indexer import captions
 
-from indexer.storage import tables
+from indexer.storage import tables, tile_table
 from indexer.captions import Captions
 from indexer.runs.pipeline import BATCH, Embedded, Failed, Outcome, Same, encode_each
 from indexer.runs.report import Stopwatch
 from indexer.sources import Item, Problem
+from indexer.tiles import Tiles
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -53,10 +54,14 @@ class Writer:
     ) -> None:
         self.path, self.encoder, self.words, self.watch = collection.path, encoder, words, watch
         self.images, self.texts, self.failures = (collection.table(name) for name in ("images", "texts", "failures"))
+        self._tiled = known.tiled  # hashes of contents that have tiles; None where there are to be none
+        self.tiles = None if known.tiled is None else collection.table(tile_table.NAME)
+        self.tables = [table for table in (self.images, self.texts, self.failures, self.tiles) if table is not None]
         self.written, self.failed = written, failed
         self.cut_captions = 0  # of those written, how many are longer than the model reads
         self._rows: list[Row] = []
         self._same: list[Same] = []
+        self._tiles: dict[str, Tiles] = {}  # by the hash of the content
         self._problems: list[Problem] = []
         self._taken = self._bytes = self._commits = 0
         self._since = time.monotonic()
@@ -70,6 +75,8 @@ class Writer:
         match outcome:
             case Embedded(item=item):
                 self._rows.append(_content(outcome) | _identity(item))
+                if self._tiled is not None and outcome.tiles is not None and outcome.hash not in self._tiled:
+                    self._tiles[outcome.hash] = outcome.tiles
             case Same():
                 self._same.append(outcome)
             case Failed(item=item):
@@ -77,7 +84,7 @@ class Writer:
         if not self._taken:
             self._since = time.monotonic()
         self._taken += 1
-        self._bytes += len(outcome.thumbnail) + outcome.vector.nbytes if isinstance(outcome, Embedded) else 0
+        self._bytes += _size(outcome)
         if self._taken >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES:
             self.commit()
         self.look_at_the_clock()
@@ -105,11 +112,12 @@ class Writer:
         started = time.perf_counter()
         with tables.storage_errors(self.path, "writing"):
             self._put("texts", text_rows)
+            self._put_tiles()
             self.record(self._problems)
             self._put("images", self._rows)
             self._commits += 1
             if self._commits % TIDY_COMMITS == 0:
-                for table in (self.images, self.texts, self.failures):
+                for table in self.tables:
                     tables.tidy(table, TIDY_COMMITS)
         self.cut_captions += cut
         self.watch.add("write", time.perf_counter() - started)
@@ -131,6 +139,12 @@ class Writer:
         tables.append(table, [row for row in rows if row[key] not in present])
         tables.upsert(table, [row for row in rows if row[key] in present], key)
         present.update(row[key] for row in rows)
+
+    def _put_tiles(self) -> None:
+        if self._tiles and self._tiled is not None:
+            tile_table.append(self.tiles, self._tiles.items())
+            self._tiled.update(digest for digest, tiles in self._tiles.items() if len(tiles.vectors))
+            self._tiles = {}
 
     def orphans(self) -> list[Item]:
         """After `commit`: items whose content was promised by another one that failed or has changed meanwhile."""
@@ -198,6 +212,13 @@ class Writer:
 
     def _encode(self, texts: list[str]) -> list[Any]:
         return list(encode_each(self.encoder.encode_texts, texts))
+
+
+def _size(outcome: Outcome) -> int:
+    """The bytes of an outcome that wait to be written."""
+    if not isinstance(outcome, Embedded):
+        return 0
+    return len(outcome.thumbnail) + outcome.vector.nbytes + (outcome.tiles.vectors.nbytes if outcome.tiles else 0)
 
 
 def _content(outcome: Embedded) -> Row:

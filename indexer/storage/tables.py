@@ -141,7 +141,7 @@ def matrix(found: Any) -> np.ndarray:
     column = found["vector"].combine_chunks()
     values = column.flatten().to_numpy(zero_copy_only=False)
     shaped: np.ndarray = values.reshape(len(column), column.type.list_size)
-    return shaped
+    return shaped.astype(np.float32, copy=False)
 
 
 def append(table: Any, rows: Sequence[dict[str, Any]]) -> None:
