@@ -22,7 +22,7 @@ from core.config import Frozen, parse
 from core.errors import CollectionError, ConfigError, ModelError, WrongModelError
 from indexer.sources import Place, Settings, Several, make_source
 from indexer.storage import lease, lock, tables
-from indexer.storage.migrations import FORMAT_VERSION, migrate
+from indexer.storage.migrations import FORMAT_VERSION, MARKS_SINCE, migrate
 from indexer.storage.store import LocalStore, Store, located, store_of
 
 if TYPE_CHECKING:
@@ -98,8 +98,9 @@ class Info(Frozen):
 class Collection:
     """A collection on disk. Cheap to open: tables are opened when they are first used."""
 
-    def __init__(self, path: Path, info: Info) -> None:
-        self.path = path
+    def __init__(self, path: Path, info: Info, stored_format: int = FORMAT_VERSION) -> None:
+        """`stored_format` is the version in which it is on disk; `info` is as that of today."""
+        self.path, self.stored_format = path, stored_format
         self.store = store_of(path)
         self.info = info
         self._source: tuple[tuple[SourceInfo, ...], Several] | None = None
@@ -123,7 +124,7 @@ class Collection:
             info = parse(Info, migrate(path, data), file)
         except ConfigError as error:
             raise CollectionError(f"{error}; delete {place} and index again") from None
-        collection = cls(path, info)
+        collection = cls(path, info, data["format_version"])
         if missing := collection.missing_tables():
             raise CollectionError(f"{place} is damaged: no table {', '.join(missing)}; delete {place} and index again")
         return collection
@@ -182,9 +183,8 @@ class Collection:
         info = self.info
         others = [other for other in info.others if other.model.fingerprint != space.model.fingerprint]
         others.append(Space(model=info.model, tables=info.tables))
-        return Collection(
-            self.path, info.model_copy(update={"model": space.model, "tables": space.tables, "others": others})
-        )
+        changed = info.model_copy(update={"model": space.model, "tables": space.tables, "others": others})
+        return Collection(self.path, changed, self.stored_format)
 
     @property
     def views(self) -> list[Collection]:
@@ -227,13 +227,23 @@ class Collection:
         """Replace `collection.json` in one step."""
         with tables.storage_errors(self.path, "writing"):
             self.store.write(INFO, (json.dumps(info.model_dump(mode="json"), indent=2) + "\n").encode())
-        self.info = info
+        self.info, self.stored_format = info, FORMAT_VERSION
 
     def upgrade(self) -> None:
         """Give the tables of an older collection the columns of today. The caller holds the lock."""
         with tables.storage_errors(self.path, "upgrading"):
-            for name, schema in tables.schemas(self.info.model.dim).items():
-                tables.add_columns(self.table(name), schema)
+            for view in self.views:
+                if not view.missing_tables():
+                    view._upgrade_tables()
+        if self.stored_format < FORMAT_VERSION:
+            self.save(self.info)
+
+    def _upgrade_tables(self) -> None:
+        for name, schema in tables.schemas(self.info.model.dim).items():
+            table = self.table(name)
+            if name == "images" and self.stored_format < MARKS_SINCE:
+                tables.make_way(table)
+            tables.add_columns(table, schema)
 
     def table(self, name: str) -> Any:
         """A handle of its own on the newest version of a table; it stays at that version."""

@@ -19,6 +19,7 @@ from indexer.collection import Collection
 from indexer.filters import HIDDEN
 from indexer.indexes.opening import mapped_vectors
 from indexer.storage import tables
+from indexer.storage.migrations import MARKS_SINCE
 
 LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
 TEXT_COLUMNS = ("id", "image_id", "key", "position", "text")
@@ -34,7 +35,8 @@ class Snapshot:
         self.versions: tuple[int, int] = (table.version, texts_table.version)
         with tables.storage_errors(collection.path, "reading"):
             columns = [name for name in table.schema.names if name not in LARGE]
-            found = tables.completed(table.search().select(columns).with_row_id(True).to_arrow())
+            found = table.search().select(columns).with_row_id(True).to_arrow()
+        found = tables.completed(found, before_marks=collection.stored_format < MARKS_SINCE)
         self.images = _with_modified(_unknown_as_null(_sorted(found, [("id", "ascending")])))
         """The columns of `images` but for `LARGE`, `_rowid` and `modified`; a pyarrow table (n rows) sorted by id."""
         self._lock = threading.RLock()
@@ -108,11 +110,11 @@ class Snapshot:
         return "-".join(f"{self.images[name][row].as_py() or 0:x}" for name in ("mtime_ns", "size"))
 
     def thumbnail(self, item_id: str) -> bytes:
-        """The WebP bytes of an indexed picture's thumbnail."""
+        """The bytes of an indexed picture's thumbnail."""
         return self.thumbnails([item_id])[item_id]
 
     def thumbnails(self, item_ids: Sequence[str]) -> dict[str, bytes]:
-        """The WebP bytes of the thumbnails of several pictures, read at once; unknown ids are left out."""
+        """The bytes of the thumbnails of several pictures, read at once; unknown ids are left out."""
         known = [row for row in map(self.rows.get, item_ids) if row is not None]
         if not known:
             return {}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.collection import Collection, has_collection_at
-from indexer.runs import remodel
+from indexer.runs import last, remodel
 from indexer.runs.forecast import forecast_of
 from indexer.runs.options import DEFAULT, Options
 from indexer.runs.report import Meter, Progress, Report, Stopwatch
@@ -61,9 +61,9 @@ def index(
             listing, words = gather(roster, path)
         if collection is None:
             collection = Collection.create(path, encoder, roster.infos, load=load)
-        elif collection.info.sources != list(roster.infos):
-            collection.save(collection.info.model_copy(update={"sources": list(roster.infos)}))
         collection.upgrade()
+        if collection.info.sources != list(roster.infos):
+            collection.save(collection.info.model_copy(update={"sources": list(roster.infos)}))
         remodel.clean(collection)
         tile_table.keep(collection, options.tiles)
         job = Job(encoder, listing, words, options, meter, watch)
@@ -71,7 +71,9 @@ def index(
             report = _bring_up_to_date(collection, job)
         else:
             report = remodel.take_over(collection, job, load)
-    return replace(report, seconds=time.perf_counter() - started)
+        report = replace(report, seconds=time.perf_counter() - started)
+        last.remember(collection, report)
+    return report
 
 
 def _bring_up_to_date(collection: Collection, job: Job) -> Report:

@@ -146,10 +146,10 @@ def _collection(place: Path, info: SourceInfo, encoder: Encoder, load: str | Non
             f"the collection {place} takes its captions from {first.captions_file(place)}, so no others can be "
             "imported; choose another place with --to DIR"
         )
+    collection.upgrade()
     if info.captions is not None:
         first = first.model_copy(update={"captions": info.captions})
         collection.save(collection.info.model_copy(update={"sources": [first, *further]}))
-    collection.upgrade()
     return collection
 
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError
-from indexer.storage import tables
+from indexer.sources import Listing
 from indexer.sources.columns import Columns, cast, wider
+from indexer.storage import tables
 
 if TYPE_CHECKING:
     from indexer.captions import Captions
@@ -39,6 +40,20 @@ def check_names(names: Iterable[str], where: str) -> None:
             f"{where} has columns whose names cannot be kept: {', '.join(map(repr, odd))[:200]}; rename them without "
             "dots, backticks and tildes, or name those to keep with --columns"
         )
+
+
+def renamed(listing: Listing) -> Listing:
+    """A listing whose columns have not the names of what people write about pictures here, `tags` and `excluded`."""
+    columns = listing.columns
+    if columns is None:
+        return listing
+    names = columns.table.column_names
+    others = [
+        tables.THEIRS + name if name in tables.MARKS and tables.THEIRS + name not in names else name for name in names
+    ]
+    if others == names:
+        return listing
+    return replace(listing, columns=Columns(columns.ids, columns.table.rename_columns(others)))
 
 
 def keep(collection: Collection, words: Captions) -> Captions:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import CollectionError, SourceError
-from indexer.runs import own_columns
 from indexer.captions import AUTOMATIC, Captions, read_captions, unite_captions
 from indexer.collection import FOLDER, INFO, Collection, SourceInfo, remembered, sources_of
+from indexer.runs import own_columns
 from indexer.sources import Listing, Place, Settings, Several, find_source
 from indexer.sources.base import BETWEEN, NOTHING_SAID
 from indexer.sources.several import new_name, unite
@@ -106,7 +106,7 @@ def call(collection: Collection | None, path: Path, given: Given) -> Roster:
 def gather(roster: Roster, path: Path) -> tuple[Listing, Captions]:
     """What the sources hold, and what people wrote about it. Raises `SourceError`."""
     several = roster.sources(path)
-    listings = several.listings(roster.given)
+    listings = {name: own_columns.renamed(found) for name, found in several.listings(roster.given).items()}
     missing = [info for info in roster.infos if listings[info.name].missing]
     if missing and roster.new:
         place = missing[0].place(path)

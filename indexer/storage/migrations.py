@@ -14,7 +14,8 @@ from typing import Any
 
 from core.errors import CollectionError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+MARKS_SINCE = 3  # people may tag and exclude pictures
 
 Step = Callable[[Path, dict[str, Any]], dict[str, Any]]
 
@@ -27,7 +28,13 @@ def _more_sources(path: Path, info: dict[str, Any]) -> dict[str, Any]:
     return info
 
 
-STEPS: dict[int, Step] = {1: _more_sources}  # from version n to n + 1; version 1 is the first
+def _marks(path: Path, info: dict[str, Any]) -> dict[str, Any]:
+    """Version 3: `images` has the columns `tags` and `excluded`, which people write. A source's own columns of these
+    names go on as `source_tags` and `source_excluded`."""
+    return info
+
+
+STEPS: dict[int, Step] = {1: _more_sources, 2: _marks}  # from version n to n + 1; version 1 is the first
 
 
 def migrate(path: Path, info: dict[str, Any]) -> dict[str, Any]:

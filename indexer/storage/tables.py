@@ -20,6 +20,8 @@ from core.errors import CollectionError
 
 KEYS = {"images": "id", "texts": "id", "failures": "location"}
 PHOTO = ("taken", "camera", "lens", "latitude", "longitude", "format")  # columns of `images` from inside the file
+MARKS = ("tags", "excluded")  # columns of `images` that people write (see `indexer.tags`), and no run ever does
+THEIRS = "source_"  # begins the name of a source's own column that would have the name of one of `MARKS`
 DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older rows get from others, in SQL
 CHUNK = 10_000  # keys in one SQL condition, and how many characters: a name may have thousands
 CHUNK_CHARACTERS = 1_000_000
@@ -50,7 +52,7 @@ def schemas(dim: int) -> dict[str, Any]:
                 required("height", pa.int32()),
                 required("embedded", pa.list_(pa.string())),  # captions inside the file itself
                 required("texts_key", pa.string()),
-                required("thumbnail", pa.binary()),  # WebP
+                required("thumbnail", pa.binary()),  # JPEG; WebP in collections of earlier versions
                 vector,
                 # What follows is null where it is not known: in rows of an older clipdex, too.
                 pa.field("taken", pa.timestamp("us")),  # by the camera's clock, in no zone
@@ -61,6 +63,8 @@ def schemas(dim: int) -> dict[str, Any]:
                 pa.field("format", pa.string()),
                 pa.field("folder", pa.string()),  # "trips/2024", empty at the top
                 pa.field("columns_key", pa.string()),  # changes with the values of the source's own columns
+                pa.field("tags", pa.list_(pa.string())),  # sorted, each once
+                pa.field("excluded", pa.bool_()),
             ]
         ),
         "texts": pa.schema(
@@ -97,17 +101,33 @@ def add_columns(table: Any, fields: Iterable[Any]) -> None:
         table.add_columns({field.name: DERIVED[field.name] for field in missing if field.name in DERIVED})
 
 
-def completed(found: Any) -> Any:
+def make_way(table: Any) -> None:
+    """Before there were `MARKS`, a source could have columns of these names: they get others. It may be done again."""
+    there, ours = {field.name: field.type for field in table.schema}, schemas(1)["images"]
+    for name in MARKS:
+        if name not in there or THEIRS + name in there:
+            continue
+        # One of our type without any value was added by an upgrade that was killed.
+        if there[name] != ours.field(name).type or table.count_rows(f"`{name}` IS NOT NULL"):
+            table.alter_columns({"path": name, "rename": THEIRS + name})
+
+
+def completed(found: Any, *, before_marks: bool = False) -> Any:
     """Rows of `images` in memory with the columns of today, where an older clipdex wrote them: null, or derived."""
     import pyarrow as pa
 
+    if before_marks:
+        names = found.column_names
+        theirs = {name: THEIRS + name for name in MARKS if THEIRS + name not in names}
+        found = found.rename_columns([theirs.get(name, name) for name in names])
     for field in schemas(1)["images"]:
         if field.nullable and field.name not in found.column_names:
             values = pa.nulls(len(found), field.type)
             if field.name == "folder":
                 values = pa.array((item_id.rpartition("/")[0] for item_id in found["id"].to_pylist()), field.type)
             found = found.append_column(field, values)
-    return found
+    place = found.schema.get_field_index("excluded")
+    return found.set_column(place, "excluded", found["excluded"].fill_null(False))
 
 
 def read(table: Any, columns: Sequence[str], where: str | None = None) -> Any:
@@ -151,9 +171,10 @@ def append(table: Any, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def upsert(table: Any, rows: Sequence[dict[str, Any]], key: str) -> None:
-    """Insert rows, or replace those with the same key, in one commit."""
+    """Insert rows, or replace those with the same key, in one commit; what people marked in them stays."""
     if rows:
-        table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(_arrow(table, rows))
+        found = _arrow(table, rows, but=MARKS)
+        table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(found)
 
 
 def remove(table: Any, column: str, values: Iterable[str]) -> int:
@@ -162,11 +183,11 @@ def remove(table: Any, column: str, values: Iterable[str]) -> int:
 
 
 def conditions(column: str, values: Iterable[str]) -> Iterator[str]:
-    """SQL conditions that together mean: `column` is one of `values`. The only place where text becomes SQL."""
+    """SQL conditions that together mean: `column` is one of `values`. Text becomes SQL by `quoted_text` alone."""
     quoted: list[str] = []
     length = 0
     for value in sorted(set(values)):
-        quoted.append("'" + value.replace("'", "''") + "'")
+        quoted.append(quoted_text(value))
         length += len(value)
         if len(quoted) == CHUNK or length >= CHUNK_CHARACTERS:
             yield f"`{column}` IN ({', '.join(quoted)})"
@@ -175,10 +196,15 @@ def conditions(column: str, values: Iterable[str]) -> Iterator[str]:
         yield f"`{column}` IN ({', '.join(quoted)})"
 
 
-def _arrow(table: Any, rows: Sequence[dict[str, Any]]) -> Any:
+def quoted_text(value: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _arrow(table: Any, rows: Sequence[dict[str, Any]], but: Sequence[str] = ()) -> Any:
     import pyarrow as pa
 
-    schema = table.schema
+    schema = pa.schema([field for field in table.schema if field.name not in but])
     columns = []
     for field in schema:
         values: list[Any] = [row.get(field.name) if field.nullable else row[field.name] for row in rows]

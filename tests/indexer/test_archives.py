@@ -84,7 +84,7 @@ def test_a_web_dataset_with_captions_classes_and_columns(tmp_path: Path, jpeg: d
     searcher = clipdex.open(kept)
     assert searcher.item("data-000.tar/0001.jpg").captions == ["a red thing", "said twice"]
     assert searcher.item("data-000.tar/0002.right.webp").captions == ["one", "two"]
-    assert own(kept, "score", "tags", "deep", "cls") == {
+    assert own(kept, "score", "source_tags", "deep", "cls") == {
         "data-000.tar/0001.jpg": (0.5, ["a", "b"], '{"x": 1}', 7),
         "data-000.tar/0002.left.png": (1.0, [], None, None),
         "data-000.tar/0002.right.webp": (1.0, [], None, None),

@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,14 +26,18 @@ from tests.shared import ROOT
 WHEN = 1_700_000_000 * 10**9
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    with zipfile.ZipFile(ROOT / "tests" / "golden" / "collections" / "version-1.zip") as archive:
-        archive.extractall(tmp_path)
-    for file in tmp_path.rglob("*"):
+def unpacked(name: str, place: Path) -> Path:
+    with zipfile.ZipFile(ROOT / "tests" / "golden" / "collections" / name) as archive:
+        archive.extractall(place)
+    for file in place.rglob("*"):
         if ".clipdex" not in file.parts:
             os.utime(file, ns=(WHEN, WHEN))
-    return tmp_path
+    return place
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return unpacked("version-1.zip", tmp_path)
 
 
 def version(folder: Path) -> int:
@@ -100,3 +106,62 @@ def test_a_version_from_the_future_is_refused(folder: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": migrations.FORMAT_VERSION + 1}))
     with pytest.raises(CollectionError, match="update clipdex to open it"):
         clipdex.open(folder)
+
+
+def test_version_2_gets_the_columns_that_people_write_without_embedding(tmp_path: Path) -> None:
+    folder = unpacked("version-2.zip", tmp_path)
+    assert clipdex.open(folder).search("red", where="excluded=no", limit=1)[0].id == "red.jpg"  # as it is on disk
+    old = {row["id"]: row["vector"] for row in rows(folder, "id", "vector")}
+    report = index(folder)
+    assert (report.unchanged, report.failed) == (2, {"not an image": 1})
+    assert not {"read", "decode", "embed"} & set(report.stages)
+    assert version(folder) == migrations.FORMAT_VERSION
+    assert {row["id"]: row["vector"] for row in rows(folder, "id", "vector")} == old
+    assert [(row["tags"], row["excluded"]) for row in rows(folder, "tags", "excluded")] == [(None, None)] * 2
+
+
+def test_columns_of_a_source_that_have_the_names_of_ours_now_go_on_under_others(tmp_path: Path) -> None:
+    folder = unpacked("version-2-tags.zip", tmp_path)
+    theirs = [
+        {"source_tags": "warm", "source_excluded": "no"},
+        {"source_tags": "cold", "source_excluded": "yes"},
+    ]
+    searcher = clipdex.open(folder)
+    assert [hit.id for hit in searcher.search(where="source_tags=warm")] == ["red.jpg"]
+    assert [hit.id for hit in searcher.search("blue", limit=1)] == ["trips/2024/blue.png"]  # its "excluded" is theirs
+    Collection.find(folder).upgrade()
+    Collection.find(folder).upgrade()
+    assert rows(folder, *theirs[0]) == theirs
+    report = index(folder / "list.csv", to=folder / ".clipdex")
+    assert not {"read", "decode"} & set(report.stages) and report.failed == {}  # nothing was opened
+    assert rows(folder, *theirs[0]) == theirs
+    assert rows(folder, "tags", "excluded") == [{"tags": None, "excluded": None}] * 2
+
+
+def test_an_upgrade_that_was_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -> None:
+    steps: list[Callable[[Any], object]] = [
+        lambda images: images.alter_columns({"path": "tags", "rename": "source_tags"}),
+        lambda images: images.alter_columns({"path": "excluded", "rename": "source_excluded"}),
+        lambda images: images.add_columns([tables.schemas(1)["images"].field("tags")]),
+    ]
+    for done in range(4):
+        folder = unpacked("version-2-tags.zip", tmp_path / str(done))
+        images = Collection.find(folder).table("images")
+        for step in steps[:done]:
+            step(images)
+        assert version(folder) == 2
+        assert [hit.id for hit in clipdex.open(folder).search(where="source_tags=cold")] == ["trips/2024/blue.png"]
+        Collection.find(folder).upgrade()
+        assert version(folder) == migrations.FORMAT_VERSION
+        assert rows(folder, "id", "source_tags", "source_excluded", "tags", "excluded")[0] == {
+            "id": "red.jpg",
+            "source_tags": "warm",
+            "source_excluded": "no",
+            "tags": None,
+            "excluded": None,
+        }
+
+
+def rows(folder: Path, *columns: str) -> list[dict[str, Any]]:
+    found = tables.read(Collection.find(folder).table("images"), list({"id", *columns})).sort_by("id")
+    return list(found.select(list(columns)).to_pylist())

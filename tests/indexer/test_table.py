@@ -264,7 +264,7 @@ def test_a_data_set_with_pictures_in_it(tmp_path: Path) -> None:
     report = index(file, to=tmp_path / "kept")
     assert (report.added, report.failed) == (3, {"empty file": 1, "not an image": 1})
     assert failures(tmp_path / "kept") == {"none.jpg": "empty file", "00000004": "not an image"}
-    assert own(tmp_path / "kept", "label", "tags", "when")["green.jpg"] == (1, [], datetime(2024, 1, 1))
+    assert own(tmp_path / "kept", "label", "source_tags", "when")["green.jpg"] == (1, [], datetime(2024, 1, 1))
     assert "embedding" not in rows(tmp_path / "kept")["red.jpg"]
     assert counts(index(file, to=tmp_path / "kept"))["unchanged"] == 3
 
