@@ -28,8 +28,8 @@ def best(
     elif len(rows) >= DENSE * len(vectors):
         rough = (vectors @ query)[rows]
     else:
-        rough = _products(vectors, rows, query)
-    candidates = _at_border(rough, k, vectors.shape[1])
+        rough = products(vectors, rows, query)
+    candidates = at_border(rough, k, vectors.shape[1])
     return ranked(vectors, candidates if rows is None else rows[candidates], query, k)
 
 
@@ -37,7 +37,7 @@ def ranked(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray, k: int) -> 
     """The best k of some `rows` (ascending), as `best` gives them."""
     if k < len(rows) <= ROWS_AT_ONCE:  # few: picked out once, and only those that may be among the best summed again
         picked = vectors.take(rows, axis=0)
-        near = _at_border(picked @ query, k, vectors.shape[1])
+        near = at_border(picked @ query, k, vectors.shape[1])
         rows, scores = rows[near], cosines(picked, near, query)
     else:
         scores = cosines(vectors, rows, query)
@@ -55,7 +55,7 @@ def cosines(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndar
     return scores
 
 
-def _at_border(rough: np.ndarray, k: int, d: int) -> np.ndarray:
+def at_border(rough: np.ndarray, k: int, d: int) -> np.ndarray:
     """Places (ascending) of all that may be among the best k, by scores (n,) summed in float32."""
     n = len(rough)
     if k >= n:
@@ -65,7 +65,7 @@ def _at_border(rough: np.ndarray, k: int, d: int) -> np.ndarray:
     return np.flatnonzero(rough >= border)
 
 
-def _products(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+def products(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Of some rows, in float32 and in pieces that stay in the processor's cache -> (len(rows),) float32."""
     found = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), ROWS_AT_ONCE):

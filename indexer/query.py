@@ -127,6 +127,7 @@ class Query:
     collapse: str | None = None  # "bytes", "picture" or "scene": leave out copies of better hits
     diverse: float = 0.0  # from 0 to 1: how much a hit should differ from those before it
     sort: str = "score"  # or "date": what is relevant, the newest first
+    tiles: bool = False  # score each picture by its best part, where that is better than the whole
     target: Target = "images"
     limit: int = 20
     offset: int = 0
@@ -155,6 +156,8 @@ class Query:
             raise QueryError("only pictures can be put in the order of time, not captions")
         if not 0 <= self.diverse <= 1:
             raise QueryError(f"diverse {self.diverse} is not between 0 and 1")
+        if self.tiles and self.target != "images":
+            raise QueryError("only pictures have tiles, not captions: leave one of the two out")
         if (self.collapse or self.diverse) and self.target != "images":
             raise QueryError("only pictures can be collapsed or spread, not captions")
         if (self.collapse or self.diverse) and self.hybrid:
@@ -177,6 +180,7 @@ class Query:
         collapse: str | None = None,
         diverse: float = 0.0,
         sort: str = "score",
+        tiles: bool = False,
         target: Target = "images",
         limit: int = 20,
         offset: int = 0,
@@ -215,6 +219,7 @@ class Query:
             collapse=collapse,
             diverse=diverse,
             sort=sort,
+            tiles=tiles,
             target=target,
             limit=limit,
             offset=offset,
@@ -285,6 +290,8 @@ class Hit:
     """The cosine with each part of the query, by its label (`Query.labels`)."""
     relevance: float | None = None
     """From 0 to 1, below 0.5 where it does not match; None where nothing is known (see `indexer.relevance`)."""
+    box: Box | None = None
+    """The part of the picture that matched, of a search with `tiles`; None for the whole."""
 
 
 @dataclass(frozen=True)

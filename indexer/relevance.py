@@ -36,6 +36,7 @@ ROWS_FOR_ONE_MORE = 25  # one where there are fewer pictures than this, two wher
 NEEDED = BEST + 1  # scores of an answer, from the best on, that decide about all its hits
 SAME = 0.9999  # the cosine of a picture with itself, which says nothing about whether there are others like it
 SAMPLED_ROWS = 16_384
+SAMPLED_WITH_PARTS = 2_048
 QUERIES = 256  # of a background
 MIXED = 2  # phrases in each meaningless one; with four the threshold fits other collections less well
 SPACING_RANKS = 10
@@ -47,6 +48,9 @@ Kind = Literal["text", "image"]
 # middles are lower than fitted (1.07 and 0.05): to say "nothing" of what is there is the worse mistake, and a picture
 # is rarely searched with where nothing is like it.
 CURVES: dict[Kind, tuple[float, float]] = {"text": (1.1, 0.8), "image": (0.36, -1.2)}
+
+
+Parts = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,9 @@ def best_of(rows: int) -> int:
     return min(BEST, 1 + rows // ROWS_FOR_ONE_MORE)
 
 
-def background(queries: np.ndarray, vectors: np.ndarray) -> Background:
-    """The background of q queries (q, d) in a collection of n pictures (n, d), all of length 1.
+def background(queries: np.ndarray, vectors: np.ndarray, parts: Parts | None = None) -> Background:
+    """The background of q queries (q, d) in a collection of n pictures (n, d), all of length 1. Where pictures count by
+    their best parts, `parts` gives the cosines with those of some rows, (q, rows).
 
     A large collection is sampled. The best of n values with a light tail, such as cosines, grows by the same step each
     time n is multiplied, and the distances between the best few tell that step: the r-th best lies 1/1 + … + 1/(r-1)
@@ -84,9 +89,13 @@ def background(queries: np.ndarray, vectors: np.ndarray) -> Background:
     observations").
     """
     n = len(vectors)
-    rows = np.arange(n) if n <= SAMPLED_ROWS else np.linspace(0, n - 1, SAMPLED_ROWS).astype(np.int64)
+    most = SAMPLED_ROWS if parts is None else SAMPLED_WITH_PARTS
+    rows = np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(np.int64)
     scores = queries @ vectors[rows].T
-    scores[scores >= SAME] = -1.0  # a picture asks for others
+    itself = scores >= SAME
+    if parts is not None:
+        scores = np.maximum(scores, parts(queries, rows))
+    scores[itself] = -1.0  # a picture asks for others
     ranks = min(SPACING_RANKS, scores.shape[1] - 1)
     best = -np.sort(-np.partition(scores, scores.shape[1] - ranks - 1, axis=1)[:, -ranks - 1 :], axis=1)
     if (whole := (best > -1.0).all(axis=1)).any():

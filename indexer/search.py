@@ -20,6 +20,7 @@ import numpy as np
 from core.encoder import Encoder
 from core.errors import ClipdexError, CollectionError, QueryError
 from indexer import query_line
+from indexer.answers import tiled
 from indexer.answers.backgrounds import Backgrounds
 from indexer.answers.composed import as_file, composed, cosines, part_vectors, row_of
 from indexer.answers.dated import by_date
@@ -30,7 +31,7 @@ from indexer.query import MAX_LIMIT, Details, Hit, Like, Part, Picture, Query, S
 from indexer.query_line import Line
 from indexer.snapshot import Snapshot
 from indexer.status import Failure, Status, failures_of, status_of
-from indexer.storage import tables
+from indexer.storage import tables, tile_table
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -75,6 +76,7 @@ class Searcher:
         diverse: float = 0.0,
         sort: str = "score",
         target: Target = "images",
+        tiles: bool = False,
         limit: int = 20,
         offset: int = 0,
     ) -> list[Hit]:
@@ -86,7 +88,8 @@ class Searcher:
         `templates` puts all words into prompts; with `hybrid` full-text search ranks, too. Words that a person typed
         with signs go through `read`; conditions alone list what they keep, by id, and their scores are 0.
         `collapse` leaves out copies of better hits ("bytes", "picture" or "scene", see `indexer.duplicates`), `diverse`
-        from 0 to 1 prefers hits that differ from those before, `sort="date"` orders what is relevant by time.
+        from 0 to 1 prefers hits that differ from those before, `sort="date"` orders what is relevant by time. With
+        `tiles` a picture counts by its best part, if that is better than the whole: `hit.box` says which.
         Raises `QueryError` for a query that cannot be answered and `ImageError` for a picture that cannot be read.
         """
         return self.find(
@@ -105,6 +108,7 @@ class Searcher:
                 diverse=diverse,
                 sort=sort,
                 target=target,
+                tiles=tiles,
                 limit=limit,
                 offset=offset,
             )
@@ -138,7 +142,7 @@ class Searcher:
             return self._hits(query, snapshot, self._page(query, snapshot, None), None)
         parts = part_vectors(query.parts, snapshot, lambda: self._encoder_of(snapshot))
         vector = composed(parts, [part.weight for part in query.parts])
-        return self._hits(query, snapshot, self._page(query, snapshot, vector), parts)
+        return self._hits(query, snapshot, self._page(query, snapshot, vector), parts, vector)
 
     def _page(self, query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranked:
         if query.sort == "score":
@@ -219,7 +223,7 @@ class Searcher:
         fresh = Collection.open(self.collection.path)
         if self._given is not None:
             fresh = fresh.of_model(self._given)
-        if (fresh.info.created, fresh.info.tables) != (self.collection.info.created, self.collection.info.tables):
+        if _tables_of(fresh) != _tables_of(self.collection):
             self._snapshot = None
         if fresh.info.model != self.collection.info.model:
             self._snapshot = None
@@ -264,15 +268,18 @@ class Searcher:
         snapshot.collection.check_model(encoder)
         return encoder
 
-    def _hits(self, query: Query, snapshot: Snapshot, page: Ranked, parts: np.ndarray | None) -> list[Hit]:
-        """The hits of one page of k rows, with their cosines to the parts (p, d)."""
+    def _hits(
+        self, query: Query, snapshot: Snapshot, page: Ranked, parts: np.ndarray | None, vector: np.ndarray | None
+    ) -> list[Hit]:
+        """The hits of one page of k rows, with their cosines to the parts (p, d) of the query, `vector` (d,)."""
         scores = np.clip(page.scores.astype(np.float64), -1, 1)  # rounding may leave a cosine a hair above 1
         by_part: dict[str, np.ndarray] = {}
         if len(query.parts) == 1 and query.parts[0].weight > 0:
             by_part[query.labels()[0]] = scores
         elif parts is not None:
             vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
-            by_part = dict(zip(query.labels(), cosines(vectors[page.rows], parts).T, strict=True))
+            compared = vectors[page.rows] if tile is None else tiled.vectors(snapshot, page.rows, tile)
+            by_part = dict(zip(query.labels(), cosines(compared, parts).T, strict=True))
         by_part |= page.parts
         rows, captions = page.rows, None
         if query.target == "texts":
@@ -295,6 +302,7 @@ class Searcher:
             for place, row in enumerate(found)
         ]
 
+        tile = tiled.matched(snapshot, page.rows, vector)[1] if query.tiles and vector is not None else None
     def _path(self, item_id: str) -> Path | None:
         return self.collection.source.path(item_id)
 
@@ -302,3 +310,9 @@ class Searcher:
 def open_searcher(folder: str | Path, encoder: Encoder | None = None, *, precision: str = "auto") -> Searcher:
     """The collection of a folder, or of the nearest one above it, ready to search. Raises `CollectionError`."""
     return Searcher(Collection.find(Path(folder).expanduser()), encoder, precision=precision)
+                box=None if tile is None else tiled.box(snapshot, tile[place]),
+def _tables_of(collection: Collection) -> tuple[Any, ...]:
+    """What becomes another when a collection is read from other tables than before."""
+    return collection.info.created, collection.info.tables, tile_table.is_there(collection)
+
+

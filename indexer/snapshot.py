@@ -11,15 +11,18 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from indexer.collection import Collection
 from indexer.filters import HIDDEN
 from indexer.indexes.opening import mapped_vectors
-from indexer.storage import tables
+from indexer.storage import tables, tile_table
 from indexer.storage.migrations import MARKS_SINCE
+
+if TYPE_CHECKING:
+    from indexer.answers.tiled import TileSet
 
 LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
 TEXT_COLUMNS = ("id", "image_id", "key", "position", "text")
@@ -29,8 +32,8 @@ TRIES = 5
 class Snapshot:
     """n pictures and their m captions at one moment. Safe between threads."""
 
-    def __init__(self, collection: Collection, table: Any, texts_table: Any) -> None:
-        self.collection = collection
+    def __init__(self, collection: Collection, table: Any, texts_table: Any, tiles_table: Any = None) -> None:
+        self.collection, self._tiles_table = collection, tiles_table
         self.table, self._texts_table = table, texts_table  # `images` and `texts`, each at its version
         self.versions: tuple[int, int] = (table.version, texts_table.version)
         with tables.storage_errors(collection.path, "reading"):
@@ -48,9 +51,10 @@ class Snapshot:
         with tables.storage_errors(collection.path, "reading"):
             for _ in range(TRIES):
                 table, texts = collection.table("images"), collection.table("texts")
+                tiles = collection.table(tile_table.NAME) if tile_table.is_there(collection) else None
                 if collection.table("images").version == table.version:
                     break
-        return cls(collection, table, texts)
+        return cls(collection, table, texts, tiles)
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -91,6 +95,12 @@ class Snapshot:
         import pyarrow.compute as pc
 
         found = pc.index_in(self.texts["image_id"], value_set=self.images["id"].combine_chunks())
+    @property
+    def tiles(self) -> TileSet | None:
+        """Parts of these pictures with their vectors; None where the collection has none."""
+        with self._lock:
+            return self._tiles
+
         return np.asarray(found.to_numpy(), np.int64)
 
     def captions(self, item_id: str) -> list[str]:
@@ -145,6 +155,16 @@ class Snapshot:
 
         with tables.storage_errors(self.collection.path, "reading"):
             found = self._texts_table.search().select(list(TEXT_COLUMNS)).with_row_id(True).to_arrow()
+    @cached_property
+    def _tiles(self) -> TileSet | None:
+        from indexer.answers.tiled import TileSet
+
+        if self._tiles_table is None:
+            return None
+        with tables.storage_errors(self.collection.path, "reading"):
+            found = tables.read(self._tiles_table, ["hash", "position", *tile_table.SIDES, "vector"])
+        return TileSet(found, self.images["hash"])
+
         # Rows under another key are left-overs of an interrupted run, or newer than these pictures.
         found = found.filter(pc.is_in(found["key"], value_set=self.images["texts_key"].combine_chunks()))
         return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])

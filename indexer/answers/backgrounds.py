@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from indexer.answers import tiled
 from indexer.query import Query, Text, Vector
 from indexer.relevance import Background, Kind, background, composed, meaningless, relevances, sample
 
@@ -28,7 +29,7 @@ class Backgrounds:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: WeakKeyDictionary[Snapshot, dict[Parts, Background]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Snapshot, dict[tuple[Parts, bool], Background]] = WeakKeyDictionary()
 
     def relevances(
         self, query: Query, snapshot: Snapshot, page: Ranked, encoder: Callable[[], Encoder]
@@ -40,11 +41,11 @@ class Backgrounds:
             return [None] * len(page.rows)
         with self._lock:
             kept = self._kept.setdefault(snapshot, {})
-            if parts not in kept:
-                kept[parts] = _background(parts, snapshot, encoder)
+            if (key := (parts, query.tiles)) not in kept:
+                kept[key] = _background(parts, snapshot, encoder, tiles=query.tiles)
                 while len(kept) > KEPT:
                     del kept[next(iter(kept))]
-            against = kept[parts]
+            against = kept[key]
         weights: dict[Kind, float] = {}
         for kind, weight in parts:
             weights[kind] = weights.get(kind, 0.0) + abs(weight)
@@ -61,10 +62,13 @@ def _parts(query: Query) -> Parts | None:
     return tuple(("text" if isinstance(part, Text) else "image", part.weight / largest) for part in query.parts)
 
 
-def _background(parts: Parts, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> Background:
+def _background(parts: Parts, snapshot: Snapshot, encoder: Callable[[], Encoder], *, tiles: bool) -> Background:
     def source(kind: Kind) -> np.ndarray:
         from core import phrases
 
         return meaningless(phrases.vectors(encoder())) if kind == "text" else sample(snapshot.vectors)
 
-    return background(composed(parts, source), snapshot.vectors)
+    def by_tiles(queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return tiled.best_of_each(snapshot, queries, rows)
+
+    return background(composed(parts, source), snapshot.vectors, by_tiles if tiles else None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.errors import QueryError
 from indexer import exact, filters
-from indexer.answers import fulltext, hybrid
+from indexer.answers import fulltext, hybrid, tiled
 from indexer.answers.holding import holding
 from indexer.indexes.candidates import candidates
 from indexer.query import Text
@@ -50,8 +50,17 @@ def ranked(query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranke
         return _hybrid(query, snapshot, vector, may)
     if query.collapse or query.diverse:
         return _arranged(query, snapshot, vector, may)
-    rows, scores = candidates(snapshot, vector, max(page.stop, NEEDED), may, query.target, query.index_kind)
+    rows, scores = _nearest(query, snapshot, vector, max(page.stop, NEEDED), may)
     return Ranked(rows[page], scores[page], first=scores[:NEEDED], searched=_count(query, snapshot, may))
+
+
+def _nearest(
+    query: Query, snapshot: Snapshot, vector: np.ndarray, k: int, may: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k rows nearest to a vector, best first, with their scores."""
+    if query.tiles:
+        return tiled.nearest(snapshot, vector, k, may)
+    return candidates(snapshot, vector, k, may, query.target, query.index_kind)
 
 
 def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
@@ -74,7 +83,7 @@ def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndar
     from indexer.answers import arranged
 
     def ask(k: int) -> tuple[np.ndarray, np.ndarray]:
-        return candidates(snapshot, vector, k, may, query.target, query.index_kind)
+        return _nearest(query, snapshot, vector, k, may)
 
     page = slice(query.offset, query.offset + query.limit)
     first = ask(NEEDED)[1]
@@ -93,9 +102,7 @@ def _hybrid(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarra
         raise QueryError("hybrid search needs words to look for in captions and file names; leave --hybrid out")
     spoken, relevance = fulltext.ranked(snapshot, words, hybrid.DEPTH, may, query.target)
     stop = query.offset + query.limit
-    near, near_scores = candidates(
-        snapshot, vector, max(hybrid.DEPTH, stop + len(spoken)), may, query.target, query.index_kind
-    )
+    near, near_scores = _nearest(query, snapshot, vector, max(hybrid.DEPTH, stop + len(spoken)), may)
     rows, sums = hybrid.fused([(near, near_scores), (spoken, relevance)])
     rest = near[hybrid.DEPTH :]
     rest = rest[np.isin(rest, rows, invert=True)]
@@ -104,8 +111,10 @@ def _hybrid(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarra
     by_row = dict(zip(spoken.tolist(), relevance.tolist(), strict=True))
     spoken_scores = np.array([by_row.get(row, 0.0) for row in rows.tolist()])
     vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
-    scores, parts = exact.cosines(vectors, rows, vector), {FULL_TEXT: spoken_scores, FUSED: sums}
-    return Ranked(rows, scores, parts, near_scores[:NEEDED], _count(query, snapshot, may))
+    scores = tiled.matched(snapshot, rows, vector)[0] if query.tiles else exact.cosines(vectors, rows, vector)
+    return Ranked(
+        rows, scores, {FULL_TEXT: spoken_scores, FUSED: sums}, near_scores[:NEEDED], _count(query, snapshot, may)
+    )
 
 
 def _count(query: Query, snapshot: Snapshot, may: np.ndarray | None) -> int:
