@@ -75,8 +75,8 @@ class Searcher:
         collapse: str | None = None,
         diverse: float = 0.0,
         sort: str = "score",
-        target: Target = "images",
         tiles: bool = False,
+        target: Target = "images",
         limit: int = 20,
         offset: int = 0,
     ) -> list[Hit]:
@@ -107,8 +107,8 @@ class Searcher:
                 collapse=collapse,
                 diverse=diverse,
                 sort=sort,
-                target=target,
                 tiles=tiles,
+                target=target,
                 limit=limit,
                 offset=offset,
             )
@@ -274,6 +274,7 @@ class Searcher:
         """The hits of one page of k rows, with their cosines to the parts (p, d) of the query, `vector` (d,)."""
         scores = np.clip(page.scores.astype(np.float64), -1, 1)  # rounding may leave a cosine a hair above 1
         by_part: dict[str, np.ndarray] = {}
+        tile = tiled.matched(snapshot, page.rows, vector)[1] if query.tiles and vector is not None else None
         if len(query.parts) == 1 and query.parts[0].weight > 0:
             by_part[query.labels()[0]] = scores
         elif parts is not None:
@@ -298,21 +299,20 @@ class Searcher:
                 height=row["height"],
                 parts={label: float(values[place]) for label, values in by_part.items()},
                 relevance=relevance[place],
+                box=None if tile is None else tiled.box(snapshot, tile[place]),
             )
             for place, row in enumerate(found)
         ]
 
-        tile = tiled.matched(snapshot, page.rows, vector)[1] if query.tiles and vector is not None else None
     def _path(self, item_id: str) -> Path | None:
         return self.collection.source.path(item_id)
 
 
-def open_searcher(folder: str | Path, encoder: Encoder | None = None, *, precision: str = "auto") -> Searcher:
-    """The collection of a folder, or of the nearest one above it, ready to search. Raises `CollectionError`."""
-    return Searcher(Collection.find(Path(folder).expanduser()), encoder, precision=precision)
-                box=None if tile is None else tiled.box(snapshot, tile[place]),
 def _tables_of(collection: Collection) -> tuple[Any, ...]:
     """What becomes another when a collection is read from other tables than before."""
     return collection.info.created, collection.info.tables, tile_table.is_there(collection)
 
 
+def open_searcher(folder: str | Path, encoder: Encoder | None = None, *, precision: str = "auto") -> Searcher:
+    """The collection of a folder, or of the nearest one above it, ready to search. Raises `CollectionError`."""
+    return Searcher(Collection.find(Path(folder).expanduser()), encoder, precision=precision)

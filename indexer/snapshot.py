@@ -89,18 +89,18 @@ class Snapshot:
         with self._lock:
             return self._texts
 
-    @cached_property
-    def text_owners(self) -> np.ndarray:
-        """(m,) int64, ascending: the row in `images` of the picture that each caption belongs to."""
-        import pyarrow.compute as pc
-
-        found = pc.index_in(self.texts["image_id"], value_set=self.images["id"].combine_chunks())
     @property
     def tiles(self) -> TileSet | None:
         """Parts of these pictures with their vectors; None where the collection has none."""
         with self._lock:
             return self._tiles
 
+    @cached_property
+    def text_owners(self) -> np.ndarray:
+        """(m,) int64, ascending: the row in `images` of the picture that each caption belongs to."""
+        import pyarrow.compute as pc
+
+        found = pc.index_in(self.texts["image_id"], value_set=self.images["id"].combine_chunks())
         return np.asarray(found.to_numpy(), np.int64)
 
     def captions(self, item_id: str) -> list[str]:
@@ -150,12 +150,6 @@ class Snapshot:
             return _vectors(self._texts_table, self._texts["_rowid"])
 
     @cached_property
-    def _texts(self) -> Any:
-        import pyarrow.compute as pc
-
-        with tables.storage_errors(self.collection.path, "reading"):
-            found = self._texts_table.search().select(list(TEXT_COLUMNS)).with_row_id(True).to_arrow()
-    @cached_property
     def _tiles(self) -> TileSet | None:
         from indexer.answers.tiled import TileSet
 
@@ -165,6 +159,12 @@ class Snapshot:
             found = tables.read(self._tiles_table, ["hash", "position", *tile_table.SIDES, "vector"])
         return TileSet(found, self.images["hash"])
 
+    @cached_property
+    def _texts(self) -> Any:
+        import pyarrow.compute as pc
+
+        with tables.storage_errors(self.collection.path, "reading"):
+            found = self._texts_table.search().select(list(TEXT_COLUMNS)).with_row_id(True).to_arrow()
         # Rows under another key are left-overs of an interrupted run, or newer than these pictures.
         found = found.filter(pc.is_in(found["key"], value_set=self.images["texts_key"].combine_chunks()))
         return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])
