@@ -1,9 +1,9 @@
-// Renders hits as rows of tiles. Receives {items, open, scores, line, more, tiles}: an item is {id, thumb, path, rank,
-// score, match, caption, name, ratio, count}; the tile number `line` is the first below the line where relevance ends;
-// `more` says that there are more hits than these; `tiles` is where blurred pictures and missing files are asked for.
-// Reports "opened", "similar", "toward", "away" with ids, and "more"; the state "selection" is the ids
-// that are selected, and another `emptied` empties it. Every text goes in as text, never as HTML.
-// Tiles that stay keep their element, so that more results neither reload nor move what is seen already.
+// Renders hits as tiles. Receives {items, open, scores, line, more, below, tiles, question, emptied}: an item is {id, thumb,
+// path, rank, score, match, caption, name, ratio, copies, unfolded, copy}; the tile number `line` is the first below the
+// line where relevance ends; `more` says that there are more hits than these; `tiles` is where blurred pictures and missing
+// files are asked for. Reports "opened", "similar", "toward", "away", "unfolded" with ids, and "more"; the state
+// "selection" is the ids that are selected, and another `emptied` empties it. Every text goes in as text, never as HTML.
+// Only tiles in and near the window exist; `grid_layout.js` says where each one lies.
 
 const icon = (paths) => `<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2"
   stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${paths}</svg>`;
@@ -21,6 +21,8 @@ const ACTIONS = [
 ];
 const LAYOUT = "clipdex-layout", SIZE = "clipdex-size";
 const AT_ONCE = 60, HAND_REST = 250;
+const FIRST = 60;  // tiles that exist as long as the top of the results is near
+const AROUND = 1.6, MORE_AHEAD = 2500;  // windows above and below in which tiles exist; pixels before the end to ask for more
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -39,14 +41,15 @@ function remember(name, value) {
 
 // --- one tile --------------------------------------------------------------------------------------------------------
 
+const drawn = new Set();  // pictures that the browser has shown before: they need not fade in again
+
 function makeTile(item) {
   const tile = element("li", "tile");
   tile.dataset.id = item.id;
   const look = element("button", "look");
   look.tabIndex = -1;
   const image = element("img", "");
-  image.decoding = "async";
-  image.addEventListener("load", () => image.classList.add("ready"));
+  image.addEventListener("load", () => { image.classList.add("ready"); drawn.add(image.getAttribute("src")); });
   image.addEventListener("error", () => { image.hidden = true; note(tile, "This picture cannot be shown"); });
   look.append(image);
   const pick = element("button", "pick");
@@ -66,18 +69,18 @@ function note(tile, text) {
 }
 
 function describe(tile, item, scores) {
-  tile.style.setProperty("--ratio", item.ratio);
   const named = item.caption || item.name;
   const image = tile.querySelector("img");
   image.alt = named;
   // The address changes with the picture, also while its tile is on the screen.
   if (image.getAttribute("src") !== item.thumb) {
-    image.loading = item.rank > EAGER ? "lazy" : "eager";
     image.hidden = false;
     note(tile, "");
+    image.classList.toggle("ready", drawn.has(item.thumb));
+    image.decoding = drawn.has(item.thumb) ? "sync" : "async";
     image.src = item.thumb;
   }
-  const count = item.count > 1 ? `. ${item.count} near-duplicates` : "";
+  const count = item.copies ? `. ${item.copies} more like it` : item.copy ? ". Of the same group" : "";
   const place = scores ? `. Rank ${item.rank}, score ${item.score}${item.match ? `, match ${item.match}` : ""}` : "";
   tile.querySelector(".look").setAttribute("aria-label", named + place + count);
   tile.querySelector(".pick").setAttribute("aria-label", `Select: ${named}`);
@@ -85,8 +88,21 @@ function describe(tile, item, scores) {
   tag.hidden = !scores;
   tag.title = item.match ? `Rank ${item.rank}, cosine ${item.score}, relevance ${item.match}` : `Rank ${item.rank}, cosine ${item.score}`;
   tag.replaceChildren(element("b", "", String(item.rank)), document.createTextNode(item.score));
+  tile.classList.toggle("unfolded", item.unfolded);
+  tile.classList.toggle("copy", item.copy);
   tile.querySelector(".count")?.remove();
-  if (item.count > 1) tile.append(element("div", "count", `×${item.count}`));
+  if (item.copies) tile.append(countOf(item, named));
+}
+
+// How many pictures stand behind this one; a click shows them, and hides them again.
+function countOf(item, named) {
+  const button = element("button", "count", item.unfolded ? "−" : `+${item.copies}`);
+  button.dataset.act = "unfolded";
+  button.tabIndex = -1;
+  button.title = `${item.unfolded ? "Hide" : "Show"} ${item.copies} near-duplicate${item.copies > 1 ? "s" : ""} (g)`;
+  button.setAttribute("aria-label", `${button.title.slice(0, -4)} of ${named}`);
+  button.setAttribute("aria-expanded", String(item.unfolded));
+  return button;
 }
 
 // --- the grid --------------------------------------------------------------------------------------------------------
@@ -96,9 +112,12 @@ class Grid {
     this.root = root;
     this.grid = root.querySelector(".grid");
     this.items = new Map();
+    this.made = new Map();  // the tiles that exist, by id
+    this.known = new Map();  // what the server told of tiles
     this.selected = new Set();
     this.told = "[]";
     this.anchor = null;
+    this.current = null;  // the id that the keyboard is at
     this.waiting = new Set();
     this.makeActions();
     this.makeBar();
@@ -107,16 +126,16 @@ class Grid {
     for (const kind of ["pointerover", "focusin"]) {
       this.grid.addEventListener(kind, (event) => this.hovered(event.target.closest?.(".tile")));
     }
-    this.seen = new IntersectionObserver((entries) => this.came(entries), { rootMargin: "900px 0px", scrollMargin: "900px 0px" });
-    this.end = element("li", "end");
-    this.end.setAttribute("aria-hidden", "true");
-    new IntersectionObserver((entries) => entries[0].isIntersecting && this.wantMore(), {
-      rootMargin: "2500px 0px", scrollMargin: "2500px 0px",
-    }).observe(this.end);
+    this.grid.addEventListener("focusin", (event) => {
+      const id = event.target.closest?.(".tile")?.dataset.id;
+      if (id !== undefined) { this.current = id; this.roam(); }
+    });
+    // Whatever scrolls, the window or something between it and the grid.
+    document.addEventListener("scroll", () => this.soon(), { capture: true, passive: true });
+    new ResizeObserver(() => { this.arrange(); this.draw(); }).observe(this.grid);
   }
 
-  tiles() { return [...this.grid.querySelectorAll(".tile")].filter((tile) => !this.isFolded(tile)); }
-  isFolded(tile) { return tile.classList.contains("below") && !this.grid.classList.contains("unfolded"); }
+  soon() { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.draw(); }); }
 
   show(data, report, tell) {
     this.report = report;
@@ -125,86 +144,141 @@ class Grid {
     if (this.emptied !== undefined && this.emptied !== data.emptied) this.selected.clear();
     this.emptied = data.emptied;
     this.items = new Map(data.items.map((item) => [item.id, item]));
+    this.list = [...this.items.values()];
+    this.places = new Map(this.list.map((item, place) => [item.id, place]));
     for (const id of [...this.selected]) if (!this.items.has(id)) this.selected.delete(id);
-    const focused = this.grid.contains(this.root.activeElement ?? this.grid.getRootNode().activeElement);
-    const kept = new Map([...this.grid.querySelectorAll(".tile")].map((tile) => [tile.dataset.id, tile]));
-    const made = data.items.map((item, at) => {
-      const tile = kept.get(item.id) ?? makeTile(item);
-      describe(tile, item, data.scores);
-      tile.classList.toggle("open", item.id === data.open);
-      tile.classList.toggle("below", Boolean(data.line) && at >= data.line);
-      if (!kept.has(item.id)) this.seen.observe(tile);
-      return tile;
-    });
-    if (data.line !== null) {
-      const rest = element("li", "rest");  // takes the room that the row before the line leaves
-      rest.setAttribute("aria-hidden", "true");
-      made.splice(data.line, 0, rest, this.makeLine(data));
-    }
-    const question = data.question !== this.question;
+    if (data.question !== this.question) this.unfolded = false;
     this.question = this.grid.dataset.question = data.question;
-    if (question) this.grid.classList.remove("unfolded");
-    this.place([...made, this.end]);
-    this.end.hidden = !data.more;
-    if (focused && !this.grid.getRootNode().activeElement) this.focus(this.tiles()[0]);
-    this.roam();
-    this.mark();
+    const focused = this.isFocused();
+    for (const [id, tile] of this.made) if (this.items.has(id)) describe(tile, this.items.get(id), data.scores);
+    this.makeLine();
     this.bar.hidden = !data.scores;
+    this.arrange();
+    this.draw();
+    if (focused && !this.isFocused()) this.focus(this.places.get(this.current) ?? 0);
+    this.mark();
   }
 
-  // Only what changed its place is touched.
-  place(wanted) {
-    const keep = new Set(wanted);
-    for (const child of [...this.grid.children]) if (!keep.has(child)) child.remove();
-    wanted.forEach((child, at) => {
-      if (this.grid.children[at] !== child) this.grid.insertBefore(child, this.grid.children[at] ?? null);
+  isFocused() { return this.grid.contains(this.grid.getRootNode().activeElement); }
+
+  // --- where everything lies, and which of it exists
+
+  arrange() {
+    if (!this.data) return;
+    const width = this.grid.clientWidth;
+    if (!width) return;
+    const { line } = this.data;
+    this.layout = arrange(this.list.map((item) => item.ratio), {
+      ...measures(this.size, window.innerWidth), width, line, squares: this.squares,
+      folded: Boolean(line) && !this.unfolded,
     });
+    this.grid.style.height = `${this.layout.height}px`;
+    this.grid.dataset.count = this.layout.boxes.length;
+    if (this.line) this.line.style.top = `${this.layout.lineTop}px`;
   }
 
-  makeLine(data) {
-    const line = element("li", "line");
-    if (data.line === 0) {
-      line.append(element("span", "", "Nothing here clearly matches; these are the best guesses"));
-      return line;
+  draw() {
+    if (!this.layout) return;
+    const box = this.grid.getBoundingClientRect(), high = window.innerHeight;
+    if (!box.width) return;
+    const top = -box.top - AROUND * high, bottom = -box.top + (1 + AROUND) * high;
+    let [from, to] = between(this.layout.boxes, top, bottom);
+    if (-box.top < high) to = Math.max(to, Math.min(FIRST, this.layout.boxes.length));
+    const places = new Set(Array.from({ length: Math.max(0, to - from) }, (_, step) => from + step));
+    const kept = this.places.get(this.current);  // what has the focus does not vanish
+    if (kept !== undefined && kept < this.layout.boxes.length) places.add(kept);
+    this.place([...places].sort((one, other) => one - other));
+    if (this.data.more && box.bottom < high + MORE_AHEAD) this.wantMore();
+  }
+
+  // Only what changed is touched; the elements stand in the order of the hits.
+  place(places) {
+    const wanted = new Set(places.map((place) => this.list[place].id));
+    for (const [id, tile] of this.made) if (!wanted.has(id)) { tile.remove(); this.made.delete(id); }
+    let before = null;
+    for (const place of places) {
+      const item = this.list[place];
+      let tile = this.made.get(item.id);
+      if (!tile) {
+        tile = makeTile(item);
+        describe(tile, item, this.data.scores);
+        this.made.set(item.id, tile);
+        this.markOne(tile);
+        this.came(tile);
+      }
+      const { left, top, width, height } = this.layout.boxes[place];
+      Object.assign(tile.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+      tile.setAttribute("aria-setsize", this.data.more ? -1 : this.layout.boxes.length);
+      tile.setAttribute("aria-posinset", place + 1);
+      tile.classList.toggle("open", item.id === this.data.open);
+      tile.classList.toggle("below", Boolean(this.data.line) && place >= this.data.line);
+      const next = before ? before.nextSibling : this.grid.firstChild;
+      if (tile !== next) this.grid.insertBefore(tile, next);
+      before = tile;
+      if (place === this.data.line - 1 || (this.data.line === 0 && before === tile && place === 0)) before = this.placeLine(tile, place);
     }
-    const below = data.items.length - data.line;
-    const count = data.more ? `${data.below.toLocaleString()} more` : `${below.toLocaleString()} more`;
-    const button = element("button", "");
-    const say = () => {
-      const open = this.grid.classList.contains("unfolded");
-      button.textContent = open ? `Below the line: ${count}` : `${count} below the line · show them`;
-      button.setAttribute("aria-expanded", String(open));
-    };
-    button.addEventListener("click", () => { this.grid.classList.toggle("unfolded"); say(); this.roam(); });
-    say();
-    queueMicrotask(say);
-    line.append(button);
-    return line;
+    this.roam();
+  }
+
+  // The line stands between the tiles for screen readers and the Tab key, too.
+  placeLine(tile, place) {
+    if (!this.line) return tile;
+    if (place === 0 && this.data.line === 0) { this.grid.insertBefore(this.line, tile); return tile; }
+    if (tile.nextSibling !== this.line) this.grid.insertBefore(this.line, tile.nextSibling);
+    return this.line;
+  }
+
+  makeLine() {
+    const { line, items, more } = this.data;
+    this.line?.remove();
+    this.line = null;
+    if (line === null) return;
+    this.line = element("li", "line");
+    if (line === 0) {
+      this.line.append(element("span", "", "Nothing here clearly matches; these are the best guesses"));
+    } else {
+      const count = `${(more ? this.data.below : items.length - line).toLocaleString()} more`;
+      const button = element("button", "", this.unfolded ? `Below the line: ${count}` : `${count} below the line · show them`);
+      button.setAttribute("aria-expanded", String(Boolean(this.unfolded)));
+      button.addEventListener("click", () => {
+        this.unfolded = !this.unfolded;
+        this.makeLine();
+        this.arrange();
+        this.draw();
+        this.line.querySelector("button").focus({ preventScroll: true });
+      });
+      this.line.append(button);
+    }
+    this.grid.append(this.line);
   }
 
   wantMore() {
-    if (!this.data?.more || this.asked === `${this.question} ${this.items.size}`) return;
-    if (this.data.line && !this.grid.classList.contains("unfolded")) return;
+    if (this.asked === `${this.question} ${this.items.size}`) return;
+    if (this.data.line && !this.unfolded) return;
     this.asked = `${this.question} ${this.items.size}`;
     this.report("more", this.items.size);
   }
 
   // --- what only the server knows: how a picture looks from afar, and whether its file is still there
 
-  came(entries) {
-    for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting) continue;
-      this.seen.unobserve(target);
-      this.waiting.add(target);
-    }
-    if (this.waiting.size && !this.timer) this.timer = setTimeout(() => this.ask(), 30);
+  came(tile) {
+    const known = this.known.get(this.items.get(tile.dataset.id)?.thumb);
+    if (known) return this.tellTile(tile, known);
+    this.waiting.add(tile);
+    this.timer ??= setTimeout(() => this.ask(), 30);
+  }
+
+  tellTile(tile, known) {
+    if (!tile.querySelector("img").classList.contains("ready")) tile.style.backgroundImage = `url(${known.blur})`;
+    if (known.gone) note(tile, "The file is no longer there");
   }
 
   async ask() {
     this.timer = null;
-    const tiles = [...this.waiting].slice(0, AT_ONCE);
-    for (const tile of tiles) this.waiting.delete(tile);
+    const tiles = [...this.waiting].filter((tile) => tile.isConnected).slice(0, AT_ONCE);
+    for (const tile of this.waiting) if (tiles.includes(tile) || !tile.isConnected) this.waiting.delete(tile);
     if (this.waiting.size) this.timer = setTimeout(() => this.ask(), 30);
+    if (!tiles.length) return;
     try {
       const answer = await fetch(this.data.tiles, {
         method: "POST", headers: { "Content-Type": "application/json" },
@@ -214,8 +288,8 @@ class Grid {
       for (const tile of tiles) {
         const one = told[tile.dataset.id];
         if (!one) continue;
-        if (!tile.querySelector("img").classList.contains("ready")) tile.style.backgroundImage = `url(${one.blur})`;
-        if (one.gone) note(tile, "The file is no longer there");
+        this.known.set(this.items.get(tile.dataset.id)?.thumb, one);
+        this.tellTile(tile, one);
       }
     } catch { /* the server is busy or gone; the pictures say so themselves */ }
   }
@@ -245,6 +319,7 @@ class Grid {
   act(name, ids) {
     if (!ids.length) return;
     if (name === "copy") return this.copy(ids);
+    if (name === "unfolded") return this.report(name, ids[0]);
     this.report(name, name === "similar" ? ids[0] : ids);
     this.select([]);
   }
@@ -273,35 +348,38 @@ class Grid {
     const act = event.target.closest("[data-act]");
     if (act) return this.act(act.dataset.act, [tile.dataset.id]);
     const picks = event.target.closest(".pick") || event.ctrlKey || event.metaKey;
-    if (event.shiftKey) return this.reach(tile);
-    if (picks || this.selected.size) return this.toggle(tile);
+    if (event.shiftKey) return this.reach(tile.dataset.id);
+    if (picks || this.selected.size) return this.toggle(tile.dataset.id);
     if (event.target.closest(".look")) this.report("opened", tile.dataset.id);
   }
 
-  toggle(tile) {
-    const id = tile.dataset.id;
+  toggle(id) {
     if (!this.selected.delete(id)) this.selected.add(id);
     this.anchor = id;
     this.mark();
   }
 
+  shownIds() { return this.list.slice(0, this.layout.boxes.length).map((item) => item.id); }
+
   // From the tile that was selected last to this one.
-  reach(tile) {
-    const ids = this.tiles().map((one) => one.dataset.id);
-    const from = Math.max(0, ids.indexOf(this.anchor)), to = ids.indexOf(tile.dataset.id);
-    for (const id of ids.slice(Math.min(from, to), Math.max(from, to) + 1)) this.selected.add(id);
+  reach(id) {
+    const ids = this.shownIds();
+    const from = Math.max(0, ids.indexOf(this.anchor)), to = ids.indexOf(id);
+    for (const one of ids.slice(Math.min(from, to), Math.max(from, to) + 1)) this.selected.add(one);
     this.anchor ??= ids[from];
     this.mark();
   }
 
   select(ids) { this.selected = new Set(ids); this.mark(); }
 
+  markOne(tile) {
+    const on = this.selected.has(tile.dataset.id);
+    tile.classList.toggle("selected", on);
+    tile.querySelector(".pick").setAttribute("aria-pressed", String(on));
+  }
+
   mark() {
-    for (const tile of this.grid.querySelectorAll(".tile")) {
-      const on = this.selected.has(tile.dataset.id);
-      tile.classList.toggle("selected", on);
-      tile.querySelector(".pick").setAttribute("aria-pressed", String(on));
-    }
+    for (const tile of this.made.values()) this.markOne(tile);
     const count = this.selected.size;
     this.grid.classList.toggle("selecting", count > 0);
     this.chosen.hidden = count === 0;
@@ -320,16 +398,19 @@ class Grid {
 
   // --- keyboard
 
-  focus(tile) {
-    if (!tile) return;
-    this.roam(tile);
-    tile.querySelector(".look").focus();
+  // To the tile of a number, which comes into being if it is far away.
+  focus(place) {
+    if (place === undefined || !this.layout?.boxes[place]) return;
+    this.current = this.list[place].id;
+    this.draw();
+    const look = this.made.get(this.current).querySelector(".look");
+    look.focus({ preventScroll: true });
+    look.scrollIntoView({ block: "nearest" });
   }
 
   // Tab stops once in the grid; arrow keys walk inside it.
-  roam(tile) {
-    const tiles = this.tiles();
-    const at = tile ?? tiles.find((one) => one.querySelector(".look").tabIndex === 0) ?? tiles[0];
+  roam() {
+    const at = this.made.get(this.current) ?? this.grid.querySelector(".tile");
     for (const one of this.grid.querySelectorAll('.look[tabindex="0"]')) one.tabIndex = -1;
     if (at) at.querySelector(".look").tabIndex = 0;
   }
@@ -337,21 +418,24 @@ class Grid {
   pressed(event) {
     const tile = event.target.closest?.(".tile");
     if (!tile) return;
+    const id = tile.dataset.id;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
-      this.select(this.tiles().map((one) => one.dataset.id));
+      this.select(this.shownIds());
     } else if (event.ctrlKey || event.metaKey || event.altKey) {
       return;
     } else if (event.key === " " && event.target.closest(".look, .pick")) {
-      this.toggle(tile);
+      this.toggle(id);
     } else if (event.key === "Escape" && this.selected.size) {
       this.select([]);
+    } else if (event.key === "g" && this.items.get(id)?.copies) {
+      this.act("unfolded", [id]);
     } else if (ACTIONS.some(([, , key]) => key === event.key)) {
       const [name] = ACTIONS.find(([, , key]) => key === event.key);
-      this.act(name, this.selected.size && name !== "similar" ? [...this.selected] : [tile.dataset.id]);
+      this.act(name, this.selected.size && name !== "similar" ? [...this.selected] : [id]);
     } else {
-      const next = neighbour(this.tiles(), tile, event.key);
-      if (!next) return;
-      if (event.shiftKey) { this.anchor ??= tile.dataset.id; this.reach(next); }
+      const next = neighbour(this.layout.boxes, this.places.get(id), event.key);
+      if (next === undefined) return;
+      if (event.shiftKey) { this.anchor ??= id; this.reach(this.list[next].id); }
       this.focus(next);
     }
     event.preventDefault();
@@ -376,9 +460,10 @@ class Grid {
     size.value = remembered(SIZE, "3");
     const square = this.bar.querySelector(".square");
     const use = () => {
-      this.grid.dataset.size = size.value;
-      const on = square.getAttribute("aria-pressed") === "true";
-      this.grid.classList.toggle("squares", on);
+      this.size = size.value;
+      this.squares = square.getAttribute("aria-pressed") === "true";
+      this.arrange();
+      this.draw();
     };
     square.setAttribute("aria-pressed", String(remembered(LAYOUT, "rows") === "squares"));
     square.addEventListener("click", () => {
@@ -390,33 +475,6 @@ class Grid {
     size.addEventListener("input", () => { remember(SIZE, size.value); use(); });
     use();
   }
-}
-
-// Left and right in order, up and down to the nearest tile of the next row.
-function neighbour(tiles, tile, key) {
-  const at = tiles.indexOf(tile);
-  const box = tile.getBoundingClientRect();
-  const middle = box.left + box.width / 2;
-  const inRow = (step) => {
-    let best, row;
-    for (let place = at + step; place >= 0 && place < tiles.length; place += step) {
-      const other = tiles[place].getBoundingClientRect();
-      if (Math.abs(other.top - box.top) < 4) continue;
-      row ??= other.top;
-      if (Math.abs(other.top - row) > 4) break;
-      const distance = Math.abs(other.left + other.width / 2 - middle);
-      if (!best || distance < best.distance) best = { tile: tiles[place], distance };
-    }
-    return best?.tile;
-  };
-  return {
-    ArrowRight: () => tiles[at + 1],
-    ArrowLeft: () => tiles[at - 1],
-    ArrowDown: () => inRow(1),
-    ArrowUp: () => inRow(-1),
-    Home: () => tiles[0],
-    End: () => tiles[tiles.length - 1],
-  }[key]?.();
 }
 
 const grids = new WeakMap();

@@ -29,7 +29,7 @@ _KEY = "grid"
 _EMPTIED = "grid-emptied"
 _PLAIN_COLUMNS = 4
 # Wider or taller pictures are cropped to these in the grid, so that none fills a row or becomes a sliver.
-_NARROWEST, _WIDEST = 0.62, 2.3
+_NARROWEST, _WIDEST = 0.5, 2.8
 
 
 def show(
@@ -100,7 +100,9 @@ def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:
         "caption": sendable(hit.caption or ""),
         "name": sendable(hit.id.rsplit("/", 1)[-1]),
         "ratio": round(min(max(ratio, _NARROWEST), _WIDEST), 3),
-        "count": 1,
+        "copies": 0,
+        "unfolded": False,
+        "copy": False,
     }
 
 
@@ -110,7 +112,7 @@ def _component() -> Any:
         "clipdex_grid",
         html=(_HERE / "grid.html").read_text(encoding="utf-8"),
         css=(_HERE / "grid.css").read_text(encoding="utf-8"),
-        js=(_HERE / "grid.js").read_text(encoding="utf-8"),
+        js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("grid_layout.js", "grid.js")),
     )
 
 

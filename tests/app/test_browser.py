@@ -60,6 +60,11 @@ def tiles(page: Page) -> Locator:
     return page.locator(".tile")
 
 
+def expect_count(page: Page, count: int) -> None:
+    """Wait until the grid has so many tiles, of which only those near the window exist."""
+    expect(page.locator(".grid")).to_have_attribute("data-count", str(count), timeout=PATIENCE)
+
+
 def first_ids(page: Page, count: int) -> list[str]:
     ids: list[str] = tiles(page).evaluate_all("all => all.map(tile => tile.dataset.id)")
     return ids[:count]
@@ -156,22 +161,25 @@ def test_an_uploaded_picture_finds_itself(page: Page, server: Server) -> None:
 
 def test_more_results_come_below_by_scrolling_and_leave_the_others_in_place(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/?q=width>1")  # conditions only: all of them, without a line
-    expect(tiles(page)).to_have_count(60, timeout=PATIENCE)
+    expect_count(page, 60)
     tiles(page).nth(59).scroll_into_view_if_needed()
-    expect(tiles(page)).to_have_count(4 * EACH + 1, timeout=PATIENCE)
+    expect_count(page, 4 * EACH + 1)
     page.goto(f"{server.url}/?q=red")
     expect_first(page, "red")
     expect(tiles(page)).to_have_count(60, timeout=PATIENCE)
     before = first_ids(page, 60)
-    tiles(page).first.evaluate("tile => { tile.marked = true }")
+    last = page.locator(f'.tile[data-id="{before[59]}"]')
+    last.evaluate("tile => { tile.marked = true }")
     line = page.locator(".line button")
     if line.count():
         expect(line).to_contain_text("more below the line")
         line.click()
     tiles(page).nth(59).scroll_into_view_if_needed()
-    expect(tiles(page)).to_have_count(4 * EACH + 1, timeout=PATIENCE)
+    expect_count(page, 4 * EACH + 1)
+    assert last.evaluate("tile => tile.marked") is True  # not made anew
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
+    expect(tiles(page).first).to_have_attribute("data-id", before[0])
     assert first_ids(page, 60) == before
-    assert tiles(page).first.evaluate("tile => tile.marked") is True
     assert "n=" not in page.url  # scrolling is no step for the back button
 
 
