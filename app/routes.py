@@ -41,7 +41,10 @@ def routes() -> list[Route]:
     """The routes to be served beside Streamlit's own."""
     from starlette.routing import Route
 
+    from app.map_routes import map_routes
+
     return [
+        *map_routes(),
         Route("/thumb/{key}/{item}", _thumb),
         Route("/image/{key}/{item}", _image),
         Route("/tiles/{key}", _tiles, methods=["POST"]),
@@ -115,9 +118,10 @@ def _read(key: str, token: str, read: Reader) -> tuple[bytes, str] | None:
 
 def _thumbnail(folder: Path, item: str) -> tuple[bytes, str] | None:
     from app import state
+    from core.images import thumbnail_type
 
     content = state.thumbnails([item], folder).get(item)
-    return (content, "image/webp") if content else None
+    return (content, thumbnail_type(content)) if content else None
 
 
 async def _tiles(request: Request) -> Response:
@@ -176,12 +180,12 @@ def blurred(thumbnail: bytes) -> str:
 
 
 def _full_size(folder: Path, item: str) -> tuple[bytes, str] | None:
-    """The file itself if a browser can show it, otherwise a WebP of it. What the file is decides, not its name."""
+    """The file itself if a browser can show it, otherwise a JPEG of it. What the file is decides, not its name."""
     from PIL import Image
 
     from app import state
     from core.errors import ImageError
-    from core.images import open_image, thumbnail
+    from core.images import open_image, thumbnail, thumbnail_type
 
     searcher = state.searcher(folder)
     details = searcher.item(item)
@@ -200,7 +204,8 @@ def _full_size(folder: Path, item: str) -> tuple[bytes, str] | None:
         pass  # perhaps a kind that Pillow learns when it is met, as HEIC
     if kind is not None:
         return content, kind
-    return thumbnail(open_image(content), LONGEST_CONVERTED_SIDE), "image/webp"
+    converted = thumbnail(open_image(content), LONGEST_CONVERTED_SIDE)
+    return converted, thumbnail_type(converted)
 
 
 if TYPE_CHECKING:

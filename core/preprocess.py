@@ -17,14 +17,15 @@ from PIL import Image
 from core.config import PreprocessConfig
 from core.errors import ImageError
 from core.images import to_rgb
+from core.resample import resample, shrink
 
 if TYPE_CHECKING:
     import torch
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-# How many times too large a picture may still be when fast steps are done, those that take means of whole pixels and
-# those inside the JPEG decoder; the rest is the filter's. With less, photos differ by more than 0.5 of 255 on average.
-_LEFT_BY_MEANS, LEFT_BY_JPEG = 4.0, 2
+# How many times too large a picture may still be when it comes out of a JPEG decoder; the rest is the filter's. With
+# less, photos differ by more than 0.5 of 255 on average.
+LEFT_BY_JPEG = 2
 _LONGEST_RATIO = 100
 
 
@@ -38,8 +39,8 @@ def resize_crop(image: Image.Image, config: PreprocessConfig, full: tuple[int, i
     if 0 in image.size:
         raise ImageError("unsupported", f"a picture of {image.width} x {image.height} pixels has nothing to see")
     image = _convert_before(image, config)
-    if full is not None and config.backend == "pil" and max(full) <= _LONGEST_RATIO * min(full):
-        return np.array(_nearly(image, config, full).convert("RGB"), dtype=np.uint8)
+    if full is not None and image.mode in ("RGB", "L") and max(full) <= _LONGEST_RATIO * min(full):
+        return np.array(_nearly(_rgb(image), config, full), dtype=np.uint8)
     match config.resize:
         case "shortest":
             image = _trim(image)
@@ -48,7 +49,7 @@ def resize_crop(image: Image.Image, config: PreprocessConfig, full: tuple[int, i
             square = _pad(_resize(image, _longest_to(image.size, config.image_size), config), config.image_size)
         case "squash":
             square = _resize(image, (config.image_size, config.image_size), config)
-    return np.array(square.convert("RGB"), dtype=np.uint8)
+    return np.array(_rgb(square), dtype=np.uint8)
 
 
 def normalise(pixels: torch.Tensor, config: PreprocessConfig) -> torch.Tensor:
@@ -67,11 +68,16 @@ def _convert_before(image: Image.Image, config: PreprocessConfig) -> Image.Image
         case "after_resize":
             return image
         case "before_resize":
-            return image.convert("RGB")
+            return _rgb(image)
         case "on_white":
             return _on_white(image)
         case "display":
             return to_rgb(image)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """As Pillow converts it, which copies even where there is nothing to do."""
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -113,46 +119,26 @@ def _resize(image: Image.Image, size: tuple[int, int], config: PreprocessConfig)
     if image.size == size:
         return image
     if config.backend == "torch":
-        return _resize_torch(image, size, config)
+        return resample(_rgb(image), size, config.interpolation)
     # Pillow takes the nearest pixel for palettes and bits whatever it is asked for, as the origins do.
     return image.resize(size, _FILTERS[config.interpolation])
 
 
-def _resize_torch(image: Image.Image, size: tuple[int, int], config: PreprocessConfig) -> Image.Image:
-    """Antialiased resampling of an RGB picture on uint8, as torchvision does it for tensors."""
-    import torch
-
-    width, height = size
-    pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
-    resized = torch.nn.functional.interpolate(
-        pixels, size=(height, width), mode=config.interpolation, align_corners=False, antialias=True
-    )
-    return Image.fromarray(resized[0].permute(1, 2, 0).numpy())
-
-
 def _nearly(image: Image.Image, config: PreprocessConfig, full: tuple[int, int]) -> Image.Image:
-    """The square, by a shorter way than the origins': only what is seen is resized, strong reductions in two steps.
+    """The square, by a shorter way than the origins': PyTorch's resampler, strong reductions in two steps.
 
     Sizes and places come from `full`, so that a picture decoded at 1/f of its size is not shifted by its rounding.
     """
     side = config.image_size
-    left = top = 0
-    size = shown = (side, side)
-    if config.resize == "shortest":
-        size = _shortest_to(full, side)
-        left, top = _middle(size, config)
-    elif config.resize == "longest":
-        size = shown = _longest_to(full, side)
+    size = {
+        "shortest": lambda: _shortest_to(full, side),
+        "longest": lambda: _longest_to(full, side),
+        "squash": lambda: (side, side),
+    }[config.resize]()
     factor = round(max(full) / max(image.size))
-    across, down = (min(whole / factor, own) / to for whole, own, to in zip(full, image.size, size, strict=True))
-    right, bottom = min((left + shown[0]) * across, image.width), min((top + shown[1]) * down, image.height)
-    seen = image.resize(
-        shown,
-        _FILTERS[config.interpolation],
-        box=(left * across, top * down, right, bottom),
-        reducing_gap=_LEFT_BY_MEANS if image.mode in ("RGB", "L") else None,
-    )
-    return _pad(seen, side) if config.resize == "longest" else seen
+    across, down = (min(whole / factor, own) for whole, own in zip(full, image.size, strict=True))
+    resized = shrink(image, size, config.interpolation, (across, down))
+    return _pad(resized, side) if config.resize == "longest" else _crop(resized, config)
 
 
 def _crop(image: Image.Image, config: PreprocessConfig) -> Image.Image:

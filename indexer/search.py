@@ -246,7 +246,7 @@ class Searcher:
         )
 
     def thumbnail(self, item_id: str) -> bytes:
-        """The WebP bytes of a picture's thumbnail. Raises `QueryError` for an unknown id, and where there is none."""
+        """The bytes of a picture's thumbnail, a JPEG. Raises `QueryError` for an unknown id, and where there is none."""
         snapshot = self.snapshot()
         row_of(snapshot, item_id)
         found = snapshot.thumbnail(item_id)

@@ -265,6 +265,6 @@ def _can_be_shown(thumbnail: bytes) -> bool:
     if not thumbnail:
         return True  # there is none, which is no fault
     try:
-        return open_image(thumbnail, max_pixels=SMALL).format == "WEBP"
+        return open_image(thumbnail, max_pixels=SMALL).format in ("JPEG", "WEBP")
     except ImageError:
         return False

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from core import images, resample
 from core.encoder import Encoder, read_picture
 from core.errors import ImageError, SourceError
 from core.metadata import Metadata, metadata
@@ -127,6 +128,8 @@ class Pipeline:
         self.side = input_side(encoder) if tiles else None
         # As many pixels wait for the model with tiles as without.
         self.window = max(2 * self.threads, 2 * batch // (1 + MOST)) if tiles else 2 * batch
+        # An encoder that is content with smaller pictures computes with PyTorch, so that is loaded anyway.
+        self.shrink = images.shrink if encoder.decode_side is None else resample.shrink
         self._late = 0  # in a row
 
     def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome | None, None, None]:
@@ -188,15 +191,14 @@ class Pipeline:
             self.watch.add("decode", time.perf_counter() - read)
 
     def _decode(self, item: Item, digest: str, data: bytes) -> _Prepared | Failed:
-        from core.images import description, thumbnail
-
         try:
             opened, pixels = read_picture(self.encoder, data, 1.0 if self.side is None else ZOOM)
             image, width, height = opened
             parts = [] if self.side is None else boxes(width, height, self.side)
             views = [pixels, *look(self.encoder, opened, parts)]
             places = None if self.side is None else fractions(parts, width, height)
-            found = description(image), metadata(image), thumbnail(image)
+            thumbnail = images.thumbnail(image, shrink=self.shrink)
+            found = images.description(image), metadata(image), thumbnail
             return _Prepared(item, digest, width, height, *found, views, places)
         except ImageError:
             raise

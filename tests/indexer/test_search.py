@@ -158,7 +158,7 @@ def test_an_item_tells_all_about_a_picture(tmp_path: Path) -> None:
     assert item.modified is not None
     assert abs(item.modified - datetime.fromtimestamp(file.stat().st_mtime, UTC)).total_seconds() < 0.001
     with Image.open(io.BytesIO(searcher.thumbnail("red.jpg"))) as small:
-        assert (small.format, small.size) == ("WEBP", (60, 40))
+        assert (small.format, small.size) == ("JPEG", (60, 40))
         assert small.convert("RGB").getpixel((30, 20))[0] > 180  # type: ignore[index]
     for ask in (searcher.item, searcher.thumbnail):
         with pytest.raises(QueryError, match=r"no picture 'rad\.jpg' is indexed here; nearest: red\.jpg"):
