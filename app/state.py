@@ -7,9 +7,6 @@ uploaded picture, which no URL can hold, and the last answer live in the session
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -21,15 +18,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.commands.ui import VARIABLE
+from app import shelf
 from app.components.text import as_text
 from app.results import Asked, Found, find
-from core.errors import ClipdexError
+from core.errors import ClipdexError, CollectionError
 from indexer.answers.composed import row_of
 
 if TYPE_CHECKING:
     from clipdex import Status
     from core.heatmap import Heat
+    from indexer.optimize import Health
     from indexer.search import Searcher
 
 MOST_OPEN = 8  # collections held in memory at once
@@ -52,16 +50,16 @@ class Answer:
 
 
 def folders() -> list[Path]:
-    """The collections the server was started with: the variable, arguments after `--`, or the current folder."""
-    told = os.environ.get(VARIABLE, "")
-    named = json.loads(told) if told.startswith("[") else [told] if told else sys.argv[1:]
-    # Not resolve(): a collection beneath a link belongs to the link's place, as on the command line.
-    return list(dict.fromkeys(Path(one).absolute() for one in named or ["."]))
+    """The collections of this server; none before the first folder was indexed."""
+    return shelf.known()
 
 
 def folder() -> Path:
-    """The collection that the URL names (`c`), or the first."""
-    return folder_of(str(st.query_params.get("c", ""))) or folders()[0]
+    """The collection that the URL names (`c`), or the first. Raises CollectionError when there is none."""
+    found = folder_of(str(st.query_params.get("c", ""))) or next(iter(folders()), None)
+    if found is None:
+        raise CollectionError("there is no collection yet: choose a folder of pictures to index")
+    return found
 
 
 def folder_of(name: str) -> Path | None:
@@ -93,6 +91,24 @@ def status() -> Status:
     """Counts, model and failures of the open collection. Raises CollectionError as `searcher`."""
     source = searcher()
     return _status(source, _version(source))
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST_OPEN)
+def _health(_source: Searcher, version: str) -> list[Health]:
+    from indexer.optimize import health
+
+    return health(_source.collection, _source.snapshot())
+
+
+def index_health() -> list[Health]:
+    """How the search indexes of the open collection are. Raises CollectionError as `searcher`."""
+    from indexer.indexes.manifest import place
+    from indexer.query import TARGETS
+
+    source = searcher()
+    files = [place(source.collection.path, target) for target in TARGETS]
+    built = [file.stat().st_mtime_ns if file.exists() else 0 for file in files]
+    return _health(source, f"{_version(source)} {built}")
 
 
 def _version(source: Searcher) -> str:
@@ -174,8 +190,8 @@ async def warming(_app: object) -> AsyncIterator[None]:
 
     def warm() -> None:
         with suppress(ClipdexError):  # the page says it
-            source = searcher(folders()[0])
-            source.search("a picture", limit=1)
+            for place in folders()[:1]:
+                searcher(place).search("a picture", limit=1)
 
     threading.Thread(target=warm, daemon=True).start()
     yield
@@ -188,6 +204,8 @@ def errors_in_place() -> Iterator[None]:
         yield
     except ClipdexError as error:
         st.error(as_text(str(error)), icon=":material/error:")
+        if isinstance(error, CollectionError):
+            st.page_link("app/pages/library.py", label="Choose another collection, or index a folder")
         st.stop()
 
 

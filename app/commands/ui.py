@@ -24,9 +24,25 @@ from app.gate import SHORTEST_TOKEN, TOKEN_VARIABLE, is_loopback
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "CLIPDEX_COLLECTION"  # tells the server its folders: a path, or several as a JSON list
+FOLDERS_VARIABLE = "CLIPDEX_FOLDERS"  # a JSON list of the folders that may be indexed from the browser
+URLS_VARIABLE = (
+    "CLIPDEX_URLS"  # says that pictures may be fetched: a JSON list of networks beyond the internet; or empty
+)
 LARGEST_UPLOAD = 50  # megabytes
 
-Folders = Annotated[list[Path] | None, typer.Argument(help="One or several folders with a collection.")]
+Folders = Annotated[
+    list[str] | None,
+    typer.Argument(help="Folders with a collection, or collections in an object store (s3://…); else the one here."),
+]
+AllowFolders = Annotated[
+    list[Path] | None,
+    typer.Option("--allow-folders", help="Index from the browser only what lies in this folder; may be given again."),
+]
+
+AllowNetwork = Annotated[
+    list[str] | None,
+    typer.Option(help="With --allow-urls, fetch from a network at home, too: 192.168.1.0/24; may be given again."),
+]
 
 
 def command(
@@ -39,29 +55,57 @@ def command(
     token: Annotated[
         str, typer.Option(envvar=TOKEN_VARIABLE, help="The token they must know; without it one is made up.")
     ] = "",
+    allow_folders: AllowFolders = None,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Fetch pictures to search with from web addresses on the internet.")
+    ] = False,
+    allow_network: AllowNetwork = None,
 ) -> None:
     """Serve the app to browsers on this machine, until Ctrl-C."""
-    run(folders or [Path()], port, host=host, allow_remote=allow_remote, token=token)
+    run(
+        folders or [],
+        port,
+        host=host,
+        allow_remote=allow_remote,
+        token=token,
+        allow_folders=allow_folders or [],
+        urls=urls_allowed(allow_urls, allow_network or []),
+    )
 
 
 def run(
-    folders: Path | Sequence[Path], port: int, *, host: str = HOST, allow_remote: bool = False, token: str = ""
+    folders: Path | Sequence[str | Path],
+    port: int,
+    *,
+    host: str = HOST,
+    allow_remote: bool = False,
+    token: str = "",
+    allow_folders: Sequence[Path] = (),
+    urls: str = "",
 ) -> None:
-    """Serve the collections of the folders until Ctrl-C.
+    """Serve the collections of the folders, or the one around the current folder, until Ctrl-C.
 
-    Raises ConfigError when the port is taken, or when other machines could come in without having been asked.
+    Where there is none, the first page asks which folder to index. Raises ConfigError when the port is taken, or when
+    other machines could come in without having been asked.
     """
     import clipdex
 
-    wanted = [folders] if isinstance(folders, Path) else list(folders)
+    wanted = [str(folders)] if isinstance(folders, Path) else [str(folder) for folder in folders]
+    if not wanted and is_around(Path.cwd()):
+        wanted = ["."]
     for folder in wanted:
         clipdex.open(folder).status()  # an error belongs here, on the command line, rather than in the browser
+    readable = [_readable(folder) for folder in allow_folders]
     token = needed_token(host, allow_remote, token)
     check_port(port, host)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     print(f"clipdex is at {address}{f'/?token={token}' if token else ''}  (Ctrl-C stops it)", flush=True)
-    places = [str(folder.expanduser().absolute()) for folder in wanted]
-    environment = {**os.environ, VARIABLE: json.dumps(places), TOKEN_VARIABLE: token}
+    if not wanted:
+        print("There is no collection here: its first page asks for a folder to index.", flush=True)
+    places = [folder if "://" in folder else str(Path(folder).expanduser().absolute()) for folder in wanted]
+    told = {VARIABLE: json.dumps(places), TOKEN_VARIABLE: token, FOLDERS_VARIABLE: json.dumps(readable)}
+    told[URLS_VARIABLE] = urls
+    environment = {**os.environ, **told}
     with subprocess.Popen(server_command(port, host), cwd=ROOT, env=environment) as server:
         try:
             code = server.wait()
@@ -69,6 +113,33 @@ def run(
             code = server.wait()
     if code not in (0, -2, 130):
         raise typer.Exit(code=1)
+
+
+def is_around(folder: Path) -> bool:
+    """Whether there is a collection in a folder or above it. One that is damaged counts: that is to be said."""
+    from indexer.collection import FOLDER, INFO
+
+    return any((place / FOLDER).is_dir() or (place / INFO).is_file() for place in (folder, *folder.parents))
+
+
+def _readable(folder: Path) -> str:
+    from core.errors import ConfigError
+
+    place = folder.expanduser().absolute()
+    if not place.is_dir():
+        raise ConfigError(f"--allow-folders {folder}: there is no such folder")
+    return str(place)
+
+
+def urls_allowed(is_allowed: bool, named: Sequence[str]) -> str:
+    """What tells the server which web addresses it may fetch pictures from. Raises ConfigError."""
+    from app.fetch import networks
+    from core.errors import ConfigError
+
+    if named and not is_allowed:
+        raise ConfigError("--allow-network says which network to fetch pictures from as well: add --allow-urls")
+    networks(named)
+    return json.dumps(list(named)) if is_allowed else ""
 
 
 def needed_token(host: str, allow_remote: bool, token: str) -> str:

@@ -22,13 +22,17 @@ def _style() -> str:
     return (_HERE / "frame.css").read_text(encoding="utf-8")
 
 
-def begin(title: str) -> None:
-    """Set up a page: its title in the browser's tab, its width, its style."""
+def begin(title: str, *, first: bool = True) -> None:
+    """Set up a page: its title in the browser's tab, its width, its style.
+
+    With `first` the way to a first folder stands here instead of a page that has no collection to show."""
     # A file of ours, because Streamlit lets the browser fetch named icons from the network.
     st.set_page_config(page_title=f"{title} · clipdex", page_icon=str(_HERE / "icon.svg"), layout="wide")
     st.logo(str(_HERE / "logo.svg"), icon_image=str(_HERE / "logo.svg"), size="medium")
     st.html(f"<style>{_style()}</style>")
     _switch()
+    if first and not state.folders():
+        st.switch_page("app/pages/library.py")
 
 
 def _switch() -> None:

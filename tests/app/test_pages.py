@@ -205,7 +205,7 @@ def test_an_upload_that_is_no_picture_is_said_in_place(app: AppTest) -> None:
     assert "not a picture" in app.error[0].value
 
 
-@pytest.mark.parametrize("page", [page["page"].name for page in PAGES])
+@pytest.mark.parametrize("page", [page["page"].name for page in PAGES if page["title"] != "Library"])
 def test_every_page_says_that_there_is_no_collection(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,11 +260,7 @@ def test_the_collection_page_counts_and_lists_the_failures(app: AppTest, collect
         "Captions": str(COUNT),
         "Not readable": "2",
     }
-    table = app.dataframe[0].value
-    assert dict(zip(table["file"], table["reason"], strict=True)) == {
-        "broken.jpg": "not an image",
-        "empty.png": "empty file",
-    }
+    assert "1 empty file · 1 not an image" in shown(app)
     assert f"clipdex index {collection}" in shown(app).splitlines()
 
 

@@ -1,0 +1,64 @@
+"""Is a collection quick to search, and how much of the right answer does its index find?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import shelf, state
+from app.components.facts import facts
+from app.components.index_form import problems_in_place
+from app.components.text import as_text
+from app.jobs import jobs
+from app.output import age, size
+from app.worker import Order
+
+if TYPE_CHECKING:
+    from clipdex import Status
+    from indexer.optimize import Health
+
+WORDS = {"images": "Pictures", "texts": "Captions"}
+EXACT = "every vector is compared: all is found"
+
+
+def health(status: Status) -> None:
+    """The search index of each kind of row, its measured recall, and building it anew."""
+    st.subheader("Search index", anchor=False)
+    with state.errors_in_place():
+        found = state.index_health()
+    missing = {index.target: index.missing for index in status.indexes}
+    rows = {"images": status.images, "texts": status.texts}
+    for each in found:
+        facts(_described(each, rows[each.target], missing.get(each.target)))
+        if each.problem:
+            st.warning(as_text(each.problem), icon=":material/warning:")
+    if any(each.suggestion for each in found):
+        st.caption("A new index would make searches quicker, or find more.")
+    with problems_in_place():
+        built = any(each.built for each in found)
+        if st.button("Build it anew" if built else "Build an index", key="optimize", help=_help(status)):
+            order = Order(task="optimize", to=str(status.collection))
+            jobs.start(order, state.folder(), f"Building the search index of {shelf.shown(state.folder())}")
+            st.rerun()
+
+
+def _help(status: Status) -> str:
+    small = " A collection as small as this one is searched best without." if status.images < 20_000 else ""
+    return f"Chooses the kind of index that suits the collection, builds it and measures what it finds.{small}"
+
+
+def _described(each: Health, rows: int, missing: int | None) -> dict[str, str]:
+    """An index as names and values."""
+    if each.built is None:
+        return {WORDS[each.target]: f"{rows:,}, no index: {EXACT}"}
+    told = {
+        WORDS[each.target]: f"{each.kind}, {each.n:,} of {rows:,} in it, {size(each.size_bytes)}",
+        "Not in it yet": f"{missing:,}, compared one by one" if missing else "",
+        "Built": f"{age(datetime.now(UTC) - each.built)} ago",
+    }
+    for kind, measured in (each.measured or {}).items():
+        what = {"text": "Found for words", "image": "Found for pictures"}[kind]
+        told[what] = f"{measured.ann_recall:.1%} of the ten best, {measured.milliseconds:.1f} ms a search"
+    return told

@@ -1,0 +1,167 @@
+"""What is being done just now?  Progress that moves by itself, and how to stop; the same in every window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from app import state
+from app.components.text import as_text
+from app.jobs import Job, jobs
+from app.progress import STAGES, pace
+
+OFTEN, SELDOM = 1.0, 4.0  # seconds; another window may begin something
+BEFORE = "Loading the model"
+WAITS = {"optimize": "Building the search index", "compact": "Freeing disk space"}
+STAGES_HERE = {**STAGES, "read": "Reading every row"}
+# What the library says to do at a command line, and what that is called on a page.
+HERE = {
+    "; if they are really gone, index again with --allow-removal": "",
+    "choose another place with --to DIR": "choose another place under “More options”",
+    "keep one in another place with --to DIR": "choose another place under “More options”",
+    "Say so with --to DIR": "Say so under “More options”",
+    "wait until it is done, or use --wait": "wait until it is done",
+}
+
+
+def panel(path: Path | None = None) -> None:
+    """The work on the collection at a path, or on all of them."""
+    shown = _shown(path)
+    st.session_state["work-seen"] = _signature(shown)
+    busy = any(not job.is_over for job in shown)
+    st.fragment(_panel, run_every=OFTEN if busy else SELDOM)(path)
+
+
+def _panel(path: Path | None) -> None:
+    shown = _shown(path)
+    if _signature(shown) != st.session_state.get("work-seen"):
+        st.rerun()  # something began or ended: counts elsewhere on the page are others now
+    for job in shown:
+        with st.container(border=True, key=f"job-{job.number}"):
+            _running(job) if not job.is_over else _over(job)
+
+
+def _shown(path: Path | None) -> Sequence[Job]:
+    return [job for job in jobs.all() if path is None or job.order.to == str(path)]
+
+
+def _signature(shown: Sequence[Job]) -> list[tuple[int, bool]]:
+    return [(job.number, job.is_over) for job in shown]
+
+
+def _running(job: Job) -> None:
+    done, total = (job.progress.done, job.progress.total) if job.progress else (0, 0)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{as_text(job.title)}**", width="stretch")
+        stopping = job.state == "stopping"
+        st.button(
+            "Stop at once" if stopping else "Stop",
+            key=f"stop-{job.number}",
+            icon=":material/stop_circle:",
+            on_click=jobs.stop,
+            args=(job,),
+            help="What is finished stays; the next run goes on from there.",
+        )
+    st.progress(min(1.0, done / total) if total else 0.0, text=as_text(_told(job)))
+    if stopping:
+        st.caption("Stopping after this batch.")
+
+
+def _told(job: Job) -> str:
+    """How far it is, in one line."""
+    progress = job.progress
+    if progress is None:
+        first = WAITS.get(job.order.task) or (BEFORE if job.order.task in ("index", "forecast") else "Opening")
+        return f"{job.note or first} … {clock(job.seconds)}"
+    said = [STAGES_HERE.get(progress.stage, progress.stage)]
+    if progress.total:
+        said.append(f"{progress.done:,} of {progress.total:,}")
+    if how := pace(progress.rate, progress.eta):
+        said.append(how)
+    if progress.failed:
+        said.append(f"{progress.failed:,} could not be read")
+    return " · ".join([*said, f"{clock(job.seconds)} so far"])
+
+
+def clock(seconds: float) -> str:
+    """A duration as 1:05 or 2:10:00."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _over(job: Job) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{as_text(job.title)}** :gray[{_ending(job)}]", width="stretch")
+        if job.state != "asks":
+            st.button("Close", key=f"close-{job.number}", type="tertiary", on_click=jobs.dismiss, args=(job,))
+    if job.state == "failed":
+        st.error(as_text(in_page(job.message)), icon=":material/error:")
+    elif job.state == "asks":
+        _ask(job)
+    elif job.order.task == "forecast":
+        _offer(job)
+    else:
+        report = job.report
+        for line in report.summary().splitlines() if report else job.result.get("lines", []):
+            st.markdown(as_text(line))
+        if job.order.task == "verify" and not job.result.get("well", True):
+            st.button(
+                "Repair", key=f"repair-{job.number}", on_click=_again, args=(job, {"task": "repair"}, "Repairing")
+            )
+        if job.order.task == "index":
+            st.page_link("app/pages/search.py", label="Search it", query_params={"c": state.key(job.place)})
+
+
+def _ending(job: Job) -> str:
+    endings = {"done": "finished", "stopped": "stopped", "failed": "failed", "asks": "waits for an answer"}
+    if job.state == "stopped" and not job.result:
+        return f"stopped after {clock(job.seconds)}; what was finished before is kept"
+    return f"{endings[job.state]} after {clock(job.seconds)}"
+
+
+def _ask(job: Job) -> None:
+    """More than half would be removed: a person decides, with the numbers before the eyes."""
+    gone, left = job.question["removed"], job.question["unchanged"] + job.question["added"]
+    st.warning(
+        f"{gone:,} pictures of this collection are no longer in its folder, {left:,} are. Is a disk or a folder "
+        "missing? Then connect it and index again. Nothing was removed.",
+        icon=":material/help:",
+    )
+    with st.container(horizontal=True):
+        st.button(
+            f"Remove {gone:,} pictures from the collection",
+            key=f"remove-{job.number}",
+            help="Files on the disk are not touched.",
+            on_click=_again,
+            args=(job, {"allow_removal": True}, job.title),
+        )
+        st.button("Keep them", key=f"keep-{job.number}", type="primary", on_click=jobs.dismiss, args=(job,))
+
+
+def _offer(job: Job) -> None:
+    """What would be done, and doing it."""
+    report = job.report
+    for line in report.summary().splitlines()[:-1] if report else []:
+        st.markdown(as_text(line.replace("stop and ask for --allow-removal", "stop and ask")))
+    with st.container(horizontal=True):
+        st.button(
+            "Do it",
+            key=f"do-{job.number}",
+            type="primary",
+            on_click=_again,
+            args=(job, {"task": "index"}, job.title.replace("What would change", "Indexing")),
+        )
+
+
+def _again(job: Job, change: dict[str, object], title: str) -> None:
+    jobs.start(job.order.model_copy(update=change), job.place, title)
+
+
+def in_page(message: str) -> str:
+    """A message of the library in the words of a page."""
+    for told, here in HERE.items():
+        message = message.replace(told, here)
+    return message

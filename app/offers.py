@@ -1,0 +1,82 @@
+"""Which models can a person choose in the browser, and what does each one cost?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.checkpoints import DESCRIPTIONS, Description
+from core.encoder import ENCODERS
+from core.hub import RECOMMENDED_MODEL
+
+BUNDLED = "tiny"
+ABOUT_BUNDLED = "Small and quick: knows everyday things roughly. For trying clipdex, or where there is no network."
+BYTES_A_PARAMETER = 4
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model that can be named, and what a person should know before."""
+
+    model: str
+    download: float = 0.0  # bytes still to be fetched from the hub, as far as known; 0 where it is on this machine
+    must_download: bool = False
+    about: str = ""
+    page: str = ""  # where people read about it
+    licence: str = ""
+
+
+def names() -> list[str]:
+    """The known models: the recommended one, the one that comes along, the others in the order of their sizes."""
+    others = sorted((each for each in DESCRIPTIONS if each.name != RECOMMENDED_MODEL), key=lambda each: each.parameters)
+    return [RECOMMENDED_MODEL, BUNDLED, *(each.name for each in others)]
+
+
+def label(name: str) -> str:
+    """A known model in one line."""
+    if name == BUNDLED:
+        return f"{name} · comes with clipdex, no network needed"
+    offer = of(name)
+    best = "recommended · " if name == RECOMMENDED_MODEL else ""
+    return f"{name} · {best}{'to download' if offer.must_download else 'on this machine'}"
+
+
+def of(model: str) -> Offer:
+    """What is known about a model by its name or path, without loading it. Raises `ModelError`, `SourceError`."""
+    from app import shelf
+    from core import families, hub
+    from core.errors import ModelError
+
+    model = model.strip()
+    if not model:
+        raise ModelError("type the name of a model, such as hf:OWNER/REPOSITORY, or the path of one")
+    if model in ENCODERS:
+        return Offer(model, about=ABOUT_BUNDLED if model == BUNDLED else "")
+    if families.split(model) is not None:
+        return Offer(model, must_download=True, about="What it downloads depends on the package that reads it.")
+    reference = hub.find(model)
+    if reference is None:
+        return Offer(str(shelf.allowed(model, "model")))
+    here, known = hub.is_here(reference), reference.description
+    if known is None:
+        return Offer(model, must_download=not here, page=f"https://huggingface.co/{reference.repo}")
+    size = 0.0 if here else float(known.parameters * BYTES_A_PARAMETER)
+    return Offer(model, size, not here, described(known), known.page, known.licence)
+
+
+def described(known: Description) -> str:
+    """The numbers of a known model in one line."""
+    said = [
+        f"{known.parameters / 1e6:.0f} million parameters",
+        f"pictures of {known.image_size} pixels",
+        f"{known.embed_dim} numbers a picture",
+    ]
+    if known.imagenet is not None:
+        said.append(f"{known.imagenet:.1f} % on ImageNet")
+    if known.coco_text_to_image is not None:
+        said.append(f"{known.coco_text_to_image:.1f} % on COCO (right picture first)")
+    return " · ".join(said)
+
+
+def known_as(name: str, load: str) -> Description | None:
+    """The description of the model of a collection, if it is one of the known ones."""
+    return next((each for each in DESCRIPTIONS if each.name in (name, load)), None)

@@ -1,0 +1,102 @@
+"""Which collections are there, and how does a new one begin?"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from app import shelf, state
+from app.components import frame, index_form, library_style, work
+from app.components.inline import data_url
+from app.components.text import as_text, sendable
+from app.output import age
+from app.overview import Overview, overview
+from indexer.collection import Collection
+
+
+def page() -> None:
+    """The collections of this server as cards, the work that goes on, and a form for one more."""
+    frame.begin("Library", first=False)
+    library_style.begin()
+    places = state.folders()
+    if places:
+        frame.headline("Library", "The collections that are open here.")
+        work.panel()
+        _cards([overview(place) for place in places])
+        st.subheader("Add pictures", anchor=False)
+    else:
+        frame.headline("Choose a folder of pictures", "Once indexed, its pictures are found by what they show.")
+        work.panel()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        index_form.new_collection()
+    with right:
+        _open_form()
+
+
+def _cards(seen: Sequence[Overview]) -> None:
+    names = frame.labels([each.place for each in seen])
+    with st.container(horizontal=True, key="cards"):
+        for each in seen:
+            _card(each, names[each.place])
+
+
+def _card(each: Overview, name: str) -> None:
+    key = state.key(each.place)
+    with st.container(border=True, width=300, key=f"card-{key}"):
+        st.html(_cover(each, name))
+        st.markdown(f"**{as_text(name)}**")
+        if each.problem:
+            st.caption(f":red[{as_text(each.problem)}]")
+        else:
+            said = [f"{each.images:,} {'picture' if each.images == 1 else 'pictures'}", each.model]
+            if each.updated is not None:
+                said.append(f"indexed {age(datetime.now(UTC) - each.updated)} ago")
+            if each.failures:
+                said.append(f"{each.failures:,} not readable")
+            st.caption(" · ".join(as_text(one) for one in said))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if not each.problem:
+                st.page_link("app/pages/search.py", label="Search", query_params={"c": key})
+                st.page_link("app/pages/collection.py", label="Details", query_params={"c": key})
+            st.button(
+                "Close",
+                key=f"leave-{key}",
+                type="tertiary",
+                help="Takes it from this list until the server starts again. Nothing on the disk changes.",
+                on_click=shelf.remove,
+                args=(each.place,),
+            )
+
+
+def _cover(each: Overview, name: str) -> str:
+    """Up to four of its pictures, in a square each."""
+    pictures = "".join(f'<img src="{data_url(one)}" alt="">' for one in each.cover)
+    what = "cannot be opened" if each.problem else "no pictures"
+    inside = pictures or f"<span>{what}</span>"
+    label = html.escape(f"Some pictures of {sendable(name)}", quote=True)
+    return f'<div class="cover of-{len(each.cover)}" role="img" aria-label="{label}">{inside}</div>'
+
+
+def _open_form() -> None:
+    """A collection that was made elsewhere."""
+    with st.container(border=True, key="open-form"):
+        typed = st.text_input(
+            "Open a collection that is there already",
+            key="open-place",
+            placeholder="a folder that was indexed, or s3://bucket/collection",
+        )
+        if st.button("Open", key="open"):
+            with index_form.problems_in_place():
+                place = shelf.to_open(typed)
+                Collection.find(place)
+                shelf.add(place)
+                st.rerun()
+        st.caption("From the command line the same is `clipdex ui FOLDER`, with as many folders as you like.")
+
+
+if __name__ == "__main__":  # as Streamlit names a page that it runs
+    page()

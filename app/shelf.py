@@ -1,0 +1,147 @@
+"""Which collections does this server have, and which folders may it be shown?
+
+It begins with the folders it was started with; what is indexed or opened in the browser is added while it runs. Folders
+are typed into a page, so who can open the page decides what is read:
+
+- where only this machine can reach the server, and no token was set, any folder that its user may read, as on the
+  command line;
+- elsewhere only those it was started with, and those of `clipdex ui --allow-folders`, with all that lies in them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from functools import cache
+from pathlib import Path
+
+from app.commands.ui import FOLDERS_VARIABLE, VARIABLE, is_around
+from app.gate import TOKEN_VARIABLE, is_loopback
+from core.errors import SourceError
+from indexer.storage.store import url_of
+
+_added: list[Path] = []
+_removed: set[Path] = set()
+_lock = threading.Lock()
+
+
+def known() -> list[Path]:
+    """The collections, those that the server was started with first."""
+    with _lock:
+        every = [*named(), *_added]
+        return [place for place in dict.fromkeys(every) if place not in _removed]
+
+
+def named() -> list[Path]:
+    """Those that the server was started with: the variable, arguments after `--`, or the collection around here."""
+    told = os.environ.get(VARIABLE, "")
+    if told.startswith("["):
+        return [as_place(one) for one in json.loads(told)]
+    return [as_place(one) for one in ([told] if told else sys.argv[1:])] or _around(Path.cwd())
+
+
+def as_place(text: str) -> Path:
+    """A folder or a URL as a path. That of a URL has lost a slash, which the library knows to read."""
+    # Not resolve(): a collection beneath a link belongs to the link's place, as on the command line.
+    return Path(text) if url_of(text) else Path(text).expanduser().absolute()
+
+
+def shown(place: Path) -> str:
+    """A place as people know it."""
+    return url_of(place) or str(place)
+
+
+@cache
+def _around(folder: Path) -> list[Path]:
+    return [folder] if is_around(folder) else []
+
+
+def add(place: Path) -> None:
+    """One more collection, for all windows, until the server ends."""
+    with _lock:
+        _removed.discard(place)
+        if place not in _added:
+            _added.append(place)
+
+
+def remove(place: Path) -> None:
+    """Take a collection from the list; nothing on disk changes."""
+    with _lock:
+        _removed.add(place)
+        if place in _added:
+            _added.remove(place)
+
+
+def roots() -> list[Path] | None:
+    """The folders that may be read with all that lies in them; None for every one."""
+    allowed = os.environ.get(FOLDERS_VARIABLE)
+    if not allowed and not _is_reachable():
+        return None
+    places = [as_place(one) for one in json.loads(allowed or "[]")]
+    return [*places, *(place for place in named() if url_of(place) is None)]
+
+
+def _is_reachable() -> bool:
+    """Whether others than the user of this machine may see the pages."""
+    import streamlit as st
+
+    address = str(st.get_option("server.address") or "0.0.0.0")
+    return bool(os.environ.get(TOKEN_VARIABLE)) or not is_loopback(address)
+
+
+def allowed(text: str, what: str = "folder", *, new: bool = False) -> Path:
+    """The path that a person typed, if it may be read; a `new` one need not be there yet.
+
+    Raises `SourceError`, which tells nothing of what lies elsewhere. Links are followed before it is compared."""
+    typed = text.strip()
+    if not typed:
+        raise SourceError(f"type the path of a {what}, for example {Path.home() / 'Pictures'}")
+    if "\0" in typed or "://" in typed:
+        raise SourceError(f"{typed!r} is no path of a {what} on this machine")
+    try:
+        place = Path(typed).expanduser()
+    except RuntimeError:  # the home of somebody unknown
+        place = Path()
+    if not place.is_absolute():
+        raise SourceError(f"{typed!r} is not a full path: begin at / or at ~, for example {Path.home() / 'Pictures'}")
+    place = Path(os.path.abspath(place))  # noqa: PTH100 - a link keeps its place
+    within = roots()
+    if within is not None and not _lies_in(place, within):
+        places = ", ".join(str(root) for root in within) or "none"
+        raise SourceError(
+            f"{typed} may not be read from here. Allowed are these and what lies in them: {places}. More are allowed "
+            "where the server is started, with clipdex ui --allow-folders FOLDER"
+        )
+    try:
+        if not place.exists():
+            if new:
+                return place
+            raise SourceError(f"there is no {what} {place}")
+        if not os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
+            raise SourceError(f"{place} may not be read by the user that runs the server")
+    except OSError as error:
+        raise SourceError(f"{place} cannot be looked at: {error.strerror or error}") from None
+    return place
+
+
+def to_open(text: str) -> Path:
+    """The place of a collection that a person typed: a folder that may be read, or a URL where any folder may.
+
+    Raises `SourceError`, and `CollectionError` for a URL of no use."""
+    typed = text.strip()
+    if "://" not in typed:
+        return allowed(typed)
+    if roots() is not None:
+        raise SourceError(f"{typed} may not be opened from here; start the server with it: clipdex ui {typed}")
+    url_of(typed)  # says what is wrong with it
+    return as_place(typed)
+
+
+def _lies_in(place: Path, within: list[Path]) -> bool:
+    try:
+        real = place.resolve()
+        return any(real.is_relative_to(root.resolve()) for root in within)
+    except (OSError, RuntimeError):
+        return False
