@@ -1,0 +1,75 @@
+"""How is a map of pictures shown?
+
+One component paints all dots and reports what is drawn around or clicked. The places come over a route of the server's
+own, which the browser keeps; what is sent with each run of the page is a byte for each dot.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app.colours import HIDDEN, Colours
+from app.components.text import sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HERE = Path(__file__).parent
+_KEY = "map"
+
+
+def show(
+    address: str,
+    colours: Colours,
+    *,
+    area: np.ndarray | None,
+    label: str,
+    further: str,
+    on_area: Callable[[Sequence[Sequence[float]]], None],
+    on_open: Callable[[int], None],
+    on_stale: Callable[[], None],
+) -> None:
+    """The map whose places are at an address. `further` names what has no colour of its own."""
+    _component()(
+        key=_KEY,
+        data={
+            "places": address,
+            "codes": base64.b64encode(colours.codes.tobytes()).decode("ascii"),
+            "legend": {
+                "names": [[sendable(name), count] for name, count in colours.names],
+                "other": colours.other,
+                "further": further,
+                "unknown": colours.unknown,
+                "ends": colours.ends,
+                "far": colours.far,
+                "count": int((colours.codes != HIDDEN).sum()),
+            },
+            "area": None if area is None else area.tolist(),
+            "label": sendable(label),
+        },
+        on_area_change=lambda: _told("area", on_area),
+        on_opened_change=lambda: _told("opened", on_open),
+        on_stale_change=lambda: _told("stale", lambda _: on_stale()),
+    )
+
+
+@cache
+def _component() -> Any:
+    return st.components.v2.component(
+        "clipdex_map",
+        html=(_HERE / "map.html").read_text(encoding="utf-8"),
+        css=(_HERE / "map.css").read_text(encoding="utf-8"),
+        js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("map_paint.js", "map.js")),
+    )
+
+
+def _told(what: str, then: Callable[[Any], None]) -> None:
+    if (value := st.session_state[_KEY].get(what)) is not None:
+        then(value)
