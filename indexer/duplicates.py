@@ -85,8 +85,9 @@ def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Prog
     far it is. Raises `CollectionError` if the thumbnails cannot be read."""
     wanted, tell = set(kinds), progress or (lambda stage, done, of: None)
     merits = Merits(snapshot)
-    groups: dict[Kind, list[list[int]]] = {"bytes": _equal(snapshot.images["hash"].to_pylist())}
-    rows = _standing(np.arange(len(snapshot.ids)), groups["bytes"], merits)
+    shown = np.arange(len(snapshot.ids)) if snapshot.excluded is None else np.flatnonzero(~snapshot.excluded)
+    groups: dict[Kind, list[list[int]]] = {"bytes": _equal(snapshot.images["hash"].take(shown).to_pylist(), shown)}
+    rows = _standing(shown, groups["bytes"], merits)
     if wanted & {"picture", "scene"} and len(rows) > 1:
         tell("comparing vectors", 0, len(rows))
         close = Closeness.of(snapshot.vectors)
@@ -123,9 +124,9 @@ def _standing(rows: np.ndarray, groups: list[list[int]], merits: Merits) -> np.n
     return np.setdiff1d(rows, np.array(others, np.int64))
 
 
-def _equal(values: Sequence[str | None]) -> list[list[int]]:
+def _equal(values: Sequence[str | None], rows: np.ndarray) -> list[list[int]]:
     found: defaultdict[str, list[int]] = defaultdict(list)
-    for row, value in enumerate(values):
+    for row, value in zip(rows.tolist(), values, strict=True):
         if value:  # a picture that was imported without its file has none
             found[value].append(row)
     return [rows for rows in found.values() if len(rows) > 1]

@@ -20,7 +20,7 @@ from indexer.storage.columns import BOOLEAN, EQUAL, TEXT, kind_of
 if TYPE_CHECKING:
     from indexer.snapshot import Snapshot
 
-FOLDER = "folder"
+FOLDER, TAGS = "folder", "tags"
 PLAIN = ("camera", "lens", "format")  # columns of ours whose values are offered as they are
 SHOWN = 12  # values of a column
 MOST_VALUES = 1_000  # a column with more of them tells pictures apart, and does not group them
@@ -49,7 +49,7 @@ class Facet:
 def facets(snapshot: Snapshot, line: Line | None) -> list[Facet]:
     """Folders, times, cameras and the sources' own columns among the pictures that meet a line's other conditions."""
     line = line or Line("")
-    found = [_folders(snapshot, line), _times(snapshot, line)]
+    found = [_tags(snapshot, line), _folders(snapshot, line), _times(snapshot, line)]
     found += [_values(snapshot, line, name) for name in (*PLAIN, *own_columns(snapshot))]
     return [facet for facet in found if facet.values]
 
@@ -76,7 +76,9 @@ def own_columns(snapshot: Snapshot) -> list[str]:
 def _rows(snapshot: Snapshot, line: Line, but: str = "") -> np.ndarray | None:
     """(n,) bool: the rows that meet a line's conditions, but for those of one column; None for all."""
     left = replace(line, text="", without=(), where=tuple(one for one in line.where if one.column != but))
-    return allowed(Query.of(left), snapshot) if left.is_special else None
+    if left.is_special:
+        return allowed(Query.of(left), snapshot)
+    return None if snapshot.excluded is None else ~snapshot.excluded
 
 
 def _count(snapshot: Snapshot, line: Line) -> int:
@@ -116,6 +118,15 @@ def _values(snapshot: Snapshot, line: Line, name: str) -> Facet:
         return Facet(name, [], 0)
     named = {("yes" if value else "no") if isinstance(value, bool) else value: count for value, count in counts.items()}
     return _facet(name, Counter(named))
+
+
+def _tags(snapshot: Snapshot, line: Line) -> Facet:
+    """Tags, those that are chosen left out: a picture may have several, so the others narrow further."""
+    chosen = {str(one.value) for one in line.where if (one.column, one.operator) == (TAGS, EQUAL)}
+    rows = _rows(snapshot, line)
+    column = snapshot.images[TAGS].combine_chunks()
+    found = Counter((column if rows is None else column.filter(np.asarray(rows))).flatten().to_pylist())
+    return _facet(TAGS, Counter({name: count for name, count in found.items() if name not in chosen}))
 
 
 def _folders(snapshot: Snapshot, line: Line) -> Facet:

@@ -29,6 +29,7 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 HIDDEN = frozenset(
     ["_rowid", "texts_key", "columns_key", "mtime_ns", "embedded", "thumbnail", "vector"]
 )  # of no use to people
+ALIASES = {"tag": "tags"}  # other names of columns, where no column has them
 _OPERATOR = re.compile(r"\s*(<=|>=|!=|==|=|<|>|:)\s*")
 _QUOTED = re.compile(r'"(.*)"', re.DOTALL)
 
@@ -126,12 +127,13 @@ def condition(text: str, columns: Mapping[str, Any]) -> Condition:
 def split(text: str, columns: Mapping[str, Any]) -> Condition | None:
     """`condition`, but None where the text does not begin with the name of a column and an operator."""
     text = text.strip()
-    for name in sorted(columns, key=len, reverse=True):  # a name may hold spaces, and begin like another one
+    others = [name for name, meant in ALIASES.items() if meant in columns and name not in columns]
+    for name in sorted([*columns, *others], key=len, reverse=True):  # a name may hold spaces, and begin like another
         if text[: len(name)].casefold() == name.casefold() and (match := _OPERATOR.match(text, len(name))):
             value = text[match.end() :].strip()
             quoted = _QUOTED.fullmatch(value)
             operator = {":": "=", "==": "="}.get(match[1], match[1])
-            return Condition(name, operator, quoted[1] if quoted else value)
+            return Condition(ALIASES[name] if name in others else name, operator, quoted[1] if quoted else value)
     return None
 
 

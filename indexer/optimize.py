@@ -240,6 +240,12 @@ def text_queries(snapshot: Snapshot, encoder: Encoder | None) -> tuple[Sample, n
 def _put_into_use(collection: Collection, folder: Path, manifest: Manifest) -> None:
     """Renaming the folder changes none of its files; replacing the manifest is the one step that counts."""
     folder.rename(folder.with_name(manifest.folder))
+    place(collection.path, manifest.target).with_suffix(".png").unlink(missing_ok=True)  # drawn from the one before
+    replace_manifest(collection, manifest)
+
+
+def replace_manifest(collection: Collection, manifest: Manifest) -> None:
+    """Put a sealed manifest into the place of the one before, in one step."""
     file = place(collection.path, manifest.target)
     new = file.with_suffix(".new")
     with new.open("w", encoding="utf-8") as out:
@@ -247,7 +253,6 @@ def _put_into_use(collection: Collection, folder: Path, manifest: Manifest) -> N
         out.flush()
         os.fsync(out.fileno())
     new.replace(file)
-    file.with_suffix(".png").unlink(missing_ok=True)  # drawn from the one before
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 
 from core.encoder import Encoder
 from core.errors import ClipdexError, CollectionError, QueryError
-from indexer import query_line
+from indexer import query_line, tags
 from indexer.answers import tiled
 from indexer.answers.backgrounds import Backgrounds
 from indexer.answers.composed import as_file, composed, cosines, part_vectors, row_of
@@ -27,7 +27,7 @@ from indexer.answers.dated import by_date
 from indexer.answers.ranking import Ranked, ranked
 from indexer.collection import Collection
 from indexer.filters import Condition, Filter
-from indexer.query import MAX_LIMIT, Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector
+from indexer.query import MAX_LIMIT, Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector, several
 from indexer.query_line import Line
 from indexer.snapshot import Snapshot
 from indexer.status import Failure, Status, failures_of, status_of
@@ -254,6 +254,25 @@ class Searcher:
             raise QueryError(f"{item_id} was imported without its file, so it has no thumbnail")
         return found
 
+    def tag(self, ids: Several[str | Hit], *, add: Several[str] = None, remove: Several[str] = None) -> int:
+        """Give pictures tags and take others away; how many were changed by it? They are kept with the collection and
+        found by `tag:NAME`. Raises `QueryError` for unknown ids and tags that cannot be kept."""
+        known = self._known(ids)
+        return tags.change(self.collection, known, tags.names(several(add)), tags.names(several(remove)))
+
+    def exclude(self, ids: Several[str | Hit]) -> int:
+        """Keep pictures out of every answer, until `include`; how many were changed by it? `excluded:yes` finds them.
+        Raises `QueryError` for unknown ids."""
+        return tags.exclude(self.collection, self._known(ids), True)
+
+    def include(self, ids: Several[str | Hit]) -> int:
+        """Take excluded pictures into answers again; how many were changed by it? Raises as `exclude`."""
+        return tags.exclude(self.collection, self._known(ids), False)
+
+    def tags(self) -> dict[str, int]:
+        """Every tag, and how many pictures have it; the most frequent first."""
+        return tags.counts(self.snapshot())
+
     def failures(self) -> list[Failure]:
         """What could not be indexed, by location."""
         return failures_of(self.collection)
@@ -261,6 +280,13 @@ class Searcher:
     def status(self) -> Status:
         """What the collection is. Its folder need not be there."""
         return status_of(self.snapshot())
+
+    def _known(self, given: Several[str | Hit]) -> list[str]:
+        """The ids of pictures; raises `QueryError` for one that is not there."""
+        snapshot, ids = self.snapshot(), [one.id if isinstance(one, Hit) else one for one in several(given)]
+        for item_id in ids:
+            row_of(snapshot, item_id)
+        return ids
 
     def _encoder_of(self, snapshot: Snapshot) -> Encoder:
         """The model for words and pictures; the collection may have been made again a moment ago."""

@@ -62,6 +62,12 @@ class Snapshot:
         return {field.name: field.type for field in self.images.schema if field.name not in HIDDEN}
 
     @cached_property
+    def excluded(self) -> np.ndarray | None:
+        """(n,) bool: the pictures that people want in no answer; None where there are none."""
+        marks: np.ndarray = self.images["excluded"].to_numpy()
+        return marks if marks.any() else None
+
+    @cached_property
     def ids(self) -> Ids:
         """The ids of the pictures, in the order of all rows."""
         return Ids(self.images["id"])

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexer import tags
 from indexer.query import TARGETS
 from indexer.storage import tables
 
@@ -57,6 +58,9 @@ class Status:
     sources: list[str] = field(default_factory=list)  # where the pictures come from: the folder, and further ones
     indexes: list[IndexStatus] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # further models whose vectors are kept, or being made
+    tiles: int | None = None  # parts of pictures with vectors of their own; None where there are to be none
+    excluded: int = 0  # pictures that people want in no answer
+    tags: dict[str, int] = field(default_factory=dict)  # each, and how many pictures have it; the most frequent first
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -91,6 +95,9 @@ def status_of(snapshot: Snapshot) -> Status:
         sources=[str(source.location) for source in collection.source.parts.values()],
         indexes=_indexes(snapshot),
         others=[f"{each.model.name} ({'kept' if each.finished else 'not finished'})" for each in info.others],
+        tiles=snapshot.tiles_count,
+        excluded=0 if snapshot.excluded is None else int(snapshot.excluded.sum()),
+        tags=tags.counts(snapshot),
     )
 
 

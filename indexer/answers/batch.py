@@ -34,10 +34,16 @@ def search_many(searcher: Searcher, texts: Sequence[str], *, limit: int = 10) ->
     encoder = searcher.encoder
     snapshot.collection.check_model(encoder)
     queries, vectors, ids = encoder.encode_texts(list(texts)), snapshot.vectors, snapshot.ids
+    excluded = snapshot.excluded
+    limit = min(limit, len(ids) - (0 if excluded is None else int(excluded.sum())))
+    if not limit:
+        return [[] for _ in texts]
     answers = []
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         part = queries[start : start + QUERIES_AT_ONCE]
         for query, rough in zip(part, part @ vectors.T, strict=True):
+            if excluded is not None:
+                rough[excluded] = -np.inf
             rows, scores = exact.ranked(vectors, _candidates(rough, limit, vectors.shape[1]), query, limit)
             answers.append([(ids[row], float(score)) for row, score in zip(rows.tolist(), scores, strict=True)])
     return answers
@@ -47,6 +53,6 @@ def _candidates(rough: np.ndarray, k: int, d: int) -> np.ndarray:
     """The rows that may be among the best k, given cosines (n,) that err by rounding (see `exact.best`)."""
     n = len(rough)
     if k >= n:
-        return np.arange(n)
+        return np.arange(n)  # of which none is excluded, then
     border = np.partition(rough, n - k)[n - k] - (d + 1) * np.finfo(np.float32).eps
     return np.flatnonzero(rough >= border)

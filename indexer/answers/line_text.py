@@ -10,6 +10,7 @@ from indexer.filters import Condition
 from indexer.query_line import Line
 
 _NEEDS_QUOTES = re.compile(r"[\s,;“„]")
+ANY_NUMBER = ("tags",)  # columns of which a picture may meet several conditions
 _PLAIN_WORD = re.compile(r"[^\W\d_]\w*")
 
 
@@ -45,8 +46,8 @@ def pieces(line: Line) -> Iterator[tuple[str, Line]]:
 
 
 def narrowed(line: Line, condition: Condition) -> Line:
-    """The line with a condition in place of those that it has for the same column."""
-    kept = tuple(one for one in line.where if one.column != condition.column)
+    """The line with a condition in place of those that it has for the same column; a further one for tags."""
+    kept = tuple(one for one in line.where if one.column != condition.column or one.column in ANY_NUMBER)
     return replace(line, where=(*kept, condition))
 
 

@@ -75,7 +75,18 @@ def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
         for phrase in phrases:
             marks = holding(snapshot, phrase, query.target) == wanted
             found = marks if found is None else found & marks
-    return found
+    return _without_excluded(found, where, query.target, snapshot)
+
+
+def _without_excluded(
+    found: np.ndarray | None, where: filters.Filter, target: str, snapshot: Snapshot
+) -> np.ndarray | None:
+    """Excluded pictures are in no answer, unless a condition speaks of them."""
+    excluded = snapshot.excluded
+    if excluded is None or any(each.column == "excluded" for each in where.conditions):
+        return found
+    kept = ~excluded[snapshot.text_owners] if target == "texts" else ~excluded
+    return kept if found is None else found & kept
 
 
 def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:

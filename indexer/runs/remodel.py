@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.errors import SourceError
+from indexer import tags
 from indexer.storage import tables, tile_table
 from indexer.collection import MODELS, Collection, Space
 from indexer.runs.known import Known
@@ -42,6 +43,8 @@ def take_over(collection: Collection, job: Job, load: str | None) -> Report:
         return run.report()
     run.sweep()
     check(known, run)
+    with tables.storage_errors(collection.path, "writing"):
+        tags.hand_over(collection, future)
     finish(collection, future, keep_old=job.options.keep_old)
     return replace(run.report(), replaced_model=before.name)
 

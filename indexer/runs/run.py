@@ -13,20 +13,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError
-from indexer.runs import checksum, own_columns
 from indexer import tiles
-from indexer.storage import tables, tile_table
 from indexer.captions import Captions
 from indexer.collection import Collection
+from indexer.runs import checksum, own_columns
+from indexer.runs.heirs import Heirs
 from indexer.runs.known import Known
 from indexer.runs.options import Options
 from indexer.runs.pipeline import Claims, Embedding, Failed, Pipeline
 from indexer.runs.plan import make_plan
 from indexer.runs.report import Meter, Report, Stopwatch
+from indexer.runs.writer import Row, Writer
 from indexer.sources import TRANSIENT, Item, Listing, Problem, Several
 from indexer.sources.base import BETWEEN, beginning
 from indexer.sources.several import MISSING
-from indexer.runs.writer import Row, Writer
+from indexer.storage import tables, tile_table
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -65,8 +66,16 @@ class Run:
         self._check_removal(
             len(self.plan.gone) - self.withdrawn - new
         )  # even if each new one is an old one under another name
+        self.heirs = Heirs(collection.table("images"), self.plan.gone, self.known)
         self.writer = Writer(
-            collection, job.encoder, words, self.known, job.watch, written=self._written, failed=self._failed
+            collection,
+            job.encoder,
+            words,
+            self.known,
+            job.watch,
+            written=self._written,
+            failed=self._failed,
+            settle=self.heirs.settle,
         )
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -108,6 +117,7 @@ class Run:
         started = time.perf_counter()
         writer = self.writer
         with tables.storage_errors(self.collection.path, "writing"):
+            self.heirs.catch_up()
             tables.remove(writer.images, "id", gone)
             recorded = tables.read(writer.failures, ["location"])["location"].to_pylist()
             over = [place for place in recorded if place not in self.failing and not self.job.listing.hides(place)]

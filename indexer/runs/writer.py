@@ -13,12 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from indexer import captions
-
-from indexer.storage import tables, tile_table
 from indexer.captions import Captions
 from indexer.runs.pipeline import BATCH, Embedded, Failed, Outcome, Same, encode_each
 from indexer.runs.report import Stopwatch
 from indexer.sources import Item, Problem
+from indexer.storage import tables, tile_table
 from indexer.tiles import Tiles
 
 if TYPE_CHECKING:
@@ -51,13 +50,15 @@ class Writer:
         *,
         written: Callable[[Row], None],
         failed: Callable[[Problem], None],
+        settle: Callable[[list[Row]], None] = lambda rows: None,
     ) -> None:
+        """`settle` may add to rows of `images` what they are to have when they are new."""
         self.path, self.encoder, self.words, self.watch = collection.path, encoder, words, watch
         self.images, self.texts, self.failures = (collection.table(name) for name in ("images", "texts", "failures"))
         self._tiled = known.tiled  # hashes of contents that have tiles; None where there are to be none
         self.tiles = None if known.tiled is None else collection.table(tile_table.NAME)
         self.tables = [table for table in (self.images, self.texts, self.failures, self.tiles) if table is not None]
-        self.written, self.failed = written, failed
+        self.written, self.failed, self.settle = written, failed, settle
         self.cut_captions = 0  # of those written, how many are longer than the model reads
         self._rows: list[Row] = []
         self._same: list[Same] = []
@@ -114,6 +115,7 @@ class Writer:
             self._put("texts", text_rows)
             self._put_tiles()
             self.record(self._problems)
+            self.settle(self._rows)
             self._put("images", self._rows)
             self._commits += 1
             if self._commits % TIDY_COMMITS == 0:

@@ -8,11 +8,11 @@ in `failures`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ PHOTO = ("taken", "camera", "lens", "latitude", "longitude", "format")  # column
 MARKS = ("tags", "excluded")  # columns of `images` that people write (see `indexer.tags`), and no run ever does
 THEIRS = "source_"  # begins the name of a source's own column that would have the name of one of `MARKS`
 DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older rows get from others, in SQL
+CONFLICT, TRIES = "commit conflict", 5
 CHUNK = 10_000  # keys in one SQL condition, and how many characters: a name may have thousands
 CHUNK_CHARACTERS = 1_000_000
 KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have long gone on
@@ -30,6 +31,9 @@ NEVER, AT_ONCE = timedelta(days=36_500), timedelta(milliseconds=1)  # LanceDB wa
 MARGIN = timedelta(seconds=1)
 # How disks say that there can be no table: a read-only one, and one that was copied to where hard links do not work.
 FORBIDDEN = ("Permission denied", "Read-only file system", "Operation not permitted", "Operation not supported")
+
+
+T = TypeVar("T")
 
 
 def schemas(dim: int) -> dict[str, Any]:
@@ -177,6 +181,28 @@ def upsert(table: Any, rows: Sequence[dict[str, Any]], key: str) -> None:
         table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(found)
 
 
+def mark(table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Write `MARKS` of rows that are there, told by their ids, in one commit."""
+    import pyarrow as pa
+
+    if rows:
+        schema = pa.schema([table.schema.field(name) for name in ("id", *MARKS)])
+        found = pa.Table.from_pylist(list(rows), schema)
+        persistently(table, lambda: table.merge_insert("id").when_matched_update_all().execute(found))
+
+
+def persistently(table: Any, act: Callable[[], T]) -> T:
+    """Do something to a table, and again on its newest version where a commit of somebody else came between."""
+    for _ in range(TRIES - 1):
+        try:
+            return act()
+        except RuntimeError as error:
+            if CONFLICT not in str(error):
+                raise
+        table.checkout_latest()
+    return act()
+
+
 def remove(table: Any, column: str, values: Iterable[str]) -> int:
     """Delete the rows whose `column` is one of `values`."""
     return sum(table.delete(condition).num_deleted_rows for condition in conditions(column, values))
@@ -231,10 +257,21 @@ def trim(table: Any, keep: timedelta | None = None, *, left_overs: bool = False)
     LanceDB by itself counts from when a version was made: the one that a search opened a moment ago may be days old,
     and would go under its hands.
     """
-    table.optimize(cleanup_older_than=NEVER)
-    age = _age(table, KEEP_VERSIONS if keep is None else keep)
-    if age is not None:
-        table.optimize(cleanup_older_than=age, delete_unverified=left_overs)
+    with _unless_disturbed():
+        persistently(table, lambda: table.optimize(cleanup_older_than=NEVER))
+        age = _age(table, KEEP_VERSIONS if keep is None else keep)
+        if age is not None:
+            persistently(table, lambda: table.optimize(cleanup_older_than=age, delete_unverified=left_overs))
+
+
+@contextmanager
+def _unless_disturbed() -> Iterator[None]:
+    """Give up on what need not be done now, while people write into the same rows again and again."""
+    try:
+        yield
+    except RuntimeError as error:
+        if CONFLICT not in str(error):
+            raise
 
 
 def _age(table: Any, keep: timedelta) -> timedelta | None:

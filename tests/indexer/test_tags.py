@@ -1,0 +1,265 @@
+"""Do tags and exclusions stay with their pictures, whatever runs and other people do meanwhile?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clipdex
+from core.errors import QueryError
+from indexer import duplicates, facets, tags, verify
+from indexer.answers.batch import search_many
+from indexer.collection import Collection
+from indexer.compact import compact
+from indexer.search import Searcher
+from indexer.storage import lock, tables
+from tests.indexer.pictures import Half, index, paint, paint_three
+from tests.indexer.test_migrations import unpacked
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    paint_three(tmp_path / "photos")
+    index(tmp_path / "photos")
+    return tmp_path / "photos"
+
+
+def marks(folder: Path) -> dict[str, Any]:
+    """Id -> its tags, with a minus in front where it is excluded; of pictures that have any."""
+    found = tables.read(Collection.find(folder).table("images"), ["id", "tags", "excluded"]).to_pylist()
+    told = {row["id"]: ["-"] * bool(row["excluded"]) + (row["tags"] or []) for row in found}
+    return {item_id: each for item_id, each in told.items() if each}
+
+
+def ids(searcher: Searcher, *where: str) -> list[str]:
+    return [hit.id for hit in searcher.search(where=list(where))]
+
+
+def test_tags_are_added_and_removed_and_found(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    assert searcher.tag(["red.jpg", "blue.png"], add=["warm", "a trip"]) == 2
+    assert searcher.tag(searcher.search("red", limit=1), add="warm") == 0  # it is there
+    assert searcher.tag("blue.png", add="cold", remove="warm") == 1
+    assert marks(folder) == {"red.jpg": ["a trip", "warm"], "blue.png": ["a trip", "cold"]}
+    assert searcher.tags() == {"a trip": 2, "cold": 1, "warm": 1}
+    assert ids(searcher, "tag:warm") == ids(searcher, "tags=WARM") == ["red.jpg"]
+    assert ids(searcher, "tag!=warm") == ["blue.png", "green.jpg"]
+    assert ids(searcher, "tag:war") == []
+    line = searcher.read('red tag:"a trip" -tag:cold')
+    assert [hit.id for hit in searcher.search(line)] == ["red.jpg"]
+    assert searcher.tag(["red.jpg", "blue.png"], remove=["a trip", "warm", "cold"]) == 2
+    assert marks(folder) == {} and ids(searcher, "tag=") == ["blue.png", "green.jpg", "red.jpg"]
+
+
+def test_any_line_of_text_is_a_tag_and_sql_in_it_is_text(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    odd = ["'; DROP TABLE images; --", "été", "👩‍👩‍👧", "a\\b", "make_array('x')", "*", "日本", "x" * 100]
+    assert searcher.tag("red.jpg", add=[f"  {tag} " for tag in odd]) == 1
+    assert marks(folder) == {"red.jpg": sorted(odd)}
+    assert ids(searcher, "tag='; DROP TABLE images; --") == ["red.jpg"]
+    searcher.tag("red.jpg", remove=odd)
+    assert marks(folder) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("", "empty"),
+        (" \t", "empty"),
+        ("a\nb", "one line"),
+        ("a\0b", "one line"),
+        ("\ud800", "one line"),
+        ('12" vinyl', "quotation mark"),
+        ("x" * 101, "at most 100"),
+    ],
+)
+def test_what_is_no_tag_is_told(folder: Path, name: str, told: str) -> None:
+    with pytest.raises(QueryError, match=told):
+        clipdex.open(folder).tag("red.jpg", add=name)
+
+
+def test_a_change_that_makes_no_sense_changes_nothing(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    with pytest.raises(QueryError, match=r"no.jpg"):
+        searcher.tag(["red.jpg", "no.jpg"], add="x")
+    with pytest.raises(QueryError, match="only one of them"):
+        searcher.tag("red.jpg", add="x", remove="x")
+    with pytest.raises(QueryError, match="name a tag"):
+        searcher.tag("red.jpg")
+    assert marks(folder) == {}
+
+
+def test_excluded_pictures_are_in_no_answer_until_they_are_asked_for(folder: Path) -> None:
+    shutil.copyfile(folder / "red.jpg", folder / "copy.jpg")
+    (folder / "captions.csv").write_text("image,caption\nred.jpg,a red thing\ngreen.jpg,a green thing\n")
+    index(folder)
+    searcher = clipdex.open(folder)
+    assert searcher.exclude(["red.jpg", "copy.jpg"]) == 2 and searcher.exclude("red.jpg") == 0
+    assert sorted(hit.id for hit in searcher.search("red")) == ["blue.png", "green.jpg"]
+    assert [hit.id for hit in searcher.search("red", target="texts")] == ["green.jpg"]
+    assert sorted(found[0] for found in search_many(searcher, ["red"])[0]) == ["blue.png", "green.jpg"]
+    assert ids(searcher, "width>1") == ["blue.png", "green.jpg"]
+    assert ids(searcher, "excluded:yes") == ["copy.jpg", "red.jpg"]
+    assert ids(searcher, "excluded:no") == ["blue.png", "green.jpg"]
+    assert [hit.id for hit in searcher.search(like="red.jpg", limit=1)] == ["blue.png"]
+    assert duplicates.duplicates(searcher.snapshot()) == []
+    assert {one.column: [value.count for value in one.values] for one in facets.facets(searcher.snapshot(), None)}[
+        "format"
+    ] == [1, 1]
+    status = searcher.status()
+    assert (status.images, status.excluded) == (4, 2)
+    assert searcher.include(["red.jpg", "copy.jpg"]) == 2
+    assert len(searcher.search("red")) == 4 and len(duplicates.duplicates(searcher.snapshot())) == 1
+
+
+def test_tags_are_a_facet_that_narrows_further(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg", "green.jpg"], add=["outside", "warm"])
+    searcher.tag(["green.jpg"], add=["a, b"])
+    (facet,) = [one for one in facets.facets(searcher.snapshot(), None) if one.column == "tags"]
+    assert [(value.text, value.count) for value in facet.values] == [("outside", 2), ("warm", 2), ("a, b", 1)]
+    line = searcher.read("tag:outside")
+    (facet,) = [one for one in facets.facets(searcher.snapshot(), line) if one.column == "tags"]
+    assert [(value.text, value.count) for value in facet.values] == [("warm", 2), ("a, b", 1)]
+
+
+def test_an_index_stays_current_through_tags(folder: Path) -> None:
+    from indexer.indexes import opening
+    from indexer.optimize import optimize
+
+    collection = Collection.find(folder)
+    optimize(collection, kind="hnsw")
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg", "green.jpg"], add="x")
+    searcher.exclude("red.jpg")
+    snapshot = searcher.snapshot()
+    assert opening.mapped_vectors(snapshot, "images") is not None
+    assert sorted(hit.id for hit in searcher.search("red")) == ["blue.png", "green.jpg"]
+    compact(collection)  # writes a version of its own
+    searcher.tag(["blue.png"], add="x")
+    assert opening.mapped_vectors(searcher.snapshot(), "images") is None
+    assert ids(searcher, "tag:x") == ["blue.png", "green.jpg"]
+
+
+def test_what_a_run_does_to_a_picture_leaves_its_tags(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg", "green.jpg", "blue.png"], add="x")
+    searcher.exclude("green.jpg")
+    paint(folder / "red.jpg", "white")  # another picture
+    os.utime(folder / "green.jpg")  # only touched
+    (folder / "blue.txt").write_text("blue")  # other words
+    report = index(folder)
+    assert (report.updated, report.unchanged) == (2, 1)
+    assert marks(folder) == {"red.jpg": ["x"], "green.jpg": ["-", "x"], "blue.png": ["x"]}
+
+
+def test_a_picture_that_moves_takes_its_tags_along_and_copies_do_not_inherit(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg"], add="x")
+    searcher.tag(["green.jpg"], add="y")
+    searcher.exclude("red.jpg")
+    shutil.copyfile(folder / "red.jpg", folder / "a copy.jpg")
+    index(folder)
+    assert marks(folder) == {"red.jpg": ["-", "x"], "green.jpg": ["y"]}
+    (folder / "2024").mkdir()
+    (folder / "red.jpg").rename(folder / "2024" / "red.jpg")
+    (folder / "green.jpg").rename(folder / "2024" / "a.jpg")
+    shutil.copyfile(folder / "2024" / "a.jpg", folder / "2024" / "b.jpg")
+    report = index(folder)
+    assert (report.moved, report.added, report.removed) == (2, 1, 0)
+    assert marks(folder) == {"2024/red.jpg": ["-", "x"], "2024/a.jpg": ["y"]}
+
+
+def test_what_is_written_on_a_picture_while_it_moves_is_kept(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg"], add=["x", "old"])
+    (folder / "red.jpg").rename(folder / "new.jpg")
+    seen: list[str] = []
+
+    def progress(told: Any) -> None:
+        if told.stage == "finish" and not seen:  # the new row is there, the old one not yet gone
+            seen.append(told.stage)
+            tags.change(Collection.find(folder), ["red.jpg"], ["late"], ["old"])
+            tags.change(Collection.find(folder), ["new.jpg"], ["mine"], [])
+            tags.exclude(Collection.find(folder), ["red.jpg"], True)
+
+    index(folder, progress=progress)
+    assert seen and marks(folder) == {"new.jpg": ["-", "late", "mine", "x"]}
+
+
+def test_another_model_knows_the_tags_also_of_what_moved_meanwhile(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg", "green.jpg"], add="x")
+    searcher.exclude("green.jpg")
+    (folder / "red.jpg").rename(folder / "moved.jpg")
+    from indexer.runs.options import Options
+    from indexer.sync import index as sync
+
+    sync(folder, encoder=Half(), options=Options(change_model=True, keep_old=True))
+    assert marks(folder) == {"moved.jpg": ["x"], "green.jpg": ["-", "x"]}
+    collection = Collection.find(folder)
+    assert len(collection.views) == 2
+    tags.change(collection, ["blue.png"], ["y"], [])
+    for view in collection.views:
+        found = tables.read(view.table("images"), ["id", "tags"], "id = 'blue.png'").to_pylist()
+        assert found == [{"id": "blue.png", "tags": ["y"]}]
+
+
+def test_housekeeping_and_exchange_know_tags(folder: Path, tmp_path: Path) -> None:
+    from indexer.exchange.exporting import export_vectors
+
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg"], add="x")
+    searcher.exclude("red.jpg")
+    collection = Collection.find(folder)
+    assert verify.verify(collection).well
+    compact(collection)
+    assert marks(folder) == {"red.jpg": ["-", "x"]}
+    export_vectors(collection, tmp_path / "out", layout="npy")
+    import pyarrow.parquet as pq
+
+    rows = {row["clipdex_id"]: row for row in pq.read_table(tmp_path / "out" / "images.parquet").to_pylist()}
+    assert len(rows) == 3 and (rows["red.jpg"]["tags"], rows["red.jpg"]["excluded"]) == (["x"], True)
+
+
+def test_a_collection_of_before_is_brought_up_to_date_by_its_first_tag(tmp_path: Path) -> None:
+    folder = unpacked("version-2.zip", tmp_path)
+    searcher = clipdex.open(folder)
+    assert searcher.tag("red.jpg", add="x") == 1 and ids(searcher, "tag:x") == ["red.jpg"]
+    index(folder)
+    assert marks(folder) == {"red.jpg": ["x"]}
+
+
+def _tagger(folder: Path, name: str, count: int) -> None:
+    collection = Collection.find(folder)
+    for number in range(count):
+        tags.change(collection, ["red.jpg", f"{number:02}.png"], [f"{name}{number}"], [])
+
+
+def test_people_and_a_run_that_write_at_once_lose_nothing(folder: Path) -> None:
+    for number in range(6):
+        paint(folder / f"{number:02}.png", "white", seed=number)
+    index(folder)
+    people = [multiprocessing.get_context("spawn").Process(target=_tagger, args=(folder, "p", 6))]
+    for one in people:
+        one.start()
+    thread = threading.Thread(target=_tagger, args=(folder, "t", 6))
+    thread.start()
+    while thread.is_alive() or any(one.is_alive() for one in people):
+        for number in range(6):
+            paint(folder / f"{number:02}.png", "red", seed=number + 10)
+            os.utime(folder / "red.jpg")
+        index(folder)
+        with lock.writing(folder / ".clipdex"):
+            tables.trim(Collection.find(folder).table("images"))
+    thread.join()
+    assert all(one.exitcode == 0 for one in people)
+    expected = {f"{number:02}.png": [f"p{number}", f"t{number}"] for number in range(6)}
+    every = sorted(name for names in expected.values() for name in names)
+    assert marks(folder) == {"red.jpg": every, **expected}
