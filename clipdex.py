@@ -62,6 +62,7 @@ def index(
     checksum: bool = False,
     retry_failures: bool = False,
     allow_removal: bool = False,
+    tiles: bool | None = None,
     dry_run: bool = False,
     wait: bool = False,
     time_limit: float = READ_SECONDS,
@@ -85,7 +86,9 @@ def index(
     Another `model` than the collection's embeds everything anew, beside the present vectors, and takes over when that
     is done; with `keep_old` the one before can still be searched with (`open(folder, model=...)`). `checksum` compares
     the contents of files, not only size and time; `retry_failures` tries again what failed before; a run that would
-    remove more than half of the collection needs `allow_removal`; `dry_run` only tells what would be done; with `wait`
+    remove more than half of the collection needs `allow_removal`; with `tiles` parts of each picture are embedded, too,
+    from now on (False drops them), so that `search(tiles=True)` finds small things; `dry_run` only tells what would be
+    done; with `wait`
     a run waits for another one to end; `time_limit` is seconds for one picture to be read and decoded. `stop` is asked
     after each batch: once it says True the run ends well, and the next one goes on.
     `engine` "ray" has pictures embedded by the machines of a Ray cluster (at `address`; without it, by this machine
@@ -99,6 +102,7 @@ def index(
         allow_removal=allow_removal,
         change_model=model is not None,
         keep_old=keep_old,
+        tiles=tiles,
         wait=wait,
         time_limit=time_limit,
         stop=stop,

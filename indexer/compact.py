@@ -16,7 +16,7 @@ from indexer import optimize
 from indexer.collection import Collection
 from indexer.indexes import manifest as indexes
 from indexer.runs import remodel
-from indexer.storage import lock, tables
+from indexer.storage import lock, tables, tile_table
 
 ASKING = 60.0  # seconds; it takes less than one
 
@@ -42,7 +42,7 @@ def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -
     with lock.writing(collection.path), tables.storage_errors(collection.path, "compacting"):
         remodel.clean(collection)
         for view in collection.views:
-            for name in tables.KEYS:
+            for name in tile_table.names(view):
                 table = view.table(name)
                 # Nobody else writes, so a file that belongs to no version is what an interrupted run left.
                 tables.trim(table, keep, left_overs=True)

@@ -18,7 +18,7 @@ from core.errors import CollectionError
 from indexer.collection import STAGING
 from indexer.exchange.given import Given
 from indexer.runs import shards
-from indexer.runs.pipeline import BATCH, Claims, Outcome
+from indexer.runs.pipeline import BATCH, Claims, Embedded, Outcome
 from indexer.runs.shard_worker import Order, file_of, folder_of
 from indexer.runs.shards import Shard
 from indexer.sources import Item
@@ -68,6 +68,7 @@ class Distributed:
             exact,
             run.job.options.time_limit,
             tuple(sorted(gone)),
+            tiles=run.known.tiled is not None,
         )
 
     def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome | None, None, None]:
@@ -93,7 +94,8 @@ class Distributed:
             most = SHARD_GPU if pool.gpus else SHARD
             size = min(most, max(BATCH, math.ceil(len(wanted) / (4 * pool.workers))))
             texts = self.task.job.words.by_item
-            todo = list(shards.cut(list(wanted.values()), texts, self.order.fingerprint, size, each=each))
+            made_by = self.order.fingerprint + ("+tiles" if self.order.tiles else "")
+            todo = list(shards.cut(list(wanted.values()), texts, made_by, size, each=each))
             with closing(pool.finished(self.order, todo)) as finished:
                 for key in finished:
                     yield from self._merge(file_of(self.order.fingerprint, key), wanted)
@@ -110,6 +112,8 @@ class Distributed:
             item = finished.outcome.item
             if wanted.get(item.id) != item:
                 continue  # merged before, or another file by now
+            if self.order.tiles and isinstance(finished.outcome, Embedded) and finished.outcome.tiles is None:
+                continue  # from a run without tiles
             del wanted[item.id]
             self.given.texts.update(finished.texts)
             yield finished.outcome

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ClipdexError
 from indexer.runs.marks import Marks
-from indexer.storage import rows, tables
+from indexer.storage import rows, tables, tile_table
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -27,6 +27,8 @@ class Kind(StrEnum):
     TWICE = "ids that are there twice"
     NO_CAPTIONS = "pictures whose captions are missing or damaged"
     ORPHANS = "captions that belong to no picture"
+    STRAY_TILES = "tiles that belong to no picture"
+    PART_OF_TILES = "tiles of pictures that have not all of theirs"
     THUMBNAIL = "thumbnails that cannot be shown"
     BOTH = "places that are indexed and among the failures"
 
@@ -35,6 +37,8 @@ _REMEDIES = {
     Kind.TWICE: "all but the first go",
     Kind.NO_CAPTIONS: "the picture stays without; the next clipdex index reads its captions again",
     Kind.ORPHANS: "they go",
+    Kind.STRAY_TILES: "they go",
+    Kind.PART_OF_TILES: "they go; the next clipdex index makes all of the picture's tiles anew",
     Kind.THUMBNAIL: "made anew where the file is there unchanged, taken out where not",
     Kind.BOTH: "the failure goes",
 }
@@ -52,7 +56,7 @@ def remedy(table: str, kind: Kind) -> str:
 
 def repair(collection: Collection, faults: Faults) -> None:
     """Repair what was found. The caller has the right to write."""
-    gone: dict[str, set[int]] = {name: set() for name in tables.KEYS}
+    gone: dict[str, set[int]] = {name: set() for name in tile_table.names(collection)}
     for (name, kind), numbers in faults.items():
         if kind not in _MENDED:
             gone[name].update(numbers)

@@ -101,6 +101,11 @@ class Snapshot:
         with self._lock:
             return self._tiles
 
+    @property
+    def tiles_count(self) -> int | None:
+        """How many tiles there are, without reading them; None where there are to be none."""
+        return None if self._tiles_table is None else self._tiles_table.count_rows()
+
     @cached_property
     def text_owners(self) -> np.ndarray:
         """(m,) int64, ascending: the row in `images` of the picture that each caption belongs to."""

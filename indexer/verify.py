@@ -26,7 +26,7 @@ from indexer.query import TARGETS
 from indexer.repair import Faults, Kind, remedy, repair
 from indexer.runs.marks import Marks
 from indexer.runs.pipeline import UNIT
-from indexer.storage import lock, rows, tables
+from indexer.storage import lock, rows, tables, tile_table
 
 EXAMPLES = 5
 SMALL = 10**6  # pixels; a thumbnail has a tenth of that
@@ -65,7 +65,9 @@ class Verification:
     def summary(self) -> str:
         """Lines for people."""
         pictures, captions, failures = (self.rows[name] for name in ("images", "texts", "failures"))
-        counted = f"{pictures:,} pictures, {captions:,} captions and {failures:,} failures read in {self.seconds:.1f} s"
+        tiles = f", {self.rows[tile_table.NAME]:,} tiles of them" if tile_table.NAME in self.rows else ""
+        counted = f"{pictures:,} pictures{tiles}, {captions:,} captions and {failures:,} failures read"
+        counted += f" in {self.seconds:.1f} s"
         lines = [f"{counted}: {'nothing is wrong' if not (self.findings or self.indexes) else 'not all is well'}"]
         for found in self.findings:
             shown = ", ".join(found.examples) + (", …" if found.count > len(found.examples) else "")
@@ -144,12 +146,14 @@ class _Check:
 
     def __init__(self, collection: Collection, progress: Tell) -> None:
         self.collection, self.progress = collection, progress
-        self.opened = {name: collection.table(name) for name in tables.KEYS}
+        self.opened = {name: collection.table(name) for name in tile_table.names(collection)}
         self.rows: dict[str, int] = {}
         self.faults: Faults = {}
         self.without_thumbnail = self.done = 0
         self.ids, self.failed = Marks(), Marks()  # of pictures, and of failures
         self.keys = Marks()  # of captions, as the pictures name them
+        self.contents, self.tiles = Marks(), Marks()  # of pictures, and of tiles as they name them
+        self.totals: list[np.ndarray] = []  # how many tiles the content of each has
         self.text_keys = Marks()  # and as the captions do
         self.whole = Marks()  # those whose captions are all there and unchanged
         self.groups: dict[str, _Group] = {}  # key -> captions of which some are still to come
@@ -160,12 +164,15 @@ class _Check:
             self._check_columns()
             self.rows = {name: table.count_rows() for name, table in self.opened.items()}
             with ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="clipdex-verify") as pool:
-                for part in self._parts("images", ["id", "texts_key", "thumbnail", "vector"]):
+                for part in self._parts("images", ["id", "hash", "texts_key", "thumbnail", "vector"]):
                     self._pictures(part, pool)
             for part in self._parts("texts", ["image_id", "key", "position", "text", "vector"]):
                 self._captions(part)
             for part in self._parts("failures", ["location", "reason", "message", "when"]):
                 self.failed.add(part.numbers, part.found["location"].to_pylist())
+            if tile_table.NAME in self.opened:
+                for part in self._parts(tile_table.NAME, ["hash", "total", "vector"]):
+                    self._tiles(part)
 
     def relations(self, busy: bool) -> None:
         """What the tables say about each other; a run that is writing is between two of them."""
@@ -173,6 +180,8 @@ class _Check:
         if not busy:
             self._fault("images", Kind.NO_CAPTIONS, self.keys.absent(self.whole))
             self._fault("texts", Kind.ORPHANS, self.text_keys.absent(self.keys, self.whole))
+            self._fault(tile_table.NAME, Kind.STRAY_TILES, self.tiles.absent(self.contents))
+            self._fault(tile_table.NAME, Kind.PART_OF_TILES, self._incomplete())
             self._fault("failures", Kind.BOTH, self.failed.among(self.ids))
 
     def findings(self) -> list[Finding]:
@@ -192,7 +201,9 @@ class _Check:
 
     def _check_columns(self) -> None:
         """Further columns may be there; ours must be, each of its type."""
-        for name, schema in tables.schemas(self.collection.info.model.dim).items():
+        dim = self.collection.info.model.dim
+        schemas = {**tables.schemas(dim), tile_table.NAME: tile_table.schema(dim)}
+        for name, schema in [(name, schemas[name]) for name in self.opened]:
             there = {column.name: column.type for column in self.opened[name].schema}
             wrong = [column.name for column in schema if there.get(column.name) != column.type]
             if wrong:
@@ -213,6 +224,8 @@ class _Check:
     def _pictures(self, part: rows.Part, pool: ThreadPoolExecutor) -> None:
         numbers = part.numbers
         self.ids.add(numbers, part.found["id"].to_pylist())
+        if tile_table.NAME in self.opened:
+            self.contents.add(numbers, part.found["hash"].to_pylist())
         named = [(number, key) for number, key in zip(numbers, part.found["texts_key"].to_pylist(), strict=True) if key]
         self.keys.add([number for number, _ in named], [key for _, key in named])
         self._vectors("images", part)
@@ -232,6 +245,20 @@ class _Check:
             if group.add(row["position"], row["text"]) == key:
                 self.whole.add([row["_rowid"]], [key])
                 del self.groups[key]
+
+    def _tiles(self, part: rows.Part) -> None:
+        bad = self._vectors(tile_table.NAME, part)
+        found = part.found.take([place for place, number in enumerate(part.numbers) if number not in bad])
+        self.tiles.add(found["_rowid"].to_pylist(), found["hash"].to_pylist())
+        self.totals.append(found["total"].to_numpy())
+
+    def _incomplete(self) -> list[int]:
+        """The numbers of tiles whose content has not as many as there should be; bad ones do not count."""
+        if not self.totals:
+            return []
+        _, group, counts = np.unique(self.tiles.hashes, return_inverse=True, return_counts=True)
+        wrong = counts[group] != np.concatenate(self.totals)
+        return self.tiles.where(np.isin(group, group[wrong]))
 
     def _vectors(self, table: str, part: rows.Part) -> set[int]:
         if not part.numbers:
@@ -253,7 +280,7 @@ class _Check:
     def _names(self, table: str, kind: Kind) -> list[str]:
         """A few of the rows by what people call them, or by their numbers where nothing else can be read."""
         some = self.faults[table, kind][:EXAMPLES]
-        column = {"images": "id", "texts": "text", "failures": "location"}[table]
+        column = {"images": "id", "texts": "text", "failures": "location", "tiles": "hash"}[table]
         if kind is not Kind.UNREADABLE:
             return [str(row[column])[:80] for row in rows.take(self.opened[table], some, [column])]
         return [f"row {number}" for number in some]

@@ -43,6 +43,12 @@ Checksum = Annotated[
 RetryFailures = Annotated[
     bool, typer.Option("--retry-failures", help="Try again what failed before, though the file is the same.")
 ]
+Tiles = Annotated[
+    bool | None,
+    typer.Option(
+        "--tiles/--no-tiles", help="Embed parts of each picture, too, from now on, or drop them: finds small things."
+    ),
+]
 AllowRemoval = Annotated[
     bool, typer.Option("--allow-removal", help="Remove what is gone, even if it is more than half of everything.")
 ]
@@ -74,6 +80,7 @@ def command(
     checksum: Checksum = False,
     retry_failures: RetryFailures = False,
     allow_removal: AllowRemoval = False,
+    tiles: Tiles = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run on the same collection to end.")] = False,
     time_limit: TimeLimit = 60.0,
@@ -111,6 +118,7 @@ def command(
             checksum=checksum,
             retry_failures=retry_failures,
             allow_removal=allow_removal,
+            tiles=tiles,
             dry_run=dry_run,
             wait=wait,
             time_limit=time_limit,

@@ -47,6 +47,7 @@ def as_dict(status: Status) -> dict[str, object]:
         "others": status.others,
         "images": status.images,
         "texts": status.texts,
+        "tiles": status.tiles,
         "size_bytes": status.size_bytes,
         "format_version": status.format_version,
         "updated": status.updated.isoformat(),
@@ -72,6 +73,8 @@ def _show(status: Status) -> None:
     for other in status.others:
         grid.add_row("and", printable(other))
     grid.add_row("pictures", f"{status.images:,}")
+    if status.tiles is not None:
+        grid.add_row("tiles", f"{status.tiles:,}  (parts of pictures: search --tiles)")
     grid.add_row("captions", f"{status.texts:,}")
     for index in status.indexes:
         grid.add_row("index", index_line(index))

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import ConfigError, DataError, unknown_choice
+from indexer.answers.tiled import WHOLE
 from indexer.collection import Collection
 from indexer.exchange import npy
 from indexer.exchange.layouts import OUR_ID
 from indexer.snapshot import Snapshot
 from indexer.sources.names import escape
+from indexer.storage.tile_table import SIDES
 
 if TYPE_CHECKING:
+    from indexer.answers.tiled import TileSet
     from indexer.exchange.rows import Tell
 
 LAYOUTS = ("clip-retrieval", "npy")
@@ -52,8 +55,9 @@ def export_vectors(
     """Write all pictures, sorted by id, and their captions into the folder `to`, which must be empty or absent.
 
     "clip-retrieval" is one file each of image vectors, of vectors of first captions (noughts where there is none) and
-    of metadata for `per_file` pictures; "npy" is one file of image vectors and one of all captions' vectors, with
-    their metadata. Raises `ConfigError` for an unknown layout or dtype and `DataError` if `to` cannot be written.
+    of metadata for `per_file` pictures; "npy" is one file of image vectors and one each of the vectors of all
+    captions and of all tiles, if there are any, with their metadata. Raises `ConfigError` for an unknown layout or
+    dtype and `DataError` if `to` cannot be written.
     """
     started = time.perf_counter()
     for what, given, choices in (("layout", layout, LAYOUTS), ("dtype", dtype, DTYPES)):
@@ -115,6 +119,21 @@ class _Export:
         if m:
             self._matrix("texts.npy", 0, m, lambda start, end: self.snapshot.text_vectors[start:end])
             self._parquet("texts.parquet", 0, m, self._texts)
+        if self.snapshot.tiles is not None:
+            self._tiles(self.snapshot.tiles)
+
+    def _tiles(self, tiles: TileSet) -> None:
+        """Parts of pictures: a copy has those of its own, too."""
+        import pyarrow as pa
+
+        rows = np.flatnonzero(tiles.group != WHOLE)
+        numbers, _ = tiles.of(tiles.group[rows])
+        counts = np.diff(tiles.starts)[tiles.group[rows]]
+        owners = self.snapshot.images["id"].take(np.repeat(rows, counts))
+        boxes = {side: tiles.boxes[numbers, place] for place, side in enumerate(SIDES)}
+        told = pa.table({"image_id": owners, **{side: pa.array(values) for side, values in boxes.items()}})
+        self._matrix("tiles.npy", 0, len(numbers), lambda start, end: tiles.vectors[numbers[start:end]])
+        self._parquet("tiles.parquet", 0, len(numbers), lambda start, end: told.slice(start, end - start))
 
     def _images(self, start: int, end: int) -> np.ndarray:
         self.progress(end, self.n)

@@ -99,7 +99,7 @@ def find(path: Path) -> Layout:
         folder, shards = path, _clip_retrieval(path)
     elif path.is_dir():
         folder = path
-        pairs = [file for file in sorted(path.glob("*.npy")) if file.stem != "texts"]
+        pairs = [file for file in sorted(path.glob("*.npy")) if file.stem not in ("texts", "tiles")]
         if not pairs:
             raise DataError(f"{path} holds neither a folder img_emb nor .npy files; see clipdex import --help")
         shards = [_shard(file, None, file.with_suffix(".parquet")) for file in pairs]

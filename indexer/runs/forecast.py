@@ -13,6 +13,7 @@ from indexer.runs.plan import make_plan
 from indexer.runs.report import Report
 from indexer.runs.run import without_empty
 from indexer.sources import Listing, Several
+from indexer.tiles import input_side
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -27,10 +28,11 @@ def forecast_of(
     options: Options,
 ) -> Report:
     """The counts that a run would come to, as far as a listing tells. Raises `SourceError` as a run does at once."""
-    known = _known(collection, encoder)
+    known = _known(collection, encoder, options.tiles)
     if collection is not None:
         listing = without_empty(source, listing, Known.read(collection))
-    plan = make_plan(listing, known, words, retry_failures=options.retry_failures)
+    untiled = set() if known.tiled is None or encoder is None else known.untiled(input_side(encoder))
+    plan = make_plan(listing, known, words, retry_failures=options.retry_failures, untiled=untiled)
     added = sum(item.id not in known for item in plan.embed)
     reasons = Counter(problem.reason for problem in [*plan.failed, *plan.problems])
     return Report(
@@ -51,13 +53,13 @@ def forecast_of(
     )
 
 
-def _known(collection: Collection | None, encoder: Encoder | None) -> Known:
+def _known(collection: Collection | None, encoder: Encoder | None, tiles: bool | None) -> Known:
     """What there is of this model."""
     if collection is None:
         return Known.nothing()
     if encoder is None or collection.info.model.fingerprint == encoder.fingerprint:
-        return Known.read(collection)
+        return Known.read(collection, tiles=tiles)
     for space in collection.info.others:
         if space.model.fingerprint == encoder.fingerprint:
-            return Known.read(collection.view(space))
+            return Known.read(collection.view(space), tiles=tiles)
     return Known.nothing()

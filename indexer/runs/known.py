@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from indexer import tiles
-from indexer.storage import tables, tile_table
 from indexer.sources import TRANSIENT, Item
+from indexer.storage import tables, tile_table
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -34,11 +34,11 @@ class Known:
         self.failures = {row["location"]: row for row in failures.to_pylist()}
 
     @classmethod
-    def read(cls, collection: Collection) -> Known:
-        """What a collection holds now."""
+    def read(cls, collection: Collection, *, tiles: bool | None = None) -> Known:
+        """What a collection holds now; `tiles` says whether it is to have tiles, where that is about to change."""
         with tables.storage_errors(collection.path, "reading"):
             table = collection.table("images")
-            tiled = tile_table.contents(collection.table(tile_table.NAME)) if tile_table.is_there(collection) else None
+            tiled = _tiled(collection, tiles)
             wanted = IMAGES if tiled is None else [*IMAGES, "width", "height"]
             images = tables.read(table, [name for name in wanted if name in table.schema.names])
             return cls(images, tables.read(collection.table("failures"), FAILURES), tiled)
@@ -101,3 +101,9 @@ class Known:
     def _value(self, column: str, item_id: str) -> Any:
         row = self._row.get(item_id)
         return None if row is None else self._columns[column][row].as_py()
+
+
+def _tiled(collection: Collection, wanted: bool | None) -> set[str] | None:
+    if wanted is not False and tile_table.is_there(collection):
+        return tile_table.contents(collection.table(tile_table.NAME))
+    return set() if wanted else None

@@ -33,15 +33,15 @@ class Marks:
         _, first = np.unique(self.hashes, return_index=True)
         again = np.ones(len(self._hashes), bool)
         again[first] = False
-        return self._where(again)
+        return self.where(again)
 
     def among(self, *others: Marks) -> list[int]:
         """The numbers of the rows whose name is in all the others."""
-        return self._where(self._in_all(others))
+        return self.where(self._in_all(others))
 
     def absent(self, *others: Marks) -> list[int]:
         """The numbers of the rows whose name is missing in any of the others."""
-        return self._where(~self._in_all(others))
+        return self.where(~self._in_all(others))
 
     def _in_all(self, others: tuple[Marks, ...]) -> np.ndarray:
         found = np.ones(len(self._hashes), bool)
@@ -49,7 +49,8 @@ class Marks:
             found &= np.isin(self.hashes, other.hashes)
         return found
 
-    def _where(self, chosen: np.ndarray) -> list[int]:
+    def where(self, chosen: np.ndarray) -> list[int]:
+        """The numbers of some of the rows, (n,) bool."""
         return [self._numbers[place] for place in np.flatnonzero(chosen)]
 
 

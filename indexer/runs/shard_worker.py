@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import CollectionError, WrongModelError
-from indexer.runs import shards
 from indexer.captions import Captions
 from indexer.collection import INFO, STAGING, SourceInfo, sources_of
+from indexer.runs import shards
 from indexer.runs.pipeline import BATCH, Claims, Embedded, Outcome, Pipeline, Same, encode_each
 from indexer.runs.report import Stopwatch
 from indexer.runs.shards import Finished, Shard
@@ -36,6 +36,7 @@ class Order:
     exact: bool
     time_limit: float
     gone: tuple[str, ...]  # hashes of contents that are in the collection under names that are gone: they moved
+    tiles: bool = False
 
 
 def file_of(fingerprint: str, key: str) -> str:
@@ -76,7 +77,8 @@ class ShardWorker:
         name = file_of(self.order.fingerprint, shard.key)
         if self.store.exists(name):
             return
-        pipeline = Pipeline(self.source.read, self.encoder, Stopwatch(), limit=self.order.time_limit)
+        limit, tiles = self.order.time_limit, self.order.tiles
+        pipeline = Pipeline(self.source.read, self.encoder, Stopwatch(), limit=limit, tiles=tiles)
         done = _all(pipeline, shard.items, None if shard.each else Claims(self.order.gone))
         there = {*self.order.gone, *(outcome.hash for outcome in done if isinstance(outcome, Embedded))}
         # Copies of a file that could not be embedded: each is tried for itself, as in a run on one machine.

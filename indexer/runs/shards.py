@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from core.metadata import Metadata
-from indexer.storage import tables
 from indexer.runs.pipeline import Embedded, Failed, Outcome, Same
 from indexer.sources import Item
+from indexer.storage import tables
+from indexer.tiles import Tiles
 
-VERSION = 1  # of the file; another one is not read
+VERSION = 2  # of the file; another one is not read
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def _schema(dim: int) -> Any:
             *own,
             *photo,
             pa.field("vector", pa.list_(pa.float32(), dim)),
+            pa.field("tile_boxes", pa.list_(pa.float32())),  # one after the other; null where none were asked for
+            pa.field("tile_vectors", pa.list_(pa.float32())),
             pa.field("reason", pa.string()),
             pa.field("message", pa.string()),
             pa.field("texts", pa.list_(pa.string())),
@@ -120,6 +123,8 @@ def _row(finished: Finished) -> dict[str, Any]:
     found = vars(outcome) | outcome.item._asdict() | {"kind": type(outcome).__name__.lower()}
     if isinstance(outcome, Embedded):
         found |= vars(outcome.metadata)
+        if outcome.tiles is not None:
+            found |= {"tile_boxes": outcome.tiles.boxes.ravel(), "tile_vectors": outcome.tiles.vectors.ravel()}
     vectors = list(finished.texts.values())
     return found | {"texts": list(finished.texts), "text_vectors": np.concatenate(vectors) if vectors else []}
 
@@ -135,4 +140,8 @@ def _finished(row: dict[str, Any], vector: np.ndarray | None, dim: int) -> Finis
         raise ValueError(f"an outcome of the kind {row['kind']!r}")
     found = Metadata(**{name: row[name] for name in tables.PHOTO})
     content = row["hash"], row["width"], row["height"], row["embedded"], found, row["thumbnail"]
-    return Finished(Embedded(item, *content, vector), texts)
+    tiles = None
+    if row["tile_boxes"] is not None:
+        boxes = np.asarray(row["tile_boxes"], np.float32).reshape(-1, 4)
+        tiles = Tiles(boxes, np.asarray(row["tile_vectors"], np.float32).reshape(len(boxes), dim))
+    return Finished(Embedded(item, *content, vector, tiles), texts)
