@@ -80,6 +80,15 @@ def item_of(token: str) -> str | None:
 
 
 async def _thumb(request: Request) -> Response:
+    from app import state, thumbnails
+    from core.images import thumbnail_type
+
+    key, stamp = request.path_params["key"], request.query_params.get("v", "")
+    item = item_of(request.path_params["item"])
+    # One that the page has read already is answered at once: sixty of them are asked for at the same moment.
+    content = thumbnails.kept(key, item, stamp) if stamp and item is not None else None
+    if content is not None and state.folder_of(key) is not None:
+        return _picture(request, content, thumbnail_type(content))
     return await _answer(request, _thumbnail)
 
 
@@ -90,12 +99,17 @@ async def _image(request: Request) -> Response:
 async def _answer(request: Request, read: Reader) -> Response:
     """The picture with headers that let the browser keep it, or 304 when it has it, or 404."""
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import PlainTextResponse, Response
+    from starlette.responses import PlainTextResponse
 
     found = await run_in_threadpool(_read, request.path_params["key"], request.path_params["item"], read)
     if found is None:
         return PlainTextResponse("no such picture", status_code=404, headers=HEADERS)
-    content, kind = found
+    return _picture(request, *found)
+
+
+def _picture(request: Request, content: bytes, kind: str) -> Response:
+    from starlette.responses import Response
+
     tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
     lasting = "private, max-age=31536000, immutable" if request.query_params.get("v") else "private, max-age=3600"
     headers = {**HEADERS, "Cache-Control": lasting, "ETag": tag}
@@ -125,7 +139,9 @@ def _thumbnail(folder: Path, item: str) -> tuple[bytes, str] | None:
 
 
 async def _tiles(request: Request) -> Response:
-    """Of a JSON list of ids, {id: {blur: a tiny picture as a data URL, gone: whether its file is missing}}."""
+    """Of a JSON list of ids, {id: {blur: a tiny picture as a data URL, gone: whether its file is missing}}.
+
+    With `?soft=N` only the first N get a blur: the others are seen already."""
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, PlainTextResponse
 
@@ -140,13 +156,15 @@ async def _tiles(request: Request) -> Response:
         ids = None
     if not isinstance(ids, list) or len(ids) > MOST_TILES or not all(isinstance(one, str) for one in ids):
         return PlainTextResponse("not a list of ids", status_code=400, headers=HEADERS)
-    told = await run_in_threadpool(_tiles_of, request.path_params["key"], ids)
+    soft = request.query_params.get("soft", "")
+    blurs = set(ids[: int(soft)] if soft.isascii() and soft.isdigit() and len(soft) < 5 else ids)
+    told = await run_in_threadpool(_tiles_of, request.path_params["key"], ids, blurs)
     if told is None:
         return PlainTextResponse("no such collection", status_code=404, headers=HEADERS)
     return JSONResponse(told, headers={**HEADERS, "Cache-Control": "no-store"})
 
 
-def _tiles_of(key: str, ids: list[str]) -> dict[str, dict[str, Any]] | None:
+def _tiles_of(key: str, ids: list[str], blurs: set[str]) -> dict[str, dict[str, Any]] | None:
     from app import state
 
     folder = state.folder_of(key)
@@ -158,13 +176,14 @@ def _tiles_of(key: str, ids: list[str]) -> dict[str, dict[str, Any]] | None:
         places = {item: source.path(item) for item in pictures}
     except ClipdexError:
         return None
+    gone = {item: place is not None and not place.exists() for item, place in places.items()}
     return {
-        item: {"blur": blurred(content), "gone": (place := places[item]) is not None and not place.exists()}
+        item: {"blur": blurred(content) if item in blurs else "", "gone": gone[item]}
         for item, content in pictures.items()
     }
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=5_000)  # it keeps the thumbnails, too
 def blurred(thumbnail: bytes) -> str:
     """A picture of 6 × 6 pixels as a data URL, which the browser draws large and soft until the real one has come."""
     from PIL import Image

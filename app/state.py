@@ -6,6 +6,7 @@ uploaded picture, which no URL can hold, and the last answer live in the session
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import threading
 import time
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import shelf
+from app import thumbnails as pictures
 from app.components.text import as_text
 from app.results import Asked, Found, find
 from core.errors import ClipdexError, CollectionError
@@ -32,10 +34,6 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 8  # collections held in memory at once
 NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that are shown otherwise, or of no interest
-MOST_THUMBNAILS = 5_000  # of some 10 kB each
-
-_thumbnails: dict[tuple[Path, str, str], bytes] = {}  # of all sessions; the routes read it, too
-_reading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -132,18 +130,7 @@ def stamps(items: Iterable[str]) -> dict[str, str]:
 def thumbnails(items: Sequence[str], place: Path | None = None) -> dict[str, bytes]:
     """The thumbnails of several items of a collection, those that are there. Raises CollectionError."""
     place = place or folder()
-    snapshot = searcher(place).snapshot()
-    marks = {item: (place, item, snapshot.stamp(item)) for item in items}
-    with _reading:
-        found = {item: _thumbnails[mark] for item, mark in marks.items() if mark in _thumbnails}
-    for item, content in snapshot.thumbnails([item for item in marks if item not in found]).items():
-        found[item] = content
-        with _reading:
-            _thumbnails[marks[item]] = content
-    with _reading:
-        while len(_thumbnails) > MOST_THUMBNAILS:
-            del _thumbnails[next(iter(_thumbnails))]  # the one that came first
-    return {item: content for item, content in found.items() if content}
+    return pictures.read(key(place), searcher(place).snapshot(), items)
 
 
 def columns(item: str) -> dict[str, str]:
@@ -174,14 +161,9 @@ def heat(item: str, words: str) -> Heat:
 
 
 def warm_thumbnails(items: Sequence[str]) -> None:
-    """Read the thumbnails that the browser is about to ask for, all at once, while the page goes on."""
-    place = folder()
-
-    def read() -> None:
-        with suppress(ClipdexError):  # whoever asks for one of them will be told
-            thumbnails(items, place)
-
-    threading.Thread(target=read, daemon=True).start()
+    """Read the thumbnails that the browser is about to ask for, all at once."""
+    with suppress(ClipdexError):  # whoever asks for one of them will be told
+        thumbnails(items)
 
 
 @asynccontextmanager
@@ -192,6 +174,9 @@ async def warming(_app: object) -> AsyncIterator[None]:
         with suppress(ClipdexError):  # the page says it
             for place in folders()[:1]:
                 searcher(place).search("a picture", limit=1)
+        # Streamlit collects garbage after each run of a page: it need not look through all the libraries every time.
+        gc.collect()
+        gc.freeze()
 
     threading.Thread(target=warm, daemon=True).start()
     yield

@@ -21,6 +21,7 @@ const ACTIONS = [
 ];
 const LAYOUT = "clipdex-layout", SIZE = "clipdex-size";
 const AT_ONCE = 60, HAND_REST = 250;
+const ASK_AFTER = 120;  // milliseconds: most pictures of a near server are there by then
 const FIRST = 60;  // tiles that exist as long as the top of the results is near
 const AROUND = 1.6, MORE_AHEAD = 2500;  // windows above and below in which tiles exist; pixels before the end to ask for more
 
@@ -265,11 +266,11 @@ class Grid {
     const known = this.known.get(this.items.get(tile.dataset.id)?.thumb);
     if (known) return this.tellTile(tile, known);
     this.waiting.add(tile);
-    this.timer ??= setTimeout(() => this.ask(), 30);
+    this.timer ??= setTimeout(() => this.ask(), ASK_AFTER);
   }
 
   tellTile(tile, known) {
-    if (!tile.querySelector("img").classList.contains("ready")) tile.style.backgroundImage = `url(${known.blur})`;
+    if (known.blur && !tile.querySelector("img").classList.contains("ready")) tile.style.backgroundImage = `url(${known.blur})`;
     if (known.gone) note(tile, "The file is no longer there");
   }
 
@@ -277,10 +278,13 @@ class Grid {
     this.timer = null;
     const tiles = [...this.waiting].filter((tile) => tile.isConnected).slice(0, AT_ONCE);
     for (const tile of this.waiting) if (tiles.includes(tile) || !tile.isConnected) this.waiting.delete(tile);
-    if (this.waiting.size) this.timer = setTimeout(() => this.ask(), 30);
+    if (this.waiting.size) this.timer = setTimeout(() => this.ask(), ASK_AFTER);
     if (!tiles.length) return;
+    const isDrawn = (tile) => tile.querySelector("img").classList.contains("ready");
+    tiles.sort((one, other) => isDrawn(one) - isDrawn(other));
+    const soft = tiles.filter((tile) => !isDrawn(tile)).length;  // pictures that are seen already need no soft ones
     try {
-      const answer = await fetch(this.data.tiles, {
+      const answer = await fetch(`${this.data.tiles}?soft=${soft}`, {
         method: "POST", headers: { "Content-Type": "application/json" },
         body: JSON.stringify(tiles.map((tile) => tile.dataset.id)),
       });
