@@ -139,7 +139,7 @@ class Searcher:
                 "image,caption into its folder, or a .txt file beside each picture, and index it again"
             )
         if not query.parts:
-            return self._hits(query, snapshot, self._page(query, snapshot, None), None)
+            return self._hits(query, snapshot, self._page(query, snapshot, None), None, None)
         parts = part_vectors(query.parts, snapshot, lambda: self._encoder_of(snapshot))
         vector = composed(parts, [part.weight for part in query.parts])
         return self._hits(query, snapshot, self._page(query, snapshot, vector), parts, vector)
