@@ -8,6 +8,7 @@ in `failures`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ CHUNK_CHARACTERS = 1_000_000
 KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have long gone on
 NEVER, AT_ONCE = timedelta(days=36_500), timedelta(milliseconds=1)  # LanceDB warns of nought
 MARGIN = timedelta(seconds=1)
+WHERE_IN_LANCE = re.compile(r",? \S+\.rs:\d+:\d+")  # a line of its source says nothing to anybody
 # How disks say that there can be no table: a read-only one, and one that was copied to where hard links do not work.
 FORBIDDEN = ("Permission denied", "Read-only file system", "Operation not permitted", "Operation not supported")
 
@@ -296,9 +298,11 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
 
 
 def _sentence(path: Path, doing: str, said: str) -> str:
-    reason = said.splitlines()[0][:300]
+    reason = WHERE_IN_LANCE.sub("", said.splitlines()[0])[:300]
     if "No space left" in said:
         reason = "the disk is full; make space and run it again, finished work is kept"
     elif found := next((words for words in FORBIDDEN if words in said), None):
         reason = f"{found}; if nobody may write there, keep the collection in another place with --to DIR"
+    elif doing == "reading":
+        reason += f"; to see what is damaged: clipdex verify {path}"
     return f"{doing} the collection {path} failed: {reason}"
