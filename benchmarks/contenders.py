@@ -87,7 +87,7 @@ class Bare(Contender):
         import faiss
 
         self.efforts = self.of.efforts
-        self._make = {"hnsw": _ef, "ivf-rabitq": _nprobe}[self.of.kind]
+        self._make = {"hnsw": _ef, "ivf-rabitq": _nprobe, "ivf-pq": _lists}[self.of.kind]
         self.faiss, self.index = faiss, self.of.index
 
     def build(self, pictures: np.ndarray, examples: np.ndarray, place: Path) -> None: ...
@@ -128,8 +128,9 @@ class Refined(Bare):
         self.kept = turn, base, flat  # FAISS holds no references of its own
 
     def many(self, queries: np.ndarray, effort: int) -> np.ndarray:
-        inside = self.faiss.SearchParametersPreTransform(index_params=_ef(self.faiss, effort))
-        parameters = self.faiss.IndexRefineSearchParameters(k_factor=LEVELS[0] / K, base_index_params=inside)
+        inside = self.faiss.SearchParametersPreTransform(index_params=self._make(self.faiss, effort))
+        times = LEVELS[0] * self.of.index.oversample / K
+        parameters = self.faiss.IndexRefineSearchParameters(k_factor=times, base_index_params=inside)
         found: np.ndarray = self.whole.search(queries, K, params=parameters)[1]
         return found
 
@@ -140,6 +141,10 @@ def _ef(faiss: Any, effort: int) -> Any:
 
 def _nprobe(faiss: Any, effort: int) -> Any:
     return faiss.IVFRaBitQSearchParameters(nprobe=effort)
+
+
+def _lists(faiss: Any, effort: int) -> Any:
+    return faiss.SearchParametersIVF(nprobe=effort)
 
 
 class PlainFAISS(Contender):

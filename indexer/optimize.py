@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ MOST_CHANGE = 0.1  # of an index, before a new one is suggested
 FEWEST_CAPTIONS = 100  # to measure with; fewer say too little
 EXAMPLES = 5_000  # captions that an index may learn from, none of them among those it is measured with
 BUILDING = "building-"
+MOST_TOUCHED = 0.25  # of the effort that an index has; one that needs more is not the fastest any more
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def optimize(
             choice = choose(n, collection.info.model.dim, asked=kind, memory=memory or _half_of_memory())
             manifest = None
             if choice.kind != "exact" and n:
-                manifest = _build(snapshot, target, choice, recall, encoder, tell)
+                choice, manifest = _best(snapshot, target, choice, recall, encoder, tell)
+                _put_into_use(collection, manifest)
             else:
                 place(collection.path, target).unlink(missing_ok=True)
             found.append(Optimized(target, choice, manifest))
@@ -161,8 +163,33 @@ def shortcoming(manifest: Manifest) -> tuple[str | None, str | None]:
 
 def _better(kind: str) -> list[str]:
     """Kinds that find more, with more memory or more time."""
-    order = ["lance", "ivf-rabitq", "hnsw", "exact"]
+    order = ["lance", "ivf-pq", "ivf-rabitq", "hnsw", "exact"]
     return order[order.index(kind) + 1 :][:2] if kind in order else ["exact"]
+
+
+def _best(
+    snapshot: Snapshot,
+    target: Target,
+    choice: Choice,
+    recall: float,
+    encoder: Encoder | None,
+    tell: Callable[[str], None],
+) -> tuple[Choice, Manifest]:
+    """The first of the kinds in question that is good, or the one that finds most. The others are swept later."""
+    built: list[tuple[float, Choice, Manifest]] = []
+    reasons = choice.reasons
+    for kind in (choice.kind, *choice.instead):
+        this = replace(choice, kind=kind, reasons=reasons)
+        manifest, touched = _build(snapshot, target, this, recall, encoder, tell)
+        found = min(each.ann_recall for each in manifest.measured.values())
+        built.append((found, this, manifest))
+        light = touched <= MOST_TOUCHED or kind != choice.kind
+        if light and all(each.reached for each in manifest.measured.values()):
+            break
+        reasons = [*reasons, f"{kind} found {found:.3f} of the answers here with {touched:.0%} of its effort"]
+    reached = [each for each in built if all(one.reached for one in each[2].measured.values())]
+    _, choice, manifest = reached[-1] if reached else max(built, key=lambda each: each[0])
+    return choice, manifest
 
 
 def _build(
@@ -172,8 +199,9 @@ def _build(
     recall: float,
     encoder: Encoder | None,
     tell: Callable[[str], None],
-) -> Manifest:
-    """Build, measure, and put into use."""
+) -> tuple[Manifest, float]:
+    """Build and measure -> what is known of the index, in a folder that nothing uses yet, and how much of the effort
+    that it has it takes."""
     started = time.perf_counter()
     collection = snapshot.collection
     vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
@@ -210,11 +238,12 @@ def _build(
             measured=measured,
             filters=measure_filters(trial, texts, measured["text"].effort, recall),
         )
-        _put_into_use(collection, folder, files.sealed(manifest))
+        manifest = files.sealed(manifest)
+        folder.rename(folder.with_name(manifest.folder))  # changes none of its files
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return manifest
+    return manifest, max(each.effort for each in measured.values()) / index.efforts[-1]
 
 
 def text_queries(snapshot: Snapshot, encoder: Encoder | None) -> tuple[Sample, np.ndarray]:
@@ -237,9 +266,8 @@ def text_queries(snapshot: Snapshot, encoder: Encoder | None) -> tuple[Sample, n
     return Sample("text", vectors[np.sort(half[:split])], "everyday phrases"), vectors[np.sort(half[split:])]
 
 
-def _put_into_use(collection: Collection, folder: Path, manifest: Manifest) -> None:
-    """Renaming the folder changes none of its files; replacing the manifest is the one step that counts."""
-    folder.rename(folder.with_name(manifest.folder))
+def _put_into_use(collection: Collection, manifest: Manifest) -> None:
+    """Replacing the manifest is the one step that counts."""
     place(collection.path, manifest.target).with_suffix(".png").unlink(missing_ok=True)  # drawn from the one before
     replace_manifest(collection, manifest)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 INDEXES = {
     "exact": ("indexer.indexes.exact", "ExactIndex"),
     "hnsw": ("indexer.indexes.hnsw", "HNSWIndex"),
+    "ivf-pq": ("indexer.indexes.ivf_pq", "IVFPQIndex"),
     "ivf-rabitq": ("indexer.indexes.ivf_rabitq", "IVFRaBitQIndex"),
     "lance": ("indexer.indexes.lance", "LanceIndex"),
     "gpu": ("indexer.indexes.gpu", "GPUIndex"),

@@ -20,6 +20,7 @@ import numpy as np
 
 from core.errors import ClipdexWarning
 from indexer import exact
+from indexer.indexes.rescoring import leading, leading_many
 
 if TYPE_CHECKING:
     from indexer.indexes.base import VectorIndex
@@ -86,7 +87,12 @@ class Indexed:
         for depth in LEVELS:
             if depth > LEVELS[0] and depth * WORTH > len(self.vectors):
                 break
-            rows, scores = _continued(rows, scores, *self._level(vector, depth, effort, mask, allowed))
+            found = self._proposals(vector[np.newaxis], depth, effort, mask)[0]
+            if k < depth == LEVELS[0] and not len(self.new) and found[-1] >= 0:
+                answer = leading(self.vectors, self._rows(found), vector, k, depth)
+                if answer is not None:
+                    return answer
+            rows, scores = _continued(rows, scores, *self._level(vector, found, depth, allowed))
             if len(rows) >= k:
                 return rows[:k], scores[:k]
             effort *= DEEPER
@@ -100,34 +106,37 @@ class Indexed:
         depth = LEVELS[0]
         effort = self._effort(kind, None) if effort is None else effort
         assert effort is not None
-        wide = depth * self.index.oversample
-        found, _ = self.index.search(vectors, wide, effort=effort, allowed=self._alive)
-        answers = []
-        for vector, proposed in zip(vectors, found, strict=True):
-            answer = self._ranked(vector, proposed, depth, None)
-            if len(answer[0]) < k:
-                answer = self.best(vector, k, None, kind, effort)
-            answers.append((answer[0][:k], answer[1][:k]))
-        return answers
+        found = self._proposals(vectors, depth, effort, self._alive)
+        answers: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(vectors)
+        if k < depth and not len(self.new) and found.size and (found[:, -1] >= 0).all():
+            answers = leading_many(self.vectors, self._rows(found), vectors, k, depth)
+        for number, answer in enumerate(answers):
+            if answer is None:
+                rows, scores = self._level(vectors[number], found[number], depth, None)
+                enough = len(rows) >= k
+                answers[number] = (
+                    (rows[:k], scores[:k]) if enough else self.best(vectors[number], k, None, kind, effort)
+                )
+        return [answer for answer in answers if answer is not None]
+
+    def _proposals(self, vectors: np.ndarray, depth: int, effort: int, mask: np.ndarray | None) -> np.ndarray:
+        """(m, r) positions in the index, enough for a level of the ranking; -1 where there are fewer."""
+        return self.index.search(vectors, depth * self.index.oversample, effort=effort, allowed=mask)[0]
+
+    def _rows(self, found: np.ndarray) -> np.ndarray:
+        """The rows of this version that positions in the index stand for."""
+        return found if self.row is None else self.row[found]
 
     def _level(
-        self, vector: np.ndarray, depth: int, effort: int, mask: np.ndarray | None, allowed: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The best `depth` of those that one search finds and of all new rows, but for those that tie with the last:
-        which of equal ones an index finds is chance, and all of them belong in the order of their positions."""
-        found, _ = self.index.search(vector[np.newaxis], depth * self.index.oversample, effort=effort, allowed=mask)
-        return self._ranked(vector, found[0], depth, allowed)
-
-    def _ranked(
         self, vector: np.ndarray, rows: np.ndarray, depth: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What an index proposes, with the new rows, as a level of the ranking."""
+        """The best `depth` of what one search proposes and of all new rows, but for those that tie with the last:
+        which of equal ones an index finds is chance, and all of them belong in the order of their positions."""
         if rows[-1] < 0:
             rows = rows[rows >= 0]
             if allowed is not None:  # the search met few rows that are allowed: perhaps none of those that matter
                 return rows[:0], np.empty(0, np.float32)
-        if self.row is not None:
-            rows = self.row[rows]
+        rows = self._rows(rows)
         if len(self.new):
             new = None if allowed is None else allowed[self.new]
             rows = np.append(rows, self.new[exact.best(self._new_vectors, vector, depth, new)[0]])

@@ -11,6 +11,12 @@ from indexer.indexes import INDEXES
 EXACT_BYTES = 300_000_000
 LINK_BYTES = 270  # that HNSW keeps for each vector beside its float16 numbers
 CODE_BITS = 4.5  # that IVF-RaBitQ keeps for each number, its lists and factors included
+MOST_CODES = 256 * 4  # bits that IVF-PQ keeps for each vector
+KINDS = (
+    ("ivf-pq", "the fastest where lists hold what is near"),
+    ("hnsw", "the fastest where they do not"),
+    ("ivf-rabitq", "the most exact of the small ones"),
+)
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,19 @@ class Choice:
     kind: str
     reasons: list[str]
     memory_bytes: int
+    instead: tuple[str, ...] = ()  # kinds to build if this one misses the recall, the fastest first
 
 
 def needed(kind: str, n: int, d: int) -> int:
     """Bytes of memory that n vectors of d numbers take in an index of a kind, about."""
-    each = {"exact": 4.0 * d, "hnsw": 2.0 * d + LINK_BYTES, "ivf-rabitq": CODE_BITS / 8 * d + 16, "gpu": 2.0 * d}
+    codes = min(4.0 * d, MOST_CODES) / 8 + 16
+    each = {
+        "exact": 4.0 * d,
+        "ivf-pq": codes,
+        "hnsw": 2.0 * d + LINK_BYTES,
+        "ivf-rabitq": CODE_BITS / 8 * d + 16,
+        "gpu": 2.0 * d,
+    }
     return round(each.get(kind, 0) * n)
 
 
@@ -45,11 +59,13 @@ def choose(n: int, d: int, *, asked: str = "auto", memory: int | None = None, lo
     reasons = [f"{size}: too much to compare a query with all of them"]
     if not local:
         return Choice("lance", [*reasons, "the collection is not on a local disk; only LanceDB reads parts of it"], 0)
-    for kind, why in (("hnsw", "the fastest"), ("ivf-rabitq", "the smallest that is read from memory")):
-        takes = needed(kind, n, d)
-        if memory is None or takes <= memory:
-            return Choice(kind, [*reasons, f"{kind} is {why} and takes {_size(takes)}"], takes)
-        reasons.append(f"{kind} takes {_size(takes)}, more than the {_size(memory)} it may")
+    takes = {kind: needed(kind, n, d) for kind, _ in KINDS}
+    fitting = [(kind, why) for kind, why in KINDS if memory is None or takes[kind] <= memory]
+    if fitting:
+        (kind, why), *others = fitting
+        return Choice(kind, [*reasons, f"{kind} is {why}"], takes[kind], tuple(other for other, _ in others))
+    smallest = min(takes.values())
+    reasons.append(f"an index in memory takes {_size(smallest)} or more, not the {_size(memory or 0)} it may")
     return Choice("lance", [*reasons, "LanceDB's index is read from the disk as needed"], 0)
 
 

@@ -16,7 +16,6 @@ from indexer.indexes.projection import Projection, fit
 LINKS = 32  # per vector on the upper levels, twice as many on the lowest
 BUILD_EFFORT = 100
 EFFORTS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
-PROJECTION = "projection.npy"
 
 
 class HNSWIndex:
@@ -52,7 +51,7 @@ class HNSWIndex:
         wanted = min(k, self.n)
         parameters = self._parameters(max(effort, wanted), allowed)
         short = queries if self.projection is None else self.projection.queries(queries)
-        scores, positions = self.index.search(short, wanted, params=parameters)
+        scores, positions = faiss_tools.search(self.index, short, wanted, parameters)
         if self.projection is not None:
             scores = self.projection.scores(queries, scores)
         return faiss_tools.padded(positions, scores, k)
@@ -68,16 +67,11 @@ class HNSWIndex:
     def save(self, folder: Path) -> None:
         faiss_tools.write(self.index, folder)
         if self.projection is not None:
-            np.save(folder / PROJECTION, np.vstack([self.projection.mean, self.projection.axes.T]))
+            self.projection.save(folder)
 
     @classmethod
     def load(cls, folder: Path, n: int, d: int) -> HNSWIndex:
-        projection = None
-        if (folder / PROJECTION).exists():
-            rows = np.load(folder / PROJECTION, allow_pickle=False)
-            if rows.ndim != 2 or rows.shape[1] != d or not 2 <= len(rows) <= d + 1 or rows.dtype != np.float32:
-                raise ValueError(f"{PROJECTION} holds {rows.dtype} {rows.shape}, no axes of {d} numbers")
-            projection = Projection(rows[0], rows[1:].T)
+        projection = Projection.load(folder, d)
         mapped = faiss_tools.library().IO_FLAG_MMAP_IFC
         short = d if projection is None else projection.axes.shape[1]
         return cls(faiss_tools.read(folder, "IndexHNSWSQ", n, short, mapped), projection)

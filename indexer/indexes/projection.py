@@ -9,6 +9,8 @@ is lost only where neither has much. How many it takes is measured, not assumed.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 DIMENSIONS = (64, 96, 128, 192, 256, 384, 512)
@@ -17,6 +19,7 @@ K, WITHIN = 10, 32  # the ten best of a sample have to be among this many by the
 KEPT = 0.998
 FEWEST_EXAMPLES = 50
 AT_ONCE = 65_536
+FILE = "projection.npy"
 
 
 class Projection:
@@ -38,9 +41,22 @@ class Projection:
         return short
 
     def scores(self, queries: np.ndarray, short_scores: np.ndarray) -> np.ndarray:
-        """Inner products (m, k) of shortened vectors as estimates of those of the whole ones."""
-        whole: np.ndarray = short_scores + (queries @ self.mean)[:, np.newaxis]
-        return whole
+        """Inner products (m, k) of shortened vectors, made estimates of those of the whole ones, in place."""
+        short_scores += (queries @ self.mean)[:, np.newaxis]
+        return short_scores
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / FILE, np.vstack([self.mean, self.axes.T]))
+
+    @classmethod
+    def load(cls, folder: Path, d: int) -> Projection | None:
+        """What `save` wrote, None where there is nothing. Raises ValueError for other than d numbers."""
+        if not (folder / FILE).exists():
+            return None
+        rows = np.load(folder / FILE, allow_pickle=False)
+        if rows.ndim != 2 or rows.shape[1] != d or not 2 <= len(rows) <= d + 1 or rows.dtype != np.float32:
+            raise ValueError(f"{FILE} holds {rows.dtype} {rows.shape}, no axes of {d} numbers")
+        return cls(rows[0], rows[1:].T)
 
 
 def fit(vectors: np.ndarray, examples: np.ndarray | None, seed: int = 0) -> Projection | None:

@@ -58,12 +58,12 @@ def collection(made: Path, tmp_path: Path) -> Collection:
     [
         (10, None, True, "exact"),
         (100_000, None, True, "exact"),
-        (1_000_000, None, True, "hnsw"),
-        (1_000_000, 1 * GB, True, "ivf-rabitq"),
+        (1_000_000, None, True, "ivf-pq"),
+        (1_000_000, 200_000_000, True, "ivf-pq"),
         (1_000_000, 100_000_000, True, "lance"),
         (1_000_000, 64 * GB, False, "lance"),
-        (100_000, 100_000_000, True, "ivf-rabitq"),
-        (100_000_000, 32 * GB, True, "ivf-rabitq"),
+        (100_000, 100_000_000, True, "ivf-pq"),
+        (100_000_000, 32 * GB, True, "ivf-pq"),
     ],
 )
 def test_the_kind_follows_from_size_memory_and_place(n: int, memory: int | None, local: bool, kind: str) -> None:
@@ -104,6 +104,19 @@ def test_captions_are_the_queries_to_measure_with_where_there_are_enough(tmp_pat
     images = found[0].manifest
     assert images is not None
     assert (images.measured["text"].origin, images.measured["text"].queries) == ("the collection's captions", 150)
+
+
+def test_where_the_fastest_kind_has_to_touch_too_much_the_next_one_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.indexes.choice.EXACT_BYTES", 1)
+    first = optimize(collection_of(tmp_path, VECTORS), recall=0.5)[0]
+    assert (first.choice.kind, first.choice.instead) == ("ivf-pq", ("hnsw", "ivf-rabitq"))
+    monkeypatch.setattr("indexer.optimize.MOST_TOUCHED", 0)
+    found = optimize(Collection.open(tmp_path / ".clipdex"))[0]
+    assert found.choice.kind == manifest_of(tmp_path).kind == "hnsw"
+    assert any(reason.startswith("ivf-pq found ") for reason in manifest_of(tmp_path).reasons)
+    assert len([entry for entry in (tmp_path / ".clipdex" / FOLDER).iterdir() if entry.is_dir()]) == 1
 
 
 def test_an_index_that_cannot_reach_the_recall_says_so_and_what_would(
