@@ -1,7 +1,7 @@
 """Which places and names of the map does the server hand out?
 
-`/map/KEY/MARK` is where all pictures lie: two numbers each, as a browser reads them, and kept by it. POST to the same
-address with a JSON list of rows tells which pictures these are. MARK names what the pictures were when the map was
+`/places/KEY/MARK` is where all pictures lie: two numbers each, as a browser reads them, and kept by it. POST to the
+same address with a JSON list of rows tells which pictures these are. MARK names what the pictures were when the map was
 painted; when they have changed since, the answer is 404 and the page paints anew.
 """
 
@@ -30,14 +30,14 @@ def map_routes() -> list[Route]:
     from starlette.routing import Route
 
     return [
-        Route("/map/{key}/{mark}", _places, methods=["GET"]),
-        Route("/map/{key}/{mark}", _names, methods=["POST"]),
+        Route("/places/{key}/{mark}", _places, methods=["GET"]),
+        Route("/places/{key}/{mark}", _names, methods=["POST"]),
     ]
 
 
 def map_address(key: str, mark: str) -> str:
     """The URL of the places; `mark` as `derived.mark`, and what else changes with the places."""
-    return f"{_base()}/map/{key}/{mark}"
+    return f"{_base()}/places/{key}/{mark}"
 
 
 async def _places(request: Request) -> Response:

@@ -77,6 +77,7 @@ class PictureMap {
     this.paper = (style.backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).slice(0, 3).map(Number);
     this.dark = this.paper[0] + this.paper[1] + this.paper[2] < 384;
     this.colours = coloursOf(this.data.legend, this.dark);
+    this.places.paintIn(this.data.legend.far ? this.codes : null);
     this.explain();
     this.choice();
     this.paint();
@@ -171,7 +172,8 @@ class PictureMap {
         if (free(place)) { taken.push(place); wanted.add(row); }
       };
       for (const row of this.shown.keys()) tryOne(row);
-      for (const row of this.places.order) if (!wanted.has(row)) tryOne(row);
+      const painted = this.places.painted;  // what matters most was painted last
+      for (let at = painted.length - 1; at >= 0; at--) if (!wanted.has(painted[at])) tryOne(painted[at]);
       this.side = side;
     }
     for (const [row, image] of this.shown) if (!wanted.has(row)) { image.remove(); this.shown.delete(row); }
@@ -393,6 +395,7 @@ class PictureMap {
       const scale = Object.assign(document.createElement("span"), { className: "scale" });
       const stops = Array.from({ length: 11 }, (_, at) => swatch(Math.round((at / 10) * (STEPS - 1))));
       scale.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+      if (legend.title) made.push(Object.assign(document.createElement("span"), { className: "title", textContent: legend.title }));
       made.push(legend.ends[0], scale, legend.ends[1]);
     }
     legend.names.forEach(([name, count], code) => entry(code, name, count));

@@ -31,12 +31,13 @@ def show(
     *,
     area: np.ndarray | None,
     label: str,
+    title: str,
     further: str,
     on_area: Callable[[Sequence[Sequence[float]]], None],
     on_open: Callable[[int], None],
     on_stale: Callable[[], None],
 ) -> None:
-    """The map whose places are at an address. `further` names what has no colour of its own."""
+    """The map whose places are at an address. `title` says what a scale is, `further` names what shares the grey."""
     _component()(
         key=_KEY,
         data={
@@ -45,6 +46,7 @@ def show(
             "legend": {
                 "names": [[sendable(name), count] for name, count in colours.names],
                 "other": colours.other,
+                "title": sendable(title) if colours.ends and colours.far else "",
                 "further": further,
                 "unknown": colours.unknown,
                 "ends": colours.ends,

@@ -8,7 +8,7 @@ const NAMED = {
 };
 const GREY = { light: "#b3ada1", dark: "#5f5a52" };
 // From far to near; a column's values (viridis, without the end that the paper swallows).
-const FAR = { light: ["#dcd6ca", "#e2a27e", "#c4511c", "#6e2306", "#2e0d00"], dark: ["#3b3731", "#7d4426", "#d9692e", "#ffb380", "#fff3e6"] };
+const FAR = { light: ["#cfc8ba", "#e2a27e", "#c4511c", "#6e2306", "#2e0d00"], dark: ["#57514a", "#8f5330", "#d9692e", "#ffb380", "#fff3e6"] };
 const ALONG = { light: ["#440154", "#3b528b", "#21918c", "#4ab75f", "#b8c51e"], dark: ["#6a4a9c", "#4a6bb5", "#2aa79b", "#7ad151", "#fde725"] };
 const STEPS = 250, OTHER = 8, UNKNOWN = 254, HIDDEN = 255;
 const CELLS = 256;
@@ -56,6 +56,17 @@ class Places {
       this.order[at] = this.order[other];
       this.order[other] = kept;
     }
+  }
+
+  // In which order they are painted: mixed, or those of low codes first, so that what matters lies on top.
+  paintIn(codes) {
+    this.painted = this.order;
+    if (!codes) return;
+    const next = new Uint32Array(257);
+    for (let row = 0; row < this.count; row++) next[codes[row] + 1]++;
+    for (let code = 0; code < 256; code++) next[code + 1] += next[code];
+    this.painted = new Uint32Array(this.count);
+    for (const row of this.order) this.painted[next[codes[row]]++] = row;
   }
 
   cell(value) { return Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS))); }
@@ -114,12 +125,12 @@ class Painter {
     const left = width / 2 - view.x * scale, top = height / 2 - view.y * scale;
     const disc = stamp(this.radius(places.count, zoom) * this.ratio, width);
     const full = Uint32Array.from(colours, packed);
-    const faded = Uint32Array.from(colours, (colour) => packed(mixed(colour, paper, 0.82)));
+    const faded = Uint32Array.from(colours, (colour) => packed(mixed(colour, paper, 0.72)));
     pixels.fill(packed(paper));
     let seen = 0;
     for (const wanted of bright ? [false, true] : [true]) {
       const table = wanted ? full : faded;
-      for (const row of places.order) {
+      for (const row of places.painted) {
         const code = codes[row];
         if (code === HIDDEN) continue;
         const x = Math.round(places.xy[2 * row] * scale + left), y = Math.round(places.xy[2 * row + 1] * scale + top);

@@ -14,6 +14,7 @@ PAGES: tuple[dict[str, Any], ...] = (
     {"page": _HERE / "search.py", "title": "Search", "default": True},
     {"page": _HERE / "describe.py", "title": "Describe"},
     {"page": _HERE / "map.py", "title": "Map"},
+    {"page": _HERE / "duplicates.py", "title": "Duplicates"},
     {"page": _HERE / "collection.py", "title": "Collection"},
     {"page": _HERE / "failures.py", "title": "Not readable", "visibility": "hidden"},
     {"page": _HERE / "library.py", "title": "Library"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import chosen, colours, derived, state, view
+from app import chosen, colours, derived, onward, state, view
 from app.components import frame, grid, narrow, viewer
 from app.components import map as drawing
 from app.components.text import as_text
@@ -27,15 +27,12 @@ if TYPE_CHECKING:
 
 NOTHING = ""
 FEWEST = 3
-SEARCHED = ("like", "not", "part")  # what the grid's buttons put into the URL, and the search page answers
 
 
 def page() -> None:
     """The map, how it is coloured, and the pictures that are selected on it."""
     frame.begin("Map")
-    if any(name in st.query_params for name in SEARCHED):
-        given = {name: st.query_params.get_all(name) for name in st.query_params if name not in ("by", "area", "q")}
-        st.switch_page("app/pages/search.py", query_params=given)
+    onward.to_search(("by", "area", "q"))
     with state.errors_in_place():
         source = state.searcher()
         snapshot = source.snapshot()
@@ -122,8 +119,8 @@ def _scores(source: Searcher, snapshot: Snapshot, line: Line) -> np.ndarray:
 def _hidden(found: Colours, snapshot: Snapshot, line: Line | None) -> Colours:
     """Without the pictures that are excluded, or do not meet the line's conditions."""
     shown = np.ones(len(snapshot.ids), bool)
-    if "excluded" in snapshot.images.column_names:
-        shown &= ~np.asarray(snapshot.images["excluded"].fill_null(False)).astype(bool)
+    if snapshot.excluded is not None:
+        shown &= ~snapshot.excluded
     if line is not None and line.is_special:
         meets = allowed(Query.of(replace(line, text="", without=())), snapshot)
         shown &= True if meets is None else meets
@@ -145,6 +142,7 @@ def _show(snapshot: Snapshot, painted: Colours, area: np.ndarray | None, by: str
         painted,
         area=area,
         label=f"Map of {count:,} pictures, {told}; what looks alike lies together. Below it is the same in words.",
+        title="" if line is None else f"How near to “{view.words()}”",
         further="all others",
         on_area=_on_area,
         on_open=lambda row: _on_open(snapshot, row),
