@@ -10,13 +10,17 @@ import os
 
 import streamlit as st
 
+from app.components import nav
 from app.gate import TOKEN_VARIABLE, Gate
 from app.pages import PAGES
 from app.routes import routes
 from app.state import warming
 
 if __name__ == "__main__":
-    st.navigation([st.Page(**page) for page in PAGES], position="top").run()
+    pages = [st.Page(**page) for page in PAGES]
+    chosen = st.navigation(pages, position="hidden")
+    nav.show(pages)
+    chosen.run()
 else:
     from starlette.middleware import Middleware
 

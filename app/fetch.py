@@ -20,12 +20,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from core.errors import QueryError
+from app.commands.ui import URLS_VARIABLE
+from core.errors import ConfigError, QueryError
 from core.images import open_image
 
-VARIABLE = "CLIPDEX_URLS"  # says that it may: a JSON list of networks beyond the public internet; or empty
 LARGEST = 25_000_000  # bytes
 LONGEST = 20.0  # seconds, for all of it but the look-up of the name, which has the system's own limit
 MOST_REDIRECTS = 5
@@ -46,6 +46,12 @@ class Fetched:
     url: str
     content: bytes
 
+    @property
+    def name(self) -> str:
+        """What people call it: the last part of the address."""
+        parts = urlsplit(self.url)
+        return unquote(parts.path.rstrip("/").rsplit("/", 1)[-1]) or str(parts.hostname)
+
 
 def is_address(word: str) -> bool:
     """Whether a word of a query is the address of something on the web."""
@@ -54,16 +60,16 @@ def is_address(word: str) -> bool:
 
 def allowed() -> list[Network] | None:
     """The networks beyond the public internet that may be asked; None where nothing may."""
-    told = os.environ.get(VARIABLE, "")
+    told = os.environ.get(URLS_VARIABLE, "")
     return networks(json.loads(told)) if told else None
 
 
 def networks(named: Sequence[str]) -> list[Network]:
-    """`192.168.1.0/24` and the like. Raises `QueryError` for what is none."""
+    """`192.168.1.0/24` and the like. Raises `ConfigError` for what is none."""
     try:
         return [ipaddress.ip_network(one) for one in named]
     except ValueError as error:
-        raise QueryError(f"{error}: name a network such as 192.168.1.0/24") from None
+        raise ConfigError(f"{error}: name a network such as 192.168.1.0/24") from None
 
 
 def picture(url: str, also: Sequence[Network] = ()) -> Fetched:

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.output import matches
-from indexer.query import Box, Like, Picture
+from indexer.query import MAX_LIMIT, Box, Like, Picture
 from indexer.query_line import TAKEN, Line
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from app.fetch import Fetched
     from clipdex import Hit
+    from indexer.answers.grouped import Grouping
+    from indexer.duplicates import Kind
     from indexer.search import Searcher
 
 DATED = 1_000  # hits that are put in the order of their dates, where so many match
@@ -26,14 +31,21 @@ class Asked:
     parts: tuple[tuple[str, Box], ...] = ()  # of items
     picture: bytes | None = field(default=None, repr=False)
     picture_name: str = ""
+    fetched: Fetched | None = field(default=None, repr=False)  # a picture from the web
     by_date: bool = False
-    grouped: bool = False
+    group: Kind | None = None  # which near-duplicates take one place
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything is."""
+        return bool(self.text or self.like or self.unlike or self.parts or self.picture or self.fetched)
 
     def title(self, words: str) -> str:
         """What people read above the results; `words` are those of the text that describe something."""
         named = [one.rsplit("/", 1)[-1] for one in self.like]
         named += [f"a part of {one.rsplit('/', 1)[-1]}" for one, _ in self.parts]
         named += [self.picture_name] if self.picture else []
+        named += [self.fetched.name] if self.fetched else []
         similar = f"Similar to {' and '.join(named)}" if named else ""
         if self.unlike and not (words or similar):
             return "Anything else"
@@ -46,24 +58,58 @@ class Found:
 
     hits: list[Hit]
     line: Line | None
+    seen: int = 0  # how far down the ranking these go
+    copies: dict[str, list[Hit]] = field(default_factory=dict)
+    """The near-duplicates that stand behind a hit, by its id, where they are grouped."""
+
+    def with_copies(self, unfolded: Collection[str]) -> list[Hit]:
+        """The hits, those of some groups in full."""
+        return [one for hit in self.hits for one in (hit, *(self.copies.get(hit.id, ()) if hit.id in unfolded else ()))]
 
 
-def find(source: Searcher, asked: Asked, limit: int) -> Found:
-    """The first `limit` hits. Raises ClipdexError."""
+def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None = None) -> Found:
+    """The first `limit` hits; near-duplicates behind them, with a `grouping`. Raises ClipdexError."""
     line = source.read(asked.text) if asked.text else None
     pictures = [Picture(asked.picture)] if asked.picture is not None else []
+    if asked.fetched is not None:
+        pictures.append(Picture(asked.fetched.content))
     for one, box in asked.parts:
         pictures.append(Picture(source.collection.source.read(source.item(one).id), box=box))
-    hits = source.search(
-        line,
-        image=pictures,
-        like=list(asked.like),
-        without=[Like(one) for one in asked.unlike],
-        limit=max(limit, DATED) if asked.by_date else limit,
-    )
+
+    def ask(count: int) -> list[Hit]:
+        return source.search(
+            line,
+            image=pictures,
+            like=list(asked.like),
+            without=[Like(one) for one in asked.unlike],
+            limit=count,
+        )
+
     if asked.by_date:
-        hits = newest_first(source, [hit for hit in hits if matches(hit)] or hits)[:limit]
-    return Found(hits, line)
+        ranked = ask(max(limit, DATED))
+        ranked = [hit for hit in ranked if matches(hit)] or ranked
+        leaders, copies, seen = grouped(ranked, grouping, len(ranked))
+        return Found(newest_first(source, leaders)[:limit], line, limit if len(leaders) > limit else seen, copies)
+    ranked = ask(limit)
+    leaders, copies, seen = grouped(ranked, grouping, limit)
+    while grouping is not None and len(leaders) < limit <= len(ranked) < MAX_LIMIT:
+        count = min(2 * len(ranked), MAX_LIMIT)
+        ranked = ask(count)
+        leaders, copies, seen = grouped(ranked, grouping, limit)
+        if len(ranked) < count:
+            break
+    return Found(leaders, line, seen, copies)
+
+
+def grouped(hits: list[Hit], grouping: Grouping | None, limit: int) -> tuple[list[Hit], dict[str, list[Hit]], int]:
+    """The first `limit` hits of which none is a near-duplicate of another, what stands behind each, and how far down
+    the ranking these go."""
+    if grouping is None:
+        return hits[:limit], {}, min(limit, len(hits))
+    groups = grouping.of([hit.id for hit in hits])
+    seen = groups[limit][0] if limit < len(groups) else len(hits)
+    copies = {hits[first].id: [hits[place] for place in rest] for first, *rest in groups[:limit] if rest}
+    return [hits[first] for first, *_ in groups[:limit]], copies, seen
 
 
 def newest_first(source: Searcher, hits: list[Hit]) -> list[Hit]:

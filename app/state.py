@@ -19,16 +19,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import shelf
+from app import fetch, shelf
 from app import thumbnails as pictures
 from app.components.text import as_text
 from app.results import Asked, Found, find
 from core.errors import ClipdexError, CollectionError
 from indexer.answers.composed import row_of
+from indexer.answers.grouped import Grouping
 
 if TYPE_CHECKING:
+    from app.fetch import Fetched
     from clipdex import Status
     from core.heatmap import Heat
+    from indexer.duplicates import Kind
     from indexer.optimize import Health
     from indexer.search import Searcher
 
@@ -215,6 +218,29 @@ def picture() -> tuple[str, bytes] | None:
     return (upload.name, upload.getvalue()) if upload is not None else None
 
 
+def want(url: str) -> None:
+    """A person typed this web address here: its picture may be asked for."""
+    st.session_state["wanted"] = url
+
+
+def is_wanted(url: str) -> bool:
+    """Whether a person asked for the picture at a web address, and not only a link that somebody else made."""
+    return bool(st.session_state.get("wanted") == url)
+
+
+def fetched(url: str) -> Fetched:
+    """The picture at a web address; the last one is kept. Raises QueryError or ImageError."""
+    kept: Fetched | None = st.session_state.get("fetched")
+    if kept is None or kept.url != url:
+        kept = st.session_state["fetched"] = fetch.picture(url, fetch.allowed() or ())
+    return kept
+
+
+@st.cache_resource(show_spinner=False, max_entries=2 * MOST_OPEN)
+def _grouping(_source: Searcher, version: str, kind: Kind) -> Grouping:
+    return Grouping(_source.snapshot(), kind)
+
+
 def answer(question: Asked, limit: int) -> Answer:
     """The first `limit` hits; opening and closing an item does not search again. Raises ClipdexError."""
     source = searcher()
@@ -222,7 +248,8 @@ def answer(question: Asked, limit: int) -> Answer:
     kept = st.session_state.get("answer")
     if kept is None or kept[0] != mark:
         start = time.perf_counter()
-        found = find(source, question, limit)
+        grouping = _grouping(source, _version(source), question.group) if question.group else None
+        found = find(source, question, limit, grouping)
         kept = (mark, Answer(found, time.perf_counter() - start))
         st.session_state["answer"] = kept
     answered: Answer = kept[1]

@@ -1,9 +1,10 @@
 """What is seen now, as the URL says it?
 
 Reload, back, forward and sharing work because all of it is in the URL: `q` words with conditions, `like` and `not`
-items to go toward and away from, `sort`, `group`, `item` the one seen large, `n` how many are shown, `c` which
-collection. Only an uploaded picture, which no URL can hold, lives in the session. Each function that changes the view
-is a callback, which runs before the page does, and one step for the back button.
+items to go toward and away from, `part` of an item, `url` of a picture on the web, `sort`, `group` which
+near-duplicates take one place and `open` those that are shown, `item` the one seen large, `n` how many are shown, `c`
+which collection. Only an uploaded picture, which no URL can hold, lives in the session. Each function that changes the
+view is a callback, which runs before the page does, and one step for the back button.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import TypeAlias
 import streamlit as st
 
 from app import state
+from app.fetch import is_address
 from app.results import Asked
+from indexer.duplicates import KINDS, Kind
 from indexer.query import Box
 
 KEPT = ("c", "plain")  # what stays in the URL whatever is asked
@@ -38,15 +41,30 @@ def asked() -> Asked | None:
         picture=upload[1] if upload else None,
         picture_name=upload[0] if upload else "",
         by_date=st.query_params.get("sort") == DATE,
-        grouped=st.query_params.get("group") == "1",
+        group=group(),
     )
-    is_asked = question.text or question.like or question.unlike or question.parts or upload
-    return question if is_asked else None
+    return question if question.is_asked or url() else None
 
 
 def words() -> str:
     """The words in the URL."""
     return str(st.query_params.get("q", "")).strip()
+
+
+def url() -> str:
+    """The address of a picture on the web; empty for none."""
+    return str(st.query_params.get("url", "")).strip()
+
+
+def group() -> Kind | None:
+    """Which near-duplicates take one place among the results."""
+    told = st.query_params.get("group")
+    return next((kind for kind in KINDS if kind == told), None)
+
+
+def unfolded() -> tuple[str, ...]:
+    """The items whose near-duplicates are shown beside them."""
+    return _several("open") if group() else ()
 
 
 def plain() -> bool:
@@ -73,8 +91,24 @@ def fill_box() -> None:
 
 
 def on_text() -> None:
-    """New words; what else is asked stays."""
-    change(q=str(st.session_state.get("q", "")).strip())
+    """New words; what else is asked stays. A web address among them is a picture."""
+    typed = str(st.session_state.get("q", "")).split()
+    addresses = [word for word in typed if is_address(word)]
+    if not addresses:
+        change(q=str(st.session_state.get("q", "")).strip())
+        return
+    state.want(addresses[0])
+    change(q=" ".join(word for word in typed if word not in addresses), url=addresses[0])
+
+
+def fetch() -> None:
+    """Ask the web for the picture that the URL names."""
+    state.want(url())
+
+
+def drop_url() -> None:
+    """Without the picture from the web."""
+    change(url="")
 
 
 def on_picture() -> None:
@@ -143,6 +177,13 @@ def open_item(item_id: str) -> None:
     _go({**_present(), "item": item_id})
 
 
+def unfold(item_id: str) -> None:
+    """Show the near-duplicates of an item beside it, or hide them again."""
+    shown_now = unfolded()
+    kept = [one for one in shown_now if one != item_id]
+    _go({**_present(), "open": kept if item_id in shown_now else [*kept, item_id]})
+
+
 def close_item() -> None:
     """Back to the grid."""
     _go({**_present(), "item": ""})
@@ -156,7 +197,7 @@ def ask_folder(place: Path) -> None:
 
 def change(**view: Value) -> None:
     """Ask something else: what is named changes, the rest stays, and the results are seen from the first one."""
-    _go({**_present(), "item": "", "n": "", **view})
+    _go({**_present(), "item": "", "n": "", "open": "", **view})
 
 
 # --- how many ----------------------------------------------------------------------------------------------------
@@ -183,7 +224,7 @@ def scroll_on() -> None:
 
 
 def _question() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    names = sorted(set(st.query_params) - {"item", "n"})
+    names = sorted(set(st.query_params) - {"item", "n", "open"})
     return tuple((name, tuple(st.query_params.get_all(name))) for name in names)
 
 

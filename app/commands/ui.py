@@ -25,9 +25,7 @@ HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "CLIPDEX_COLLECTION"  # tells the server its folders: a path, or several as a JSON list
 FOLDERS_VARIABLE = "CLIPDEX_FOLDERS"  # a JSON list of the folders that may be indexed from the browser
-URLS_VARIABLE = (
-    "CLIPDEX_URLS"  # says that pictures may be fetched: a JSON list of networks beyond the internet; or empty
-)
+URLS_VARIABLE = "CLIPDEX_URLS"  # whether to fetch pictures: a JSON list of networks beyond the internet; or empty
 LARGEST_UPLOAD = 50  # megabytes
 
 Folders = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -68,6 +69,9 @@ def chips(question: Asked, line: Line | None) -> None:
             found.append((text, f"without {text}", ask_line, (rest,)))
     if question.picture is not None:
         found.append((f"picture {question.picture_name}", "without the picture", view.drop_picture, ()))
+    if url := view.url():
+        host = urlsplit(url).hostname or url
+        found.append((f"picture from {host}", f"without the picture at {url}", view.drop_url, ()))
     for item, _ in question.parts:
         found.append((f"a part of {item.rsplit('/', 1)[-1]}", f"without the part of {item}", view.forget_part, (item,)))
     for name, sign, items in (("like", "+", question.like), ("not", "−", question.unlike)):

@@ -19,6 +19,7 @@ const ACTIONS = [
   ["away", "Less like this", "-"],
   ["copy", "Copy path", "c"],
 ];
+const SAME = "clipdex-same";  // on the page while it runs again for the same answer: it need not fade
 const LAYOUT = "clipdex-layout", SIZE = "clipdex-size";
 const AT_ONCE = 60, HAND_REST = 250;
 const ASK_AFTER = 120;  // milliseconds: most pictures of a near server are there by then
@@ -139,8 +140,12 @@ class Grid {
   soon() { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.draw(); }); }
 
   show(data, report, tell) {
-    this.report = report;
-    this.tell = tell;
+    document.body.classList.remove(SAME);
+    this.report = (name, value) => {
+      document.body.classList.toggle(SAME, name in { more: 1, opened: 1, unfolded: 1 });
+      report(name, value);
+    };
+    this.tell = (name, value) => { document.body.classList.add(SAME); tell(name, value); };
     this.data = data;
     if (this.emptied !== undefined && this.emptied !== data.emptied) this.selected.clear();
     this.emptied = data.emptied;

@@ -20,7 +20,7 @@ from app.routes import address, tiles_address
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from clipdex import Hit
 
@@ -33,24 +33,41 @@ _NARROWEST, _WIDEST = 0.5, 2.8
 
 
 def show(
-    hits: Sequence[Hit], *, question: str = "", scores: bool = True, more: int = 0, line: int | None = None
+    hits: Sequence[Hit],
+    *,
+    question: str = "",
+    scores: bool = True,
+    more: int = 0,
+    line: int | None = None,
+    copies: Mapping[str, Sequence[Hit]] | None = None,
 ) -> None:
     """Show hits; a click opens one large, and other buttons look for similar ones.
 
     Without scores they are just pictures. `more` is how many are not among these, `line` the place of the first that
-    does not match. Another `question` folds again what is below the line.
+    does not match. Another `question` folds again what is below the line. `copies` are the near-duplicates that stand
+    behind a hit, by its id; those of the hits that `view.unfolded` names are among the hits, too.
     """
     if view.plain():
-        _show_plain(hits, scores=scores, line=line)
+        _show_plain(hits, scores=scores, line=line, copies=copies or {})
         return
     with state.errors_in_place():
         stamps = state.stamps(hit.id for hit in hits)
         key = state.key()
+    behind, unfolded = copies or {}, view.unfolded()
+    copied = {one.id for leader in unfolded for one in behind.get(leader, ())}
     state.warm_thumbnails([hit.id for hit in hits[: view.PAGE_SIZE]])
     _component()(
         key=_KEY,
         data={
-            "items": [tile(hit, key, stamps[hit.id]) for hit in hits],
+            "items": [
+                {
+                    **tile(hit, key, stamps[hit.id]),
+                    "copies": len(behind.get(hit.id, ())),
+                    "unfolded": hit.id in unfolded and hit.id in behind,
+                    "copy": hit.id in copied,
+                }
+                for hit in hits
+            ],
             "open": view.item(),
             "question": question,
             "scores": scores,
@@ -66,6 +83,7 @@ def show(
         on_similar_change=lambda: _told("similar", view.ask_like),
         on_toward_change=lambda: _told("toward", view.toward),
         on_away_change=lambda: _told("away", view.away),
+        on_unfolded_change=lambda: _told("unfolded", view.unfold),
         on_more_change=lambda: _told("more", lambda _: view.scroll_on()),
     )
 
@@ -100,9 +118,6 @@ def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:
         "caption": sendable(hit.caption or ""),
         "name": sendable(hit.id.rsplit("/", 1)[-1]),
         "ratio": round(min(max(ratio, _NARROWEST), _WIDEST), 3),
-        "copies": 0,
-        "unfolded": False,
-        "copy": False,
     }
 
 
@@ -125,9 +140,9 @@ def _told(what: str, then: Any) -> None:
 # --- without the component -------------------------------------------------------------------------------------------
 
 
-def _show_plain(hits: Sequence[Hit], *, scores: bool, line: int | None) -> None:
+def _show_plain(hits: Sequence[Hit], *, scores: bool, line: int | None, copies: Mapping[str, Sequence[Hit]]) -> None:
     end = len(hits) if line is None else line
-    _plain_rows(hits[:end], scores=scores)
+    _plain_rows(hits[:end], scores=scores, copies=copies)
     if end < len(hits):
         nothing = (
             "Nothing here clearly matches; these are the best guesses"
@@ -135,15 +150,15 @@ def _show_plain(hits: Sequence[Hit], *, scores: bool, line: int | None) -> None:
             else f"{len(hits) - end:,} more below the line"
         )
         st.caption(nothing)
-        _plain_rows(hits[end:], scores=scores)
+        _plain_rows(hits[end:], scores=scores, copies=copies)
 
 
-def _plain_rows(hits: Sequence[Hit], *, scores: bool) -> None:
+def _plain_rows(hits: Sequence[Hit], *, scores: bool, copies: Mapping[str, Sequence[Hit]]) -> None:
     for start in range(0, len(hits), _PLAIN_COLUMNS):
         columns = st.columns(_PLAIN_COLUMNS)
         for column, hit in zip(columns, hits[start : start + _PLAIN_COLUMNS], strict=False):
             with column:
-                _plain_tile(hit, scores=scores)
+                _plain_tile(hit, scores=scores, copies=len(copies.get(hit.id, ())))
 
 
 def show_thumbnail(item: str) -> None:
@@ -154,7 +169,7 @@ def show_thumbnail(item: str) -> None:
         st.caption(as_text(str(error)))
 
 
-def _plain_tile(hit: Hit, *, scores: bool) -> None:
+def _plain_tile(hit: Hit, *, scores: bool, copies: int) -> None:
     show_thumbnail(hit.id)
     number = f"{hit.rank} · {hit.score:.3f} · " if scores else ""
     st.caption(number + as_text(hit.caption or hit.id))
@@ -164,3 +179,6 @@ def _plain_tile(hit: Hit, *, scores: bool) -> None:
         if scores:
             st.button("+", key=f"toward-{hit.id}", help="More like this", on_click=view.toward, args=([hit.id],))
             st.button("−", key=f"away-{hit.id}", help="Less like this", on_click=view.away, args=([hit.id],))
+        if copies:
+            told = "Show its near-duplicates beside it, or hide them again"
+            st.button(f"+{copies}", key=f"unfold-{hit.id}", help=told, on_click=view.unfold, args=(hit.id,))

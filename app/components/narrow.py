@@ -16,6 +16,12 @@ from indexer.query_line import Line
 if TYPE_CHECKING:
     from app.results import Asked
 
+GROUPS: dict[str, tuple[str, str]] = {
+    "": ("Nothing", "Every picture has its own place."),
+    "bytes": ("Equal files", "The same file more than once."),
+    "picture": ("Same picture", "Also resized, cropped, recoloured or saved again."),
+    "scene": ("Same scene", "Also other shots of it, such as a burst."),
+}
 RELEVANCE, DATE = "Relevance", "Date"
 NAMES = {"taken": "Taken", "folder": "Folder", "camera": "Camera", "lens": "Lens", "format": "Format"}
 
@@ -27,6 +33,7 @@ def tools(question: Asked, line: Line | None) -> None:
         if filters.open or view.plain():
             with filters:
                 _facets(line)
+        _grouping(question)
         st.session_state["sort"] = DATE if question.by_date else RELEVANCE
         st.segmented_control(
             "Sort by",
@@ -35,6 +42,21 @@ def tools(question: Asked, line: Line | None) -> None:
             required=True,
             label_visibility="collapsed",
             on_change=lambda: view.change(sort=view.DATE if st.session_state["sort"] == DATE else ""),
+        )
+
+
+def _grouping(question: Asked) -> None:
+    """Which near-duplicates take one place."""
+    label = f"Group: {GROUPS[question.group][0].lower()}" if question.group else "Group"
+    with st.popover(label, icon=":material/photo_library:", key="group-popover"):
+        st.session_state["group"] = question.group or ""
+        st.radio(
+            "Near-duplicates that take one place",
+            list(GROUPS),
+            key="group",
+            format_func=lambda kind: GROUPS[kind][0],
+            captions=[told for _, told in GROUPS.values()],
+            on_change=lambda: view.change(group=st.session_state["group"]),
         )
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-from app import state, view
+from app import fetch, state, view
 from app.components import bar, frame, grid, narrow, viewer
 from app.components.text import as_text
 from app.results import Asked
+from core.errors import ClipdexError
 from indexer.facets import matching
 
 EXAMPLES = ("a red car", "snow on a mountain", "sunset over the sea", "a house with a garden", "a dog", "at night")
 # What fills the start screen: some of the collection, by the plainest of questions.
 FEATURED, FEATURED_BY = 30, "a picture"
+
+WITHOUT_URLS = (
+    "Pictures are not fetched from web addresses here: start the app with `clipdex ui --allow-urls`, or save the "
+    "picture and drop it on this page."
+)
 
 
 def page() -> None:
@@ -50,37 +58,62 @@ def _start(count: int) -> None:
 
 
 def _results(question: Asked, count: int) -> None:
+    question = _with_fetched(question)
     with state.errors_in_place():
         answer = state.answer(question, view.shown())
-        hits, line = answer.found.hits, answer.found.line
+        found, line = answer.found, answer.found.line
         words = line.text if line is not None else ""
         cut = state.searcher().first_cut(words) if words else None
         possible = matching(state.searcher().snapshot(), line) if line is not None and line.is_special else count
     bar.chips(question, line)
-    _heading(question, words, possible, answer.seconds)
+    _heading(question, words, possible, answer)
     _notes(question, cut, line.doubts if line is not None else ())
-    if not hits:
+    if not found.hits:
         narrow.nothing_found(line)
         return
-    more = max(0, min(possible, view.MOST_SHOWN) - len(hits)) if len(hits) == view.shown() else 0
+    hits = found.with_copies(view.unfolded())
+    more = max(0, min(possible, view.MOST_SHOWN) - found.seen) if len(found.hits) == view.shown() else 0
     ends = None if question.by_date else grid.relevance_line(hits)
-    grid.show(hits, question=_mark(question), more=more, line=ends)
+    grid.show(hits, question=_mark(question), more=more, line=ends, copies=found.copies)
     if more and view.plain():
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.button("Show more", icon=":material/expand_more:", key="more", on_click=view.show_more)
     viewer.show_if_open(hits, words)
 
 
-def _heading(question: Asked, words: str, possible: int, seconds: float) -> None:
+def _with_fetched(question: Asked) -> Asked:
+    """The question with the picture from the web, if one is named and may be asked for; otherwise what to do."""
+    url = view.url()
+    if not url:
+        return question
+    host = as_text(urlsplit(url).hostname or url)
+    if fetch.allowed() is None:
+        st.info(WITHOUT_URLS, icon=":material/link_off:")
+    elif not state.is_wanted(url):
+        st.button(f"Get the picture from {host}", icon=":material/cloud_download:", key="fetch", on_click=view.fetch)
+    else:
+        with state.errors_in_place(), st.spinner(f"Getting the picture from {host} …"):
+            try:
+                return replace(question, fetched=state.fetched(url))
+            except ClipdexError:
+                bar.chips(question, None)  # the way back
+                raise
+    if not question.is_asked:
+        bar.chips(question, None)
+        st.stop()
+    return question
+
+
+def _heading(question: Asked, words: str, possible: int, answer: state.Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         if title := question.title(words):
             st.subheader(as_text(title), anchor=False, width="content")
         st.markdown(
-            f":gray[{possible:,} {'picture' if possible == 1 else 'pictures'} · {seconds * 1000:.0f} ms]",
+            f":gray[{possible:,} {'picture' if possible == 1 else 'pictures'} · {answer.seconds * 1000:.0f} ms]",
             width="content",
         )
         st.button("Clear", icon=":material/close:", key="clear", type="tertiary", on_click=view.start)
-        narrow.tools(question, state.answer(question, view.shown()).found.line)
+        narrow.tools(question, answer.found.line)
 
 
 def _notes(question: Asked, cut: str | None, doubts: Sequence[str]) -> None:
@@ -95,7 +128,8 @@ def _notes(question: Asked, cut: str | None, doubts: Sequence[str]) -> None:
 def _mark(question: Asked) -> str:
     """What tells one question from another."""
     picture = "" if question.picture is None else str(hash(question.picture))
-    return repr((state.key(), question.text, question.like, question.unlike, question.parts, picture, question.by_date))
+    examples = (question.like, question.unlike, question.parts, view.url())
+    return repr((state.key(), question.text, examples, picture, question.by_date, question.group))
 
 
 if __name__ == "__main__":  # as Streamlit names a page that it runs

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from app import fetch
-from core.errors import ImageError, QueryError
+from app.commands.ui import URLS_VARIABLE
+from core.errors import ConfigError, ImageError, QueryError
 from tests.app.conftest import paint
 
 HERE = [ipaddress.ip_network("127.0.0.0/8")]
@@ -193,9 +194,9 @@ def test_what_is_no_address_is_said(url: str, message: str) -> None:
 
 def test_nothing_is_allowed_unless_the_server_was_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for told, meant in (("", None), ("[]", []), ('["192.168.1.0/24"]', [ipaddress.ip_network("192.168.1.0/24")])):
-        monkeypatch.setenv(fetch.VARIABLE, told)
+        monkeypatch.setenv(URLS_VARIABLE, told)
         assert fetch.allowed() == meant
-    with pytest.raises(QueryError, match=r"name a network such as 192.168.1.0/24"):
+    with pytest.raises(ConfigError, match=r"name a network such as 192.168.1.0/24"):
         fetch.networks(["everything"])
     Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
     assert not fetch.is_address(str(tmp_path / "a.png"))

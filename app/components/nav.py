@@ -1,0 +1,24 @@
+"""How does one get from page to page?  A row of links that fits on a telephone, too, and keeps the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import view
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+
+def show(pages: Sequence[StreamlitPage]) -> None:
+    """Links to all pages that are not hidden, in the head line.
+
+    Streamlit's own menu becomes one button in a narrow window, and forgets which collection was looked at."""
+    kept = {name: value for name in view.KEPT if (value := str(st.query_params.get(name, "")))}
+    with st.container(key="nav", horizontal=True, vertical_alignment="center"):
+        for page in pages:
+            if page.visibility != "hidden":
+                st.page_link(page, query_params=kept)
