@@ -31,7 +31,7 @@ from indexer.query import MAX_LIMIT, Details, Hit, Like, Part, Picture, Query, S
 from indexer.query_line import Line
 from indexer.snapshot import Snapshot
 from indexer.status import Failure, Status, failures_of, status_of
-from indexer.storage import tables, tile_table
+from indexer.storage import tables
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -336,7 +336,7 @@ class Searcher:
 
 def _tables_of(collection: Collection) -> tuple[Any, ...]:
     """What becomes another when a collection is read from other tables than before."""
-    return collection.info.created, collection.info.tables, tile_table.is_there(collection)
+    return collection.info.created, collection.info.tables, collection.info.tiles
 
 
 def open_searcher(folder: str | Path, encoder: Encoder | None = None, *, precision: str = "auto") -> Searcher:

@@ -48,13 +48,14 @@ def keep(collection: Collection, wanted: bool | None) -> None:
 
     Searches that have just begun read the table no more once it is gone, and begin anew."""
     wanted = collection.info.tiles if wanted is None else wanted
+    if wanted and not is_there(collection):
+        left = collection.store.exists(_file(collection.info.tables))  # by a run that was killed just here
+        with tables.storage_errors(collection.path, "making"):
+            database = collection.store.connect(collection.info.tables)
+            kind = schema(collection.info.model.dim)
+            database.create_table(NAME, schema=kind, mode="overwrite" if left else "create")
     if wanted != collection.info.tiles:
         collection.save(collection.info.model_copy(update={"tiles": wanted}))
-    if wanted and not is_there(collection):
-        with tables.storage_errors(collection.path, "making"):
-            collection.store.connect(collection.info.tables).create_table(
-                NAME, schema=schema(collection.info.model.dim)
-            )
     if not wanted:
         for place in {collection.info.tables, *(space.tables for space in collection.info.others)}:
             collection.store.remove(_file(place))
