@@ -16,6 +16,7 @@ from core.clip import CLIP
 from core.config import ModelConfig, ViTConfig
 from core.device import choose_device, choose_precision
 from core.errors import ModelError
+from core.lanes import Lanes
 from core.precision import input_dtype
 from core.preprocess import LEFT_BY_JPEG, normalise, resize_crop
 from core.text_cache import TextCache
@@ -108,7 +109,7 @@ class CLIPEncoder:
         self.device = choose_device(device) if isinstance(device, str) else device
         self.precision = choose_precision(precision, self.device)
         self._tokenizer = tokenizer
-        self._cache = TextCache()
+        self._cache, self._lanes = TextCache(), Lanes()
 
     def _load(self, load: Callable[[weights.Tower], nn.Module]) -> None:
         self._towers = towers.Towers(load, self.device, self.precision)
@@ -119,8 +120,10 @@ class CLIPEncoder:
 
     def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 (n, s, s, 3) -> (n, d) float32, rows of length 1."""
-        step = IMAGES_AT_ONCE.get(self.device.type, IMAGES_ELSEWHERE)
-        parts = [self._encode_images(pixels[i : i + step]) for i in range(0, len(pixels), step)]
+        parts = self._lanes.run(self._encode_images, pixels) if self.device.type == "cpu" else None
+        if parts is None:
+            step = IMAGES_AT_ONCE.get(self.device.type, IMAGES_ELSEWHERE)
+            parts = [self._encode_images(pixels[i : i + step]) for i in range(0, len(pixels), step)]
         return np.concatenate(parts) if parts else self._no_rows()
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
