@@ -15,6 +15,7 @@ from app.gate import TOKEN_VARIABLE, Gate
 from app.pages import PAGES
 from app.routes import routes
 from app.state import warming
+from app.thumbnails import Quick
 
 if __name__ == "__main__":
     pages = [st.Page(**page) for page in PAGES]
@@ -25,4 +26,4 @@ else:
     from starlette.middleware import Middleware
 
     gate = Middleware(Gate, address=st.get_option("server.address"), token=os.environ.get(TOKEN_VARIABLE, ""))
-    app = st.App(__file__, routes=routes(), middleware=[gate], lifespan=warming)
+    app = st.App(__file__, routes=routes(), middleware=[gate, Middleware(Quick)], lifespan=warming)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.components.text import sendable
-from app.routes import HEADERS, _base, address
+from app.routes import HEADERS, address, base
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def map_routes() -> list[Route]:
 
 def map_address(key: str, mark: str) -> str:
     """The URL of the places; `mark` as `derived.mark`, and what else changes with the places."""
-    return f"{_base()}/places/{key}/{mark}"
+    return f"{base()}/places/{key}/{mark}"
 
 
 async def _places(request: Request) -> Response:

@@ -29,6 +29,7 @@ SHOWN_BY_BROWSERS = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif
 LONGEST_CONVERTED_SIDE = 2400
 MOST_TILES, LONGEST_LIST = 200, 400_000  # ids in one request, and its bytes
 BLURRED = 6  # pixels
+LASTING, SHORT = "private, max-age=31536000, immutable", "private, max-age=3600"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'",
@@ -55,15 +56,15 @@ def address(kind: str, key: str, item: str, stamp: str = "") -> str:
     """The URL of an item's picture; `kind` is `thumb` or `image`. Another `stamp` is another URL for the browser's
     cache, and makes no difference here."""
     token = base64.urlsafe_b64encode(item.encode("utf-8", "surrogateescape")).decode("ascii").rstrip("=")
-    return f"{_base()}/{kind}/{key}/{token}{'?v=' + stamp if stamp else ''}"
+    return f"{base()}/{kind}/{key}/{token}{'?v=' + stamp if stamp else ''}"
 
 
 def tiles_address(key: str) -> str:
     """The URL where the tiles of many items are asked for."""
-    return f"{_base()}/tiles/{key}"
+    return f"{base()}/tiles/{key}"
 
 
-def _base() -> str:
+def base() -> str:
     import streamlit as st
 
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
@@ -80,15 +81,6 @@ def item_of(token: str) -> str | None:
 
 
 async def _thumb(request: Request) -> Response:
-    from app import state, thumbnails
-    from core.images import thumbnail_type
-
-    key, stamp = request.path_params["key"], request.query_params.get("v", "")
-    item = item_of(request.path_params["item"])
-    # One that the page has read already is answered at once: sixty of them are asked for at the same moment.
-    content = thumbnails.kept(key, item, stamp) if stamp and item is not None else None
-    if content is not None and state.folder_of(key) is not None:
-        return _picture(request, content, thumbnail_type(content))
     return await _answer(request, _thumbnail)
 
 
@@ -99,20 +91,14 @@ async def _image(request: Request) -> Response:
 async def _answer(request: Request, read: Reader) -> Response:
     """The picture with headers that let the browser keep it, or 304 when it has it, or 404."""
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import PlainTextResponse
+    from starlette.responses import PlainTextResponse, Response
 
     found = await run_in_threadpool(_read, request.path_params["key"], request.path_params["item"], read)
     if found is None:
         return PlainTextResponse("no such picture", status_code=404, headers=HEADERS)
-    return _picture(request, *found)
-
-
-def _picture(request: Request, content: bytes, kind: str) -> Response:
-    from starlette.responses import Response
-
+    content, kind = found
     tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
-    lasting = "private, max-age=31536000, immutable" if request.query_params.get("v") else "private, max-age=3600"
-    headers = {**HEADERS, "Cache-Control": lasting, "ETag": tag}
+    headers = {**HEADERS, "Cache-Control": LASTING if request.query_params.get("v") else SHORT, "ETag": tag}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=kind, headers=headers)
