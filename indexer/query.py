@@ -99,16 +99,28 @@ class Vector:
 
     values: np.ndarray | Sequence[float]
     weight: float = 1.0
+    label: str = "vector"
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What somebody kept under a name (see `indexer.named`)."""
+
+    name: str
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         _check_weight(self.weight)
 
     @property
     def label(self) -> str:
-        return "vector"
+        return f"concept {self.name}"
 
 
-Part = Text | Picture | Like | Vector
+Part = Text | Picture | Like | Vector | Concept
 T = TypeVar("T")
 Several: TypeAlias = T | Sequence[T] | None
 P = TypeVar("P", bound=Part)
@@ -171,6 +183,7 @@ class Query:
         image: Several[str | Path | bytes | Image.Image | Picture] = None,
         like: Several[str | Like] = None,
         vector: np.ndarray | Sequence[float] | Vector | None = None,
+        concept: Several[str | Concept] = None,
         without: Several[str | Part] = None,
         where: Several[str | Condition | Filter] = None,
         holding: Several[str] = None,
@@ -200,6 +213,9 @@ class Query:
         parts += [_as(Like, one) for one in several(like)]
         if vector is not None:
             parts.append(vector if isinstance(vector, Vector) else Vector(vector))
+        concepts = [one for line in lines for one in line.concepts] + several(concept)
+        parts += [_as(Concept, one) for one in concepts]
+        away += [Concept(one, AWAY) for line in lines for one in line.not_concepts]
         if holding and not parts:
             parts.append(Text(" ".join(holding)))
         for one in away:
@@ -235,7 +251,7 @@ class Query:
     def index_kind(self) -> Literal["text", "image"]:
         """As which kind of query an index is searched: whatever is not plainly pictures lies where texts do, or
         anywhere, and needs the greater effort."""
-        away = any(part.weight < 0 or isinstance(part, Vector) for part in self.parts)
+        away = any(part.weight < 0 or isinstance(part, Vector | Concept) for part in self.parts)
         return "image" if self.kind == "image" and not away else "text"
 
     def labels(self) -> list[str]:

@@ -3,8 +3,9 @@
     red car -snow "parking lot" folder:trips after:2024-01-01
 
     line       = item { space item }
-    item       = [ "-" ] phrase | [ "-" ] filter | "-" "(" words ")" | "-" word | word
+    item       = [ "-" ] phrase | [ "-" ] concept | [ "-" ] filter | "-" "(" words ")" | "-" word | word
     phrase     = '"' words '"'                     the caption or the file name holds these words (or “…”, „…“)
+    concept    = "concept:" name                   one that was kept (see `indexer.named`); name may stand in quotes
     filter     = column operator value             as in `indexer.filters`, without spaces; value may stand in quotes
                | ( "after" | "before" ) ":" date   of the column `taken`: from that date on, before it
     operator   = ":" | "=" | "!=" | "<" | "<=" | ">" | ">="
@@ -32,6 +33,7 @@ from indexer.filters import Condition, split
 QUOTES = {'"': '"', "“": "”", "„": "“”"}
 DATES = {"after": ">=", "before": "<"}
 TAKEN = "taken"
+_CONCEPT = re.compile(r'concept:(?:"([^"]*)"|“([^”]*)”|„([^“”]*)[“”]|(\S+))', re.IGNORECASE)
 _PUNCTUATION = ",.;:!?"
 _LIKE_A_FILTER = re.compile(r"([A-Za-z_]{3,}):[^\s:/]")
 _OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -46,12 +48,15 @@ class Line:
     holding: tuple[str, ...] = ()
     not_holding: tuple[str, ...] = ()
     where: tuple[Condition, ...] = ()
+    concepts: tuple[str, ...] = ()  # names
+    not_concepts: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()  # words that look like a filter and were taken as text
 
     @property
     def is_special(self) -> bool:
         """Whether anything in the line is more than words."""
-        return bool(self.without or self.holding or self.not_holding or self.where)
+        signs = self.without, self.holding, self.not_holding, self.where, self.concepts, self.not_concepts
+        return any(signs)
 
 
 @dataclass
@@ -64,6 +69,8 @@ class _Reader:
     holding: list[str] = field(default_factory=list)
     not_holding: list[str] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
+    concepts: list[str] = field(default_factory=list)
+    not_concepts: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
     def read(self) -> Line:
@@ -78,6 +85,8 @@ class _Reader:
             tuple(self.holding),
             tuple(self.not_holding),
             tuple(self.where),
+            tuple(self.concepts),
+            tuple(self.not_concepts),
             tuple(self.doubts),
         )
         return line if line.is_special else replace(line, text=self.line)
@@ -85,7 +94,12 @@ class _Reader:
     def item(self) -> None:
         minus = self.line[self.at] == "-"
         start = self.at + minus
-        if not (self.phrase(start, minus) or self.filter(start, minus) or (minus and self.away(start))):
+        if not (
+            self.phrase(start, minus)
+            or self.concept(start, minus)
+            or self.filter(start, minus)
+            or (minus and self.away(start))
+        ):
             self.word()
 
     def phrase(self, start: int, minus: bool) -> bool:
@@ -102,6 +116,20 @@ class _Reader:
                 self.at = end + 1
                 return True
         return False
+
+    def concept(self, start: int, minus: bool) -> bool:
+        """The name of a concept, with nothing between it and the colon."""
+        end = _end_of_value(self.line, start)
+        match = _CONCEPT.fullmatch(self.line[start:end])
+        if match is None or "concept" in self.columns:
+            return False
+        name = next(part for part in match.groups() if part is not None).strip()
+        if name:
+            (self.not_concepts if minus else self.concepts).append(name)
+            while self.line[end : end + 1] in (",", ";"):
+                end += 1
+            self.at = end
+        return bool(name)
 
     def filter(self, start: int, minus: bool) -> bool:
         """A column, an operator and a value, with nothing between them."""

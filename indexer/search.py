@@ -19,15 +19,16 @@ import numpy as np
 
 from core.encoder import Encoder
 from core.errors import ClipdexError, CollectionError, QueryError
-from indexer import query_line, tags
+from indexer import named, query_line
 from indexer.answers import tiled
 from indexer.answers.backgrounds import Backgrounds
 from indexer.answers.composed import as_file, composed, cosines, part_vectors, row_of
 from indexer.answers.dated import by_date
 from indexer.answers.ranking import Ranked, ranked
 from indexer.collection import Collection
+from indexer.curating import Curating
 from indexer.filters import Condition, Filter
-from indexer.query import MAX_LIMIT, Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector, several
+from indexer.query import MAX_LIMIT, Concept, Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector
 from indexer.query_line import Line
 from indexer.snapshot import Snapshot
 from indexer.status import Failure, Status, failures_of, status_of
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 OPEN_AT_ONCE = 16  # pictures to classify; a decoded photo takes tens of megabytes
 
 
-class Searcher:
+class Searcher(Curating):
     """An open collection and its model, which is loaded when it is first needed. Safe between threads."""
 
     def __init__(self, collection: Collection, encoder: Encoder | None = None, *, precision: str = "auto") -> None:
@@ -66,6 +67,7 @@ class Searcher:
         image: Several[str | Path | bytes | Image.Image | Picture] = None,
         like: Several[str | Like] = None,
         vector: np.ndarray | Sequence[float] | Vector | None = None,
+        concept: Several[str | Concept] = None,
         without: Several[str | Part] = None,
         where: Several[str | Condition | Filter] = None,
         holding: Several[str] = None,
@@ -80,7 +82,8 @@ class Searcher:
         limit: int = 20,
         offset: int = 0,
     ) -> list[Hit]:
-        """The pictures, or the captions, nearest to words, pictures, indexed pictures and vectors; best first.
+        """The pictures, or the captions, nearest to words, pictures, indexed pictures, vectors and kept concepts; best
+        first.
 
         Each may be one or several, weighed equally, or with weights: `like=[Like("1.jpg"), Like("2.jpg", 0.5)]` (see
         `indexer.query`). `without` leads away from words or parts. `where` are conditions such as "width>=1000" that
@@ -98,6 +101,7 @@ class Searcher:
                 image=image,
                 like=like,
                 vector=vector,
+                concept=concept,
                 without=without,
                 where=where,
                 holding=holding,
@@ -140,6 +144,7 @@ class Searcher:
             )
         if not query.parts:
             return self._hits(query, snapshot, self._page(query, snapshot, None), None, None)
+        query = named.resolved(query, snapshot)
         parts = part_vectors(query.parts, snapshot, lambda: self._encoder_of(snapshot))
         vector = composed(parts, [part.weight for part in query.parts])
         return self._hits(query, snapshot, self._page(query, snapshot, vector), parts, vector)
@@ -254,25 +259,6 @@ class Searcher:
             raise QueryError(f"{item_id} was imported without its file, so it has no thumbnail")
         return found
 
-    def tag(self, ids: Several[str | Hit], *, add: Several[str] = None, remove: Several[str] = None) -> int:
-        """Give pictures tags and take others away; how many were changed by it? They are kept with the collection and
-        found by `tag:NAME`. Raises `QueryError` for unknown ids and tags that cannot be kept."""
-        known = self._known(ids)
-        return tags.change(self.collection, known, tags.names(several(add)), tags.names(several(remove)))
-
-    def exclude(self, ids: Several[str | Hit]) -> int:
-        """Keep pictures out of every answer, until `include`; how many were changed by it? `excluded:yes` finds them.
-        Raises `QueryError` for unknown ids."""
-        return tags.exclude(self.collection, self._known(ids), True)
-
-    def include(self, ids: Several[str | Hit]) -> int:
-        """Take excluded pictures into answers again; how many were changed by it? Raises as `exclude`."""
-        return tags.exclude(self.collection, self._known(ids), False)
-
-    def tags(self) -> dict[str, int]:
-        """Every tag, and how many pictures have it; the most frequent first."""
-        return tags.counts(self.snapshot())
-
     def failures(self) -> list[Failure]:
         """What could not be indexed, by location."""
         return failures_of(self.collection)
@@ -280,13 +266,6 @@ class Searcher:
     def status(self) -> Status:
         """What the collection is. Its folder need not be there."""
         return status_of(self.snapshot())
-
-    def _known(self, given: Several[str | Hit]) -> list[str]:
-        """The ids of pictures; raises `QueryError` for one that is not there."""
-        snapshot, ids = self.snapshot(), [one.id if isinstance(one, Hit) else one for one in several(given)]
-        for item_id in ids:
-            row_of(snapshot, item_id)
-        return ids
 
     def _encoder_of(self, snapshot: Snapshot) -> Encoder:
         """The model for words and pictures; the collection may have been made again a moment ago."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.snapshot import Snapshot
 
-LONGEST = 100  # characters of a tag
+LONGEST = 100  # characters of a name
 MOST = 100  # tags in one change
 QUOTES = '"“”„'
 MARKED = "(tags IS NOT NULL OR excluded)"
@@ -31,22 +31,25 @@ ROUNDS = 5
 
 def names(given: str | Iterable[str]) -> list[str]:
     """Tags as they are kept: without spaces around, each once. Raises `QueryError` for one that cannot be kept."""
-    found = [_name(each) for each in ([given] if isinstance(given, str) else given)]
+    found = [one_line(each) for each in ([given] if isinstance(given, str) else given)]
     if len(found) > MOST:
         raise QueryError(f"{len(found):,} tags at once are too many; at most {MOST} can be changed in one go")
     return list(dict.fromkeys(found))
 
 
-def _name(given: str) -> str:
+def one_line(given: str, what: str = "tag") -> str:
+    """A name as it is kept. Raises `QueryError` for one that is empty, too long, or could not be asked for."""
     name = unicodedata.normalize("NFC", given.strip())
     if not name:
-        raise QueryError("a tag is empty: give it a name, such as holiday")
+        raise QueryError(f"the {what} is empty: say one, such as holiday")
     if any(unicodedata.category(char) in _BROKEN for char in name):
-        raise QueryError(f"the tag {name[:40]!r} is not one line of text: leave line breaks and control characters out")
+        raise QueryError(
+            f"the {what} {name[:40]!r} is not one line of text: leave out line breaks and control characters"
+        )
     if any(char in QUOTES for char in name):
-        raise QueryError(f"the tag {name[:40]!r} has a quotation mark, which no search could name: leave it out")
+        raise QueryError(f"the {what} {name[:40]!r} has a quotation mark, so no search could ask for it: leave it out")
     if len(name) > LONGEST:
-        raise QueryError(f"the tag {name[:40]}… has {len(name):,} characters; a tag has at most {LONGEST}")
+        raise QueryError(f"the {what} {name[:40]}… has {len(name):,} characters, and at most {LONGEST} can be kept")
     return name
 
 

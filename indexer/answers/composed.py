@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import QueryError
-from indexer.query import Like, Part, Picture, Text, Vector
+from indexer.query import Concept, Like, Part, Picture, Text, Vector
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -68,6 +68,8 @@ def _vector(part: Part, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> n
             return stored
         case Vector():
             return _raw(part.values, snapshot.collection.info.model.dim)
+        case Concept():
+            raise TypeError(f"the concept {part.name} was not resolved")
         case Text():
             vector = _of_text(part, encoder())
         case Picture():

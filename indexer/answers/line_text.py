@@ -10,6 +10,7 @@ from indexer.filters import Condition
 from indexer.query_line import Line
 
 _NEEDS_QUOTES = re.compile(r"[\s,;“„]")
+SHOWN = {("tags", "="): "tag:", ("tags", "!="): "-tag:", ("excluded", "="): "excluded:"}  # as people write these
 ANY_NUMBER = ("tags",)  # columns of which a picture may meet several conditions
 _PLAIN_WORD = re.compile(r"[^\W\d_]\w*")
 
@@ -20,16 +21,20 @@ def written(line: Line) -> str:
     parts += [_quoted(phrase) for phrase in line.holding]
     parts += [f"-{_quoted(phrase)}" for phrase in line.not_holding]
     parts += [f"-{words}" if _PLAIN_WORD.fullmatch(words) else f"-({words})" for words in line.without]
+    parts += [f"concept:{_value(name)}" for name in line.concepts]
+    parts += [f"-concept:{_value(name)}" for name in line.not_concepts]
     parts += [str(condition_text(condition)) for condition in line.where]
     return " ".join(parts)
 
 
 def condition_text(condition: Condition) -> str:
     """A condition as it stands in a line."""
-    value = str(condition.value)
-    if _NEEDS_QUOTES.search(value):
-        value = f'"{value}"'
-    return f"{condition.column}{condition.operator}{value}"
+    column = SHOWN.get((condition.column, condition.operator), condition.column + condition.operator)
+    return column + _value(str(condition.value))
+
+
+def _value(text: str) -> str:
+    return f'"{text}"' if _NEEDS_QUOTES.search(text) else text
 
 
 def pieces(line: Line) -> Iterator[tuple[str, Line]]:
@@ -40,6 +45,10 @@ def pieces(line: Line) -> Iterator[tuple[str, Line]]:
         yield f"-{_quoted(phrase)}", replace(line, not_holding=_but(line.not_holding, phrase))
     for words in line.without:
         yield f"-{words}", replace(line, without=_but(line.without, words))
+    for name in line.concepts:
+        yield f"concept:{_value(name)}", replace(line, concepts=_but(line.concepts, name))
+    for name in line.not_concepts:
+        yield f"-concept:{_value(name)}", replace(line, not_concepts=_but(line.not_concepts, name))
     for condition in line.where:
         kept = tuple(one for one in line.where if one is not condition)
         yield condition_text(condition), replace(line, where=kept)

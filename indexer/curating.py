@@ -1,0 +1,83 @@
+"""What can people do with pictures that they found?  Tag, exclude and export them, and keep concepts of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer import tags
+from indexer.answers.composed import row_of
+from indexer.query import Hit, Several, several
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from indexer.exchange.rows import Tell
+    from indexer.exchange.selection import Saved
+    from indexer.named import Kept
+    from indexer.snapshot import Snapshot
+
+
+class Curating:
+    """A part of `Searcher`. Each raises `QueryError` for unknown ids; hits may be given in place of ids."""
+
+    collection: Collection
+
+    def snapshot(self) -> Snapshot:
+        """The newest version of the collection."""
+        raise NotImplementedError
+
+    def tag(self, ids: Several[str | Hit], *, add: Several[str] = None, remove: Several[str] = None) -> int:
+        """Give pictures tags and take others away; how many were changed by it? They are kept with the collection and
+        found by `tag:NAME`. Raises `QueryError` for tags that cannot be kept, too."""
+        known = self._known(ids)
+        return tags.change(self.collection, known, tags.names(several(add)), tags.names(several(remove)))
+
+    def tags(self) -> dict[str, int]:
+        """Every tag, and how many pictures have it; the most frequent first."""
+        return tags.counts(self.snapshot())
+
+    def exclude(self, ids: Several[str | Hit]) -> int:
+        """Keep pictures out of every answer, until `include`; how many were changed? `excluded:yes` finds them."""
+        return tags.exclude(self.collection, self._known(ids), True)
+
+    def include(self, ids: Several[str | Hit]) -> int:
+        """Take excluded pictures into answers again; how many were changed?"""
+        return tags.exclude(self.collection, self._known(ids), False)
+
+    def export(
+        self, ids: Several[str | Hit], to: str | Path, kind: str | None = None, *, progress: Tell | None = None
+    ) -> Saved:
+        """Write pictures to a file: "csv" or "parquet" tables of what is known of them, "zip" with their files, "txt"
+        with a path a line; by the end of the name where no `kind` is given. Of hits, rank and scores are written, too.
+        Files that have gone are named in the answer, and in the zip. Raises `DataError` and `ConfigError`."""
+        from indexer.exchange import selection
+
+        given = several(ids)
+        self._known(given)
+        return selection.save(self.snapshot(), given, Path(to).expanduser(), kind, progress=progress)
+
+    def keep_concept(self, name: str, positives: Several[str | Hit], negatives: Several[str | Hit] = None) -> Kept:
+        """Learn what examples have in common and keep it under a name, which a search finds as `concept:NAME`; one of
+        the same name is replaced."""
+        from indexer import named
+
+        return named.keep(self.snapshot(), name, self._known(positives), self._known(negatives))
+
+    def concepts(self) -> list[Kept]:
+        """The concepts that were kept, by name."""
+        from indexer import named
+
+        return named.kept(self.collection)
+
+    def forget_concept(self, name: str) -> None:
+        """Keep a concept no more. Raises `QueryError` if there is none of this name."""
+        from indexer import named
+
+        named.forget(self.collection, name)
+
+    def _known(self, given: Several[str | Hit]) -> list[str]:
+        """The ids of pictures, all of which are there."""
+        snapshot, ids = self.snapshot(), [one.id if isinstance(one, Hit) else one for one in several(given)]
+        for item_id in ids:
+            row_of(snapshot, item_id)
+        return ids
