@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from indexer.optimize import Health
 
 WORDS = {"images": "Pictures", "texts": "Captions"}
-EXACT = "every vector is compared: all is found"
 
 
 def health(status: Status) -> None:
@@ -30,8 +29,11 @@ def health(status: Status) -> None:
         found = state.index_health()
     missing = {index.target: index.missing for index in status.indexes}
     rows = {"images": status.images, "texts": status.texts}
+    told: dict[str, str] = {}
     for each in found:
-        facts(_described(each, rows[each.target], missing.get(each.target)))
+        told |= _described(each, rows[each.target], missing.get(each.target))
+    facts(told)
+    for each in found:
         if each.problem:
             st.warning(as_text(each.problem), icon=":material/warning:")
     if any(each.suggestion for each in found):
@@ -52,13 +54,14 @@ def _help(status: Status) -> str:
 def _described(each: Health, rows: int, missing: int | None) -> dict[str, str]:
     """An index as names and values."""
     if each.built is None:
-        return {WORDS[each.target]: f"{rows:,}, no index: {EXACT}"}
+        return {WORDS[each.target]: f"{rows:,}, without an index: each is compared, so nothing is missed"}
+    built = f"built {age(datetime.now(UTC) - each.built)} ago"
+    what = WORDS[each.target]
     told = {
-        WORDS[each.target]: f"{each.kind}, {each.n:,} of {rows:,} in it, {size(each.size_bytes)}",
-        "Not in it yet": f"{missing:,}, compared one by one" if missing else "",
-        "Built": f"{age(datetime.now(UTC) - each.built)} ago",
+        what: f"{each.kind}, {rows:,}, {built}, {size(each.size_bytes)}",
+        f"{what} not in it yet": f"{missing:,}, compared one by one" if missing else "",
     }
     for kind, measured in (each.measured or {}).items():
-        what = {"text": "Found for words", "image": "Found for pictures"}[kind]
-        told[what] = f"{measured.ann_recall:.1%} of the ten best, {measured.milliseconds:.1f} ms a search"
+        asked = {"text": "by words", "image": "by pictures"}[kind]
+        told[f"{what} {asked}"] = f"{measured.ann_recall:.1%} of the ten best found, in {measured.milliseconds:.1f} ms"
     return told

@@ -118,13 +118,13 @@ def choose_model(name: str, *, but: str = "") -> offers.Offer | None:
             return None
     with problems_in_place():
         offer = offers.of(typed)
-        about = [as_text(offer.about)] if offer.about else []
+        about = f":gray[{as_text(offer.about)}]" if offer.about else ""
         if offer.licence:
-            about.append(f"Licence: {as_text(offer.licence)}")
+            about += f" :gray[· Licence: {as_text(offer.licence)}]"
         if offer.page:
-            about.append(f"[{as_text(offer.page.removeprefix('https://'))}]({offer.page})")
+            about += f" [{as_text(offer.page.removeprefix('https://'))}]({offer.page})"
         if about:
-            st.caption(" · ".join(about))
+            st.markdown(f":small[{about}]")
         return offer
     return None
 

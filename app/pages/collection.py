@@ -62,7 +62,7 @@ def _update(status: Status, last: LastRun | None) -> None:
     if last is not None:
         said |= {
             "What it did": last.done(),
-            "It took": work.clock(last.seconds) if last.seconds >= 1 else "under a second",
+            "It took": work.clock(last.seconds) if last.seconds >= 60 else f"{last.seconds:.1f} s",
         }
     facts(said)
     settings = state.searcher().collection.info.sources[0].settings

@@ -50,14 +50,14 @@ def _card(each: Overview, name: str) -> None:
         st.html(_cover(each, name))
         st.markdown(f"**{as_text(name)}**")
         if each.problem:
-            st.caption(f":red[{as_text(each.problem)}]")
+            st.markdown(f":small[:red[{as_text(each.problem)}]]")
         else:
             said = [f"{each.images:,} {'picture' if each.images == 1 else 'pictures'}", each.model]
             if each.updated is not None:
                 said.append(f"indexed {age(datetime.now(UTC) - each.updated)} ago")
             if each.failures:
                 said.append(f"{each.failures:,} not readable")
-            st.caption(" · ".join(as_text(one) for one in said))
+            st.markdown(f":small[:gray[{' · '.join(as_text(one) for one in said)}]]")
         with st.container(horizontal=True, vertical_alignment="center"):
             if not each.problem:
                 st.page_link("app/pages/search.py", label="Search", query_params={"c": key})

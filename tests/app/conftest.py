@@ -88,10 +88,10 @@ def server(collection: Path) -> Iterator[Server]:
     yield from serve(collection)
 
 
-def serve(folder: Path, *others: Path, token: str = "") -> Iterator[Server]:
-    """Start the app for folders, wait until it answers, end it afterwards."""
+def serve(folder: Path, *others: Path, token: str = "", opens: bool = True) -> Iterator[Server]:
+    """Start the app for folders, or without any, wait until it answers, end it afterwards."""
     port = free_port()
-    places = json.dumps([str(folder), *(str(other) for other in others)])
+    places = json.dumps([str(folder), *(str(other) for other in others)] if opens else [])
     environment = {**os.environ, "CLIPDEX_COLLECTION": places, "CLIPDEX_TOKEN": token}
     with subprocess.Popen(
         server_command(port), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -143,7 +143,7 @@ def test_the_collection_page_says_what_the_last_run_did_and_updates(
     index(tmp_path, model="toy")
     app = at("collection", [tmp_path], monkeypatch)
     assert "1 added" in facts(app)
-    assert "1, no index: every vector is compared: all is found" in facts(app)
+    assert "1, without an index: each is compared, so nothing is missed" in facts(app)
     paint(tmp_path / "b.png", "blue", 1)
     app.button(key="update-look").click().run()
     waited(jobs.all()[0])

@@ -1,0 +1,85 @@
+"""Is a folder indexed from the browser: progress, stop, on again, found; the same in two windows?"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+import clipdex
+from tests.app import test_browser
+from tests.app.conftest import COLOURS, Server, serve
+from tests.app.test_browser import PATIENCE, expect_first, search, tiles
+
+browser, page, pytestmark = test_browser.browser, test_browser.page, test_browser.pytestmark
+COUNT = 600
+SIZE = (1800, 1300)  # large enough that indexing so many takes a while
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Server]:
+    """The app without any collection."""
+    yield from serve(tmp_path, opens=False)
+
+
+def fill(folder: Path, count: int) -> None:
+    """Large pictures of one colour each, which differ by a comment inside them, so that they are quickly made."""
+    for colour in COLOURS:
+        out = io.BytesIO()
+        Image.new("RGB", SIZE, COLOURS[colour]).save(out, "PNG")
+        head, rest = out.getvalue()[:33], out.getvalue()[33:]  # the signature and IHDR
+        (folder / colour).mkdir(parents=True)
+        for number in range(count // len(COLOURS)):
+            comment = b"tEXtComment\0" + str(number).encode()
+            chunk = struct.pack(">I", len(comment) - 4) + comment + struct.pack(">I", zlib.crc32(comment))
+            (folder / colour / f"{number:03}.png").write_bytes(head + chunk + rest)
+
+
+def test_a_folder_is_indexed_stopped_indexed_again_and_searched(
+    page: Page, browser: Browser, empty: Server, tmp_path: Path
+) -> None:
+    fill(tmp_path / "cards", COUNT)
+    page.goto(empty.url)
+    expect(page.get_by_role("heading", name="Choose a folder of pictures")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("textbox", name="Folder of pictures").fill(str(tmp_path / "cards"))
+    page.get_by_role("combobox", name=re.compile("Model")).click()
+    page.get_by_role("option", name="Another model …").click()
+    page.get_by_role("textbox", name="Its name or path").fill("toy")
+    page.get_by_role("textbox", name="Its name or path").press("Enter")
+    page.get_by_role("button", name="Index", exact=True).click()
+    expect(page.get_by_text(re.compile(rf"Indexing · \d+ of {COUNT}"))).to_be_visible(timeout=PATIENCE)
+
+    other = browser.new_page()  # another window, of another person
+    other.goto(f"{empty.url}/library")
+    expect(other.get_by_text(re.compile(rf"\d+ of {COUNT}"))).to_be_visible(timeout=PATIENCE)
+    other.reload()
+    other.get_by_role("button", name="Stop", exact=True).click(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile(r"stopped: \d+ left; the next run goes on from here"))).to_be_visible(
+        timeout=PATIENCE
+    )
+    other.close()
+
+    done = set(clipdex.open(tmp_path / "cards").snapshot().ids)
+    assert 0 < len(done) < COUNT
+    left = [file for file in sorted((tmp_path / "cards").glob("*/*.png"), reverse=True) if key(file) not in done]
+    for file in left[3:]:
+        file.unlink()
+    page.get_by_role("link", name="Details").click()
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(done)), timeout=PATIENCE)
+    page.get_by_role("button", name="Index again").click()
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(done) + 3), timeout=PATIENCE)
+    page.get_by_role("link", name="Search it").click()
+    expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
+    search(page, left[0].parent.name)
+    expect_first(page, left[0].parent.name)
+
+
+def key(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}"
