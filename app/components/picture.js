@@ -1,14 +1,16 @@
-// One picture, large. Receives {src, alt, ratio, width, heat, box}: `heat` is a small picture to lay over the part `box`.
-// Zooms with the wheel, the buttons, a double click and "z"; drags when it is near; reports "part" with a box [left, top,
-// right, bottom] as fractions when one was dragged after "Search with a part".
+// One picture, large. Receives {src, alt, ratio, width, heat, box, found, path}: `heat` is a small picture to lay over the
+// part `box`, `found` the part that matched, or null. Zooms with the wheel, two fingers, the buttons, a double click and
+// keys; is moved by dragging and by keys when it is near; a swipe is a step. Reports "part" with a box [left, top, right,
+// bottom] as fractions when one was dragged after "Search with a part", and "step" with -1 or 1.
 
-const NEAR = 2.5, MOST = 12, LEAST_PART = 0.02;
+const NEAR = 2.5, MOST = 12, LEAST_PART = 0.02, PACE = 0.15, SWIPE = 60;
+const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const views = new WeakMap();
 
 class View {
   constructor(root) {
     this.root = root;
-    for (const name of ["stage", "sheet", "large", "heat", "marked", "gone", "mark", "fit"]) this[name] = root.querySelector(`.${name}`);
+    for (const name of ["stage", "sheet", "large", "heat", "found", "marked", "gone", "mark", "fit", "copy"]) this[name] = root.querySelector(`.${name}`);
     this.status = root.querySelector("[role=status]");
     this.large.addEventListener("error", () => { this.gone.hidden = false; this.large.hidden = true; });
     this.large.addEventListener("load", () => { this.gone.hidden = true; this.large.hidden = false; });
@@ -22,6 +24,24 @@ class View {
     root.querySelector(".out").addEventListener("click", () => this.zoom(this.scale / 1.5));
     this.fit.addEventListener("click", () => this.toggle());
     this.mark.addEventListener("click", () => this.marking(!this.stage.classList.contains("marking")));
+    this.copy.addEventListener("click", () => this.copyPath());
+    this.fingers = new Map();
+  }
+
+  async copyPath() {
+    try { await navigator.clipboard.writeText(this.path); }
+    catch {
+      const area = document.createElement("textarea");  // a page that came over plain HTTP may not use the clipboard
+      area.value = this.path;
+      this.root.append(area); area.select(); document.execCommand("copy"); area.remove();
+    }
+    this.say("Path copied");
+  }
+
+  say(text) {
+    this.status.textContent = text;
+    clearTimeout(this.quiet);
+    this.quiet = setTimeout(() => { this.status.textContent = ""; }, 2500);
   }
 
   show(data, report) {
@@ -34,14 +54,22 @@ class View {
     this.large.alt = data.alt;
     this.stage.style.setProperty("--ratio", data.ratio);
     this.stage.style.setProperty("--width", data.width);
+    this.path = data.path;
+    this.found.hidden = !data.found;
+    if (data.found) this.lay(this.found, data.found);
     this.heat.hidden = !data.heat;
     if (data.heat) {
-      const [left, top, right, bottom] = data.box;
       this.heat.src = data.heat;
-      this.heat.style.inset = `${top * 100}% auto auto ${left * 100}%`;
-      this.heat.style.width = `${(right - left) * 100}%`;
-      this.heat.style.height = `${(bottom - top) * 100}%`;
+      this.lay(this.heat, data.box);
     }
+  }
+
+  // Over a part of the picture.
+  lay(one, [left, top, right, bottom]) {
+    Object.assign(one.style, {
+      inset: "auto", left: `${left * 100}%`, top: `${top * 100}%`,
+      width: `${(right - left) * 100}%`, height: `${(bottom - top) * 100}%`,
+    });
   }
 
   toggle() { this.zoom(this.scale > 1 ? 1 : NEAR); }
@@ -74,11 +102,42 @@ class View {
     this.stage.classList.toggle("marking", on);
     this.mark.setAttribute("aria-pressed", String(on));
     this.marked.hidden = true;
+    clearTimeout(this.quiet);
     this.status.textContent = on ? "Drag a box over the part" : "";
+  }
+
+  // True for a key that was meant for the picture.
+  pressed(event) {
+    if (event.key === "z") this.toggle();
+    else if (event.key === "+" || event.key === "=") this.zoom(this.scale * 1.5);
+    else if (event.key === "-") this.zoom(this.scale / 1.5);
+    else if (event.key === "0") this.zoom(1);
+    else if (event.key === "r") this.marking(!this.stage.classList.contains("marking"));
+    else if (event.key === "c") this.copyPath();
+    else if (event.shiftKey && event.key in MOVES) {
+      this.left += MOVES[event.key][0] * PACE;
+      this.top += MOVES[event.key][1] * PACE;
+      this.draw();
+    } else return false;
+    return true;
+  }
+
+  // Two fingers: their distance is the size, and what was between them stays there.
+  pinch() {
+    const [one, other] = [...this.fingers.values()];
+    const apart = Math.hypot(one[0] - other[0], one[1] - other[1]);
+    const middle = [(one[0] + other[0]) / 2, (one[1] + other[1]) / 2];
+    if (this.apart) {
+      this.left += middle[0] - this.middle[0];
+      this.top += middle[1] - this.middle[1];
+      this.zoom(this.scale * (apart / this.apart), middle);
+    }
+    [this.apart, this.middle] = [apart, middle];
   }
 
   down(event) {
     const marks = this.stage.classList.contains("marking");
+    if (event.pointerType === "touch" && !marks) return this.touched(event);
     if (event.button !== 0 || (!marks && this.scale <= 1)) return;
     event.preventDefault();
     const start = this.at(event), from = [this.left, this.top];
@@ -97,6 +156,38 @@ class View {
       this.part = null;
       if (part[2] - part[0] > LEAST_PART && part[3] - part[1] > LEAST_PART) this.report("part", part);
     }, { signal: stop.signal });
+  }
+
+  // One finger moves the picture when it is near, and is a step otherwise; two zoom.
+  touched(event) {
+    this.fingers.set(event.pointerId, this.at(event));
+    this.apart = null;
+    if (this.fingers.size > 1) return;
+    const stop = new AbortController(), began = [event.clientX, event.clientY];
+    let last = this.at(event), many = false;
+    window.addEventListener("pointermove", (moved) => {
+      if (!this.fingers.has(moved.pointerId)) return;
+      this.fingers.set(moved.pointerId, this.at(moved));
+      many ||= this.fingers.size > 1;
+      if (this.fingers.size === 2) this.pinch();
+      else if (this.fingers.size === 1 && this.scale > 1) {
+        const here = this.at(moved);
+        if (!many) [this.left, this.top] = [this.left + here[0] - last[0], this.top + here[1] - last[1]];
+        last = here;
+        this.draw();
+      }
+    }, { signal: stop.signal });
+    const end = (lifted) => {
+      this.fingers.delete(lifted.pointerId);
+      this.apart = null;
+      if (this.fingers.size) return;
+      stop.abort();
+      const [along, across] = [lifted.clientX - began[0], lifted.clientY - began[1]];
+      if (!many && this.scale <= 1 && Math.abs(along) > SWIPE && Math.abs(along) > 2 * Math.abs(across)) {
+        this.report("step", along < 0 ? 1 : -1);
+      }
+    };
+    for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, end, { signal: stop.signal });
   }
 
   // The box between two places of the stage, as fractions of the picture.
@@ -120,7 +211,8 @@ export default function ({ parentElement: root, data, setTriggerValue }) {
   view.stop = new AbortController();
   document.addEventListener("keydown", (event) => {
     const at = event.composedPath()[0];
-    if (event.key === "z" && !event.ctrlKey && !event.metaKey && !at.matches?.("input, textarea")) view.toggle();
+    if (event.ctrlKey || event.metaKey || event.altKey || at.matches?.("input:not([type=checkbox]), textarea")) return;
+    if (view.pressed(event)) event.preventDefault();
   }, { signal: view.stop.signal });
   return () => view.stop.abort();
 }

@@ -18,14 +18,14 @@ from app.output import size
 from app.routes import address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from clipdex import Hit
     from indexer.query import Details
 
 _HERE = Path(__file__).parent
 _KEY = "picture"
-_SHOWN_CAPTIONS = 12
+_SHOWN_CAPTIONS, _MOST_CAPTIONS = 2, 30  # beyond the first one; and of all
 _HOT = (255, 92, 20)
 
 
@@ -43,19 +43,22 @@ def _dialog(hits: Sequence[Hit], words: str) -> None:
         item = state.searcher().item(identity)
     places = {hit.id: number for number, hit in enumerate(hits)}
     at = places.get(identity)
+    hit = hits[at] if at is not None else None
     picture, facts = st.columns([5, 2], gap="medium")
     with facts:
-        _facts(item, hits[at] if at is not None else None)
+        _captions(item)
+        _score(hit)
         heat = _why(item, words) if words and item.width else None
         _ways_onward(hits, at, identity)
+        _facts(item)
     with picture:
-        _picture(item, heat)
+        _picture(item, heat, hit, lambda: _on_step(hits, at))
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def _picture(item: Details, heat: dict[str, Any] | None) -> None:
+def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_step: Callable[[], None]) -> None:
     if view.plain():
         show_thumbnail(item.id)
         return
@@ -69,9 +72,12 @@ def _picture(item: Details, heat: dict[str, Any] | None) -> None:
             "alt": sendable(next(iter(item.captions), item.id)),
             "ratio": round(width / height, 4),
             "width": width,
+            "path": _place(item),
+            "found": list(hit.box) if hit is not None and hit.box else None,
             **(heat or {"heat": "", "box": [0, 0, 1, 1]}),
         },
         on_part_change=lambda: _on_part(item.id),
+        on_step_change=on_step,
     )
 
 
@@ -90,6 +96,12 @@ def _on_part(item: str) -> None:
     if isinstance(box, list) and len(box) == 4:
         view.ask_part(item, box)
         st.rerun()
+
+
+def _on_step(hits: Sequence[Hit], at: int | None) -> None:
+    step = st.session_state[_KEY].get("step")
+    if at is not None and step in (-1, 1) and 0 <= at + step < len(hits):
+        view.open_item(hits[at + step].id)
 
 
 def _why(item: Details, words: str) -> dict[str, Any] | None:
@@ -122,26 +134,43 @@ def overlay(values: np.ndarray) -> str:
 # --- what is known of it ---------------------------------------------------------------------------------------------
 
 
-def _facts(item: Details, hit: Hit | None) -> None:
-    """Captions, numbers and the place on disk."""
-    first, *others = item.captions[:_SHOWN_CAPTIONS] or [item.id.rsplit("/", 1)[-1]]
+def _captions(item: Details) -> None:
+    """The first ones; the rest a click away."""
+    first, *others = item.captions[:_MOST_CAPTIONS] or [item.id.rsplit("/", 1)[-1]]
     st.markdown(f"**{as_text(first)}**")
-    for caption in others:
-        st.markdown(f":gray[{as_text(caption)}]")
-    if hit is not None:
-        relevance = [] if hit.relevance is None else [f"relevance {hit.relevance:.2f}"]
-        st.caption(" · ".join([f"rank {hit.rank}", f"score {hit.score:.3f}", *relevance]))
-        if len(hit.parts) > 1:
-            st.caption("  \n".join(f"{as_text(label)}: {score:.3f}" for label, score in hit.parts.items()))
-    numbers = [f"{item.width} × {item.height}"] if item.width else []
-    numbers += [size(item.size)] if item.size is not None else []
-    numbers += [f"{item.modified.astimezone():%d %B %Y}"] if item.modified else []
-    st.caption(" · ".join(numbers))
+    if len(others) <= _SHOWN_CAPTIONS:
+        for caption in others:
+            st.markdown(f":gray[{as_text(caption)}]")
+        return
+    with st.expander(f"{len(others)} more captions"):
+        st.markdown("\n".join(f"- {as_text(caption)}" for caption in others))
+
+
+def _score(hit: Hit | None) -> None:
+    """Where it stands among the hits, and what each part of the query has to do with it."""
+    if hit is None:
+        return
+    relevance = [] if hit.relevance is None else [f"relevance {hit.relevance:.2f}"]
+    st.caption(" · ".join([f"rank {hit.rank}", f"score {hit.score:.3f}", *relevance]))
+    if len(hit.parts) > 1:
+        st.caption("  \n".join(f"{as_text(label)}: {score:.3f}" for label, score in hit.parts.items()))
+
+
+def _facts(item: Details) -> None:
+    """Numbers, what the columns say, and the place on disk."""
+    lines = [("size", f"{item.width} × {item.height}")] if item.width else []
+    lines += [("file", size(item.size))] if item.size is not None else []
+    lines += [("changed", f"{item.modified.astimezone():%d %B %Y}")] if item.modified else []
     with state.errors_in_place():
-        known = state.columns(item.id)
-    if known:
-        st.caption("  \n".join(f"{as_text(name)}: {as_text(value)}" for name, value in known.items()))
-    st.code(sendable(str(item.path)) if item.path is not None else item.id, language=None, wrap_lines=True)
+        lines += state.columns(item.id).items()
+    if lines:
+        st.caption("  \n".join(f"{as_text(name)}: {as_text(value)}" for name, value in lines))
+    st.caption("On disk" if item.path is not None else "Place in its source")
+    st.code(_place(item), language=None, wrap_lines=True)
+
+
+def _place(item: Details) -> str:
+    return sendable(str(item.path)) if item.path is not None else item.id
 
 
 # --- ways onward -----------------------------------------------------------------------------------------------------
