@@ -233,8 +233,8 @@ class Searcher(Curating):
         if fresh.info.model != self.collection.info.model:
             self._snapshot = None
             self._encoder = self._given
-        self.collection, self._stamp = fresh, stamp
         self._probes = fresh.table("images"), fresh.table("texts")  # they only look for newer versions
+        self.collection, self._stamp = fresh, stamp  # last, so that what cannot be opened is tried again
 
     def item(self, item_id: str) -> Details:
         """All about one indexed picture. Raises `QueryError` for an unknown id."""

@@ -305,4 +305,6 @@ def _sentence(path: Path, doing: str, said: str) -> str:
         reason = f"{found}; if nobody may write there, keep the collection in another place with --to DIR"
     elif doing == "reading":
         reason += f"; to see what is damaged: clipdex verify {path}"
+    elif doing == "opening":
+        reason += f"; bring it back from a copy, or delete {path} and index again"
     return f"{doing} the collection {path} failed: {reason}"

@@ -205,3 +205,17 @@ def facts(app: AppTest) -> str:
 def listed(app: AppTest) -> str:
     (found,) = (element.proto.body for element in app.get("html") if '<ul class="failed">' in element.proto.body)
     return str(found)
+
+
+@pytest.mark.parametrize("page", ["search", "collection", "failures"])
+def test_a_table_that_cannot_be_opened_is_said_each_time(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    copy = shutil.copytree(collection, tmp_path / "copy")
+    for file in (copy / ".clipdex" / "images.lance").rglob("*.*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    app = at(page, [copy], monkeypatch)
+    app.run()
+    assert not app.exception
+    assert "bring it back from a copy, or delete" in app.error[0].value
