@@ -164,7 +164,7 @@ def _plain_rows(hits: Sequence[Hit], *, scores: bool, copies: Mapping[str, Seque
 def show_thumbnail(item: str) -> None:
     """The thumbnail as a native widget, or the words that there is none; the rest of the page goes on."""
     try:
-        st.image(state.searcher().thumbnail(item), width="stretch")
+        st.image(state.searcher().thumbnail(item), width="stretch", alt=sendable(item))
     except ClipdexError as error:
         st.caption(as_text(str(error)))
 
