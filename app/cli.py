@@ -28,7 +28,7 @@ from core.errors import ClipdexError, ClipdexWarning
 # One line a command: `app/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
 COMMANDS = (
     *("index", "watch", "search", "describe", "classify", "status", "failures", "verify", "compact", "optimize"),
-    "duplicates",
+    *("duplicates", "tag", "concept"),
     *("import", "export", "ui", "demo", "train", "evaluate", "models"),
 )
 

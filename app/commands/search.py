@@ -40,6 +40,7 @@ def command(
     precision: Precision = "auto",
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table with commas, names in its first row.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Write the hits to this .csv, .parquet, .zip or .txt.")] = None,
 ) -> None:
     """Find pictures by words, by examples, and by what is known of them.
 
@@ -81,7 +82,9 @@ def command(
     hits = searcher.find(question)
     cut = searcher.first_cut(line.text) if line is not None and line.text else None
     _tell(line, question, hits, searcher, cut)
-    if as_json:
+    if save is not None:
+        print(searcher.export(hits, save).summary())
+    elif as_json:
         _print_json(words, question, cut, hits)
     elif as_csv:
         print_csv(hits)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from indexer.status import IndexStatus
 
 SHOWN_PER_REASON = 3
+TAGS_SHOWN = 8
 
 
 def command(
@@ -47,6 +48,8 @@ def as_dict(status: Status) -> dict[str, object]:
         "others": status.others,
         "images": status.images,
         "texts": status.texts,
+        "excluded": status.excluded,
+        "tags": status.tags,
         "tiles": status.tiles,
         "size_bytes": status.size_bytes,
         "format_version": status.format_version,
@@ -75,6 +78,10 @@ def _show(status: Status) -> None:
     grid.add_row("pictures", f"{status.images:,}")
     if status.tiles is not None:
         grid.add_row("tiles", f"{status.tiles:,}  (parts of pictures: search --tiles)")
+    if status.excluded:
+        grid.add_row("excluded", f"{status.excluded:,}, in no answer; excluded:yes finds them")
+    if status.tags:
+        grid.add_row("tags", printable(_tags_line(status.tags)))
     grid.add_row("captions", f"{status.texts:,}")
     for index in status.indexes:
         grid.add_row("index", index_line(index))
@@ -82,6 +89,12 @@ def _show(status: Status) -> None:
     grid.add_row("updated", moment(status.updated))
     console().print(grid)
     _show_failures(status)
+
+
+def _tags_line(tags: dict[str, int]) -> str:
+    """The most frequent tags, with their counts."""
+    shown = ", ".join(f"{name} ({count:,})" for name, count in list(tags.items())[:TAGS_SHOWN])
+    return shown + (f" and {len(tags) - TAGS_SHOWN:,} more" if len(tags) > TAGS_SHOWN else "")
 
 
 def index_line(index: IndexStatus, now: datetime | None = None) -> str:
