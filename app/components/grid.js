@@ -25,6 +25,7 @@ const AT_ONCE = 60, HAND_REST = 250;
 const ASK_AFTER = 120;  // milliseconds: most pictures of a near server are there by then
 const FIRST = 60;  // tiles that exist as long as the top of the results is near
 const AROUND = 1.6, MORE_AHEAD = 2500;  // windows above and below in which tiles exist; pixels before the end to ask for more
+const MORE_AFTER = 1200;  // milliseconds
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -153,7 +154,10 @@ class Grid {
     this.list = [...this.items.values()];
     this.places = new Map(this.list.map((item, place) => [item.id, place]));
     for (const id of [...this.selected]) if (!this.items.has(id)) this.selected.delete(id);
-    if (data.question !== this.question) this.unfolded = false;
+    if (data.question !== this.question) {
+      this.unfolded = false;
+      setTimeout(() => { this.rested = data.question; this.soon(); }, MORE_AFTER);
+    }
     this.question = this.grid.dataset.question = data.question;
     const focused = this.isFocused();
     for (const [id, tile] of this.made) if (this.items.has(id)) describe(tile, this.items.get(id), data.scores);
@@ -194,7 +198,9 @@ class Grid {
     const kept = this.places.get(this.current);  // what has the focus does not vanish
     if (kept !== undefined && kept < this.layout.boxes.length) places.add(kept);
     this.place([...places].sort((one, other) => one - other));
-    if (this.data.more && box.bottom < high + MORE_AHEAD) this.wantMore();
+    // The pictures that are seen at once come first: what lies below is asked for a moment later, or when one scrolls.
+    if (-box.top > high / 4) this.rested = this.question;
+    if (this.data.more && box.bottom < high + (this.rested === this.question ? MORE_AHEAD : 0)) this.wantMore();
   }
 
   // Only what changed is touched; the elements stand in the order of the hits.
