@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.query import Box, Like, Picture, Text
+    from indexer.query import Box, Like, Picture, Text, Vector
 
+NOT_UNIT = 1e-3  # what vectors in half precision differ from length 1 by, and less
 _WEIGHT = re.compile(r"(.+):(\d*\.\d+|\d+\.?)", re.DOTALL)
 _POINT = re.compile(r"(.+):(\d*\.\d+)", re.DOTALL)
 
@@ -33,27 +35,42 @@ def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:
     return [Text(*weighted(one, usual=usual)) for one in given]
 
 
-def likes(given: Sequence[str], is_item: Callable[[str], bool]) -> list[Like]:
-    """`--like`: items of the collection with weights."""
+def likes(given: Sequence[str], is_item: Callable[[str], bool], box: Box | None) -> list[Like]:
+    """`--like`: items of the collection with weights, or a region of the only one."""
     from indexer.query import Like
 
-    return [Like(*weighted(one, is_item)) for one in given]
+    return [Like(*weighted(one, is_item), box) for one in given]
 
 
-def pictures(given: Sequence[str], region: str | None) -> list[Picture]:
-    """`--image` and `--region`: files with weights, and a region of the only one. Raises `QueryError`."""
-    from core.errors import QueryError
+def pictures(given: Sequence[str], box: Box | None) -> list[Picture]:
+    """`--image`: files with weights, or a region of the only one."""
     from indexer.query import Picture
 
-    if region is not None and len(given) != 1:
-        raise QueryError(f"--region is a part of the one picture that --image names; there are {len(given)}")
-    box = None if region is None else _box(region)
     return [Picture(Path(name), weight, box) for name, weight in (weighted(one, os.path.exists) for one in given)]
 
 
-def _box(region: str) -> Box:
+def vector(given: str, dim: int) -> Vector:
+    """`--vector`: a file with `dim` numbers, with a weight, or - for what comes in. Raises `QueryError`."""
+    from app.output import note
+    from indexer.exchange.one_vector import one_vector
+    from indexer.query import Vector
+
+    name, weight = weighted(given, os.path.exists)
+    found = one_vector(name)
+    length = math.hypot(*found.tolist())
+    if len(found) == dim and math.isfinite(length) and length > 0 and abs(length - 1) > NOT_UNIT:
+        note(f"the vector has length {length:.4g}, not 1; only its direction counts")
+    return Vector(found, weight)
+
+
+def box(region: str | None, pictures: int) -> Box | None:
+    """`--region` of the only one of so many pictures that --image and --like name. Raises `QueryError`."""
     from core.errors import QueryError
 
+    if region is None:
+        return None
+    if pictures != 1:
+        raise QueryError(f"--region is a part of the one picture that --image or --like names; there are {pictures}")
     try:
         left, top, right, bottom = (float(side) for side in region.split(","))
     except ValueError:

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from app.output import fail, note
-from core.errors import ClipdexError, ClipdexWarning
+from core.errors import ClipdexError, ClipdexWarning, ModelError
 
 # One line a command: `app/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
 COMMANDS = (
@@ -83,13 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         note(str(message)) if issubclass(category, ClipdexWarning) else plain(message, category, *where, **more)
 
     warnings.showwarning = show
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         code = command.main(args=arguments, prog_name="clipdex", standalone_mode=False)
         sys.stdout.flush()
     except ClipdexError as error:
-        code = fail(str(error))
+        code = fail(_with_hint(error, given))
     except typer.TyperException as error:
-        code = fail(_usage_message(error, arguments if arguments is not None else sys.argv[1:]))
+        code = fail(_usage_message(error, given))
     except (KeyboardInterrupt, typer.Abort):
         code = _stopped()
     except (BrokenPipeError, SystemExit):  # typer turns the first into the second
@@ -126,12 +127,28 @@ def _usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str
     return f"{' '.join(message.split())} (see `{where} --help`)"
 
 
+def _with_hint(error: ClipdexError, arguments: Sequence[str]) -> str:
+    """What went wrong. `clipdex search -mountain` means the model "ountain", which nobody meant."""
+    said = str(error)
+    if arguments[:1] != ["search"] or not (isinstance(error, ModelError) or "say what to find" in said):
+        return said
+    before_words = itertools.takewhile(lambda word: word != "--", arguments)
+    word = next((word for word in before_words if re.match(r"-m[^\W\d_]", word)), None)
+    if word is None or (isinstance(error, ModelError) and word[2:] not in said):
+        return said
+    return (
+        f"{word!r} was taken for the option -m with the model {word[2:]!r}: put words that begin with a minus behind "
+        f"--, after all options (clipdex search --limit 5 -- {shlex.quote(word)} FOLDER), or write --without "
+        f"{shlex.quote(word[1:])}"
+    )
+
+
 def _words_with_minus(error: typer.TyperException, arguments: Sequence[str]) -> str | None:
     """The words of a search that were taken for short options, such as "-snow"; None where it is something else."""
     if "search" not in arguments or getattr(error, "option_name", "-").startswith("--"):
         return None
     options = itertools.takewhile(lambda word: word != "--", arguments)
-    words = (word for word in options if re.match(r"-[^\W\d_]{2}|-[(\"]", word))
+    words = (word for word in options if re.match(r"-[^\W\d_]{2}|-[(\"\d]", word))
     if letter := getattr(error, "option_name", ""):  # one that there is not
         return next((word for word in words if letter[1:] in word), None)
     value = next((problem["input"] for problem in _problems(error)), None)  # "-night" is --limit with the value "ight"

@@ -85,6 +85,8 @@ def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
             line.append(caption).append(f"  {path}", style="dim")
         else:
             line.append(path).append(f"  {caption}" if caption else "", style="dim")
+        if hit.box is not None:
+            line.append("  in " + ",".join(f"{side:.2f}" for side in hit.box), style="dim")
         if len(hit.parts) > 1:
             shown = ", ".join(f"{_one_line(label)} {score:.3f}" for label, score in hit.parts.items())
             line.append(f"  ({shown})", style="dim cyan")
@@ -150,6 +152,7 @@ def hit_as_dict(hit: Hit) -> dict[str, Any]:
         "height": hit.height,
         "parts": {label: round(score, 6) for label, score in hit.parts.items()},
         "relevance": None if hit.relevance is None else round(hit.relevance, 4),
+        "box": hit.box,
     }
 
 

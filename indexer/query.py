@@ -80,13 +80,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Like:
-    """A picture of the collection by its id."""
+    """A picture of the collection by its id, or a region of it: then its file is read again."""
 
     id: str
     weight: float = 1.0
+    box: Box | None = None
 
     def __post_init__(self) -> None:
         _check_weight(self.weight)
+        if self.box is not None:
+            _check_box(self.box)
 
     @property
     def label(self) -> str:

@@ -22,13 +22,17 @@ def command(
     query: Annotated[str | None, typer.Argument(help="What to find, in quotes: 'a red car -snow'.")] = None,
     folder: Annotated[Path | None, typer.Argument(help="Where to look; the current folder unless given.")] = None,
     image: Annotated[Several | None, typer.Option(help="Pictures like this file; FILE:0.5 weighs it.")] = None,
-    region: Annotated[str | None, typer.Option(help="A part of --image: left,top,right,bottom from 0 to 1.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="A part of --image or --like: left,top,right,bottom from 0 to 1.")
+    ] = None,
     like: Annotated[Several | None, typer.Option(help="Pictures like this item of the collection; ID:0.5.")] = None,
     also: Annotated[Several | None, typer.Option("--with", help="More words, with a weight: 'snow:0.5'.")] = None,
     without: Annotated[Several | None, typer.Option(help="Words to lead away from; 'snow:0.5' weighs them.")] = None,
+    vector: Annotated[str | None, typer.Option(help="Numbers of the model: .npy or JSON, - for what comes in.")] = None,
     where: Annotated[Several | None, typer.Option(help="A condition: 'width>=1000', 'folder=trips'.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Take QUERY as words; no sign in it means anything.")] = False,
     hybrid: Annotated[bool, typer.Option("--hybrid", help="Rank by words in captions and file names, too.")] = False,
+    tiles: Annotated[bool, typer.Option("--tiles", help="Look at parts of pictures, too: finds small things.")] = False,
     collapse: Annotated[str | None, typer.Option(help="Leave out copies: bytes, picture or scene.")] = None,
     diverse: Annotated[float, typer.Option(help="From 0 to 1: prefer hits that differ from those before.")] = 0.0,
     sort: Annotated[str, typer.Option(help="score, or date: what seems to match, the newest first.")] = "score",
@@ -46,7 +50,8 @@ def command(
 
     Like grep, it looks in the current folder unless told where; a collection is found from any folder beneath it.
     QUERY may hold signs: red car -snow "parking lot" folder:trips after:2024-01-01. Most options may be repeated. With
-    --image, --like, --with, --without or --where QUERY may be missing; then one word that names a folder is FOLDER.
+    --image, --like, --vector, --with, --without or --where QUERY may be missing; then one word that names a folder is
+    FOLDER.
     """
     import clipdex
     from app import asked, quick
@@ -58,7 +63,9 @@ def command(
     if as_json and as_csv:
         raise QueryError("choose one of --json and --csv")
     image, like, also, without, where = (given or [] for given in (image, like, also, without, where))
-    words, place = asked.query_and_folder(query, folder, needed=not (image or like or also or without or where))
+    asks = bool(image or like or also or without or where or vector is not None)
+    words, place = asked.query_and_folder(query, folder, needed=not asks)
+    box = asked.box(region, len(image) + len(like))
     searcher = clipdex.open(place, model=model, precision=precision)
     if words or also or without:
         searcher.warm()
@@ -66,12 +73,14 @@ def command(
     line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)
     question = Query.of(
         [*([] if line is None else [line]), *asked.texts(also)],
-        image=asked.pictures(image, region),
-        like=asked.likes(like, lambda item: item in searcher.snapshot().rows),
+        image=asked.pictures(image, box),
+        like=asked.likes(like, lambda item: item in searcher.snapshot().rows, box),
+        vector=None if vector is None else asked.vector(vector, searcher.collection.info.model.dim),
         without=asked.texts(without, AWAY),
         where=where,
         templates=templates,
         hybrid=hybrid,
+        tiles=tiles,
         collapse=collapse,
         diverse=diverse,
         sort=sort,
@@ -130,6 +139,7 @@ def _print_json(words: str | None, question: Query, cut: str | None, hits: list[
             "holding": question.holding,
             "not_holding": question.not_holding,
             "hybrid": question.hybrid,
+            "tiles": question.tiles,
             "collapse": question.collapse,
             "diverse": question.diverse,
             "sort": question.sort,

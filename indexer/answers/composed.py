@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import QueryError
+from core.errors import ImageError, QueryError
 from indexer.query import Concept, Like, Part, Picture, Text, Vector
 
 if TYPE_CHECKING:
@@ -63,9 +63,11 @@ def row_of(snapshot: Snapshot, item_id: str) -> int:
 
 def _vector(part: Part, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> np.ndarray:
     match part:
-        case Like():
+        case Like(box=None):
             stored: np.ndarray = snapshot.vectors[row_of(snapshot, part.id)]
             return stored
+        case Like():
+            vector = _of_region(part, snapshot, encoder)
         case Vector():
             return _raw(part.values, snapshot.collection.info.model.dim)
         case Concept():
@@ -81,15 +83,16 @@ def _vector(part: Part, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> n
 
 def _raw(values: Any, dim: int) -> np.ndarray:
     try:
-        vector = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
+        vector = np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise QueryError(f"the vector is not {dim} numbers") from None
     if vector.shape != (dim,):
         raise QueryError(f"the vector has the shape {vector.shape}, and this collection has vectors of {dim} numbers")
-    length = np.linalg.norm(vector)
-    if not np.isfinite(length) or length == 0:
-        raise QueryError("the vector has no direction: " + ("all its numbers are 0" if length == 0 else "not finite"))
-    unit: np.ndarray = (vector / length).astype(np.float32)
+    largest = np.abs(vector).max()
+    if not np.isfinite(largest) or largest == 0:
+        raise QueryError("the vector has no direction: " + ("all its numbers are 0" if largest == 0 else "not finite"))
+    vector /= largest  # squares of very large and very small numbers are not finite, or 0
+    unit: np.ndarray = (vector / np.linalg.norm(vector)).astype(np.float32)
     return unit
 
 
@@ -119,6 +122,16 @@ def _of_picture(part: Picture, encoder: Encoder) -> np.ndarray:
     region = opened.crop((left, top, max(left + 1, round(right)), max(top + 1, round(bottom))))
     region_vector: np.ndarray = encoder.encode_images([region])[0]
     return region_vector
+
+
+def _of_region(part: Like, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> np.ndarray:
+    row_of(snapshot, part.id)
+    try:
+        data = snapshot.collection.source.read(part.id)
+        return _of_picture(Picture(data, box=part.box), encoder())
+    except ImageError as error:
+        told = str(error).removeprefix(f"{part.id}: ")
+        raise ImageError(error.reason, f"a region of {part.id} needs its file, and that {told}") from None
 
 
 def as_file(image: Any) -> Any:

@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.asked import weighted
+from core.encoder import load_encoder
 from tests.app.conftest import paint
 from tests.app.test_cli import clipdex, fails
 from tests.shared import ROOT
@@ -179,6 +182,10 @@ def test_words_that_begin_with_a_minus_are_told_where_to_stand(collection: Path)
             f"{words!r} looks like an option: put words that begin with a minus behind --, after all"
         )
         assert "--without" in said
+    assert fails("search", "-mountain", collection).startswith("'-mountain' was taken for the option -m with the model")
+    assert fails("search", "-5 degrees", collection).startswith("'-5 degrees' looks like an option")
+    assert "clipdex search --limit 5 -- -mountain FOLDER" in fails("search", "-mountain", "red", collection)
+    assert "was taken for" not in fails("search", "red", collection, "-m", "ountain")
     assert "looks like" not in fails("search", "--snow", collection)
     assert "looks like" not in fails("search", "red", collection, "-mtoy", "--limit", "abc")
     assert clipdex("search", "-n", "3", "--", "-blue red", collection)[0] == 0
@@ -205,7 +212,11 @@ def test_a_folder_alone_is_told_apart_from_words(collection: Path, tmp_path: Pat
         (["red -(blue"], "the parenthesis in '-(blue' is not closed"),
         (["red", "--without", "red:1.0"], "the parts of the query cancel each other"),
         (["red", "--json", "--csv"], "choose one of --json and --csv"),
-        (["red", "--region", "0,0,1,1"], "--region is a part of the one picture that --image names; there are 0"),
+        (["red", "--region", "0,0,1,1"], "--region is a part of the one picture that --image or --like names; there"),
+        (["red", "--like", "red/red-01.png", "--region", "0.5,0,0.2,1"], "is not left, top, right, bottom"),
+        (["red", "--tiles"], "has no tiles, the parts of pictures that --tiles looks at"),
+        (["red", "--tiles", "--texts"], "only pictures have tiles, not captions"),
+        (["red", "--vector", "gone.npy"], "gone.npy cannot be read: No such file or directory"),
         (["red", "--templates", "9"], "unknown templates '9'"),
         (["red", "--like", "'; DROP TABLE images"], "is indexed here"),
         (["red", "--like", "red/red-01.png:0"], "the weight 0.0 is not a number other than 0"),
@@ -261,3 +272,85 @@ def test_lancedb_that_cannot_do_without_its_client_is_imported_as_it_is() -> Non
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split()[:2] == ["True", "True"]
     assert "_Finder" not in done.stdout
+
+
+def test_a_vector_comes_from_a_file_or_from_another_program(collection: Path, tmp_path: Path) -> None:
+    vector = np.load(_saved(tmp_path / "red.npy", load_encoder("toy").encode_texts(["red"])[0]))
+    best = hits("red", collection, "-n", "3")
+    assert [hit["id"] for hit in hits(collection, "--vector", tmp_path / "red.npy", "-n", "3")] == [
+        hit["id"] for hit in best
+    ]
+    _saved(tmp_path / "row.npy", vector[np.newaxis].astype(np.float16))
+    (tmp_path / "red.json").write_text(json.dumps(vector.tolist()))
+    for file in ("row.npy", "red.json"):
+        found = hits(collection, "--vector", tmp_path / file, "-n", "3")
+        assert [hit["score"] for hit in found] == pytest.approx([hit["score"] for hit in best], abs=1e-3)
+    command = [sys.executable, "-m", "app.cli", "search", str(collection), "--vector", "-", "--json", "-n", "3"]
+    piped = subprocess.run(command, input=(tmp_path / "red.json").read_bytes(), capture_output=True, cwd=ROOT)
+    assert [hit["id"] for hit in json.loads(piped.stdout)["hits"]] == [hit["id"] for hit in best], piped.stderr
+    (tmp_path / "long.json").write_text(json.dumps((vector * 3).tolist()))
+    code, _, err = clipdex("search", collection, "--vector", tmp_path / "long.json")
+    assert (code, err) == (0, "note: the vector has length 3, not 1; only its direction counts\n")
+
+
+def _saved(file: Path, array: Any) -> Path:
+    np.save(file, array)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1.0, 2.0], "the vector has the shape (2,), and this collection has vectors of 64 numbers"),
+        ([float("nan")] * 64, "the vector has no direction: not finite"),
+        ([0.0] * 64, "the vector has no direction: all its numbers are 0"),
+        ([[1.0] * 64, [2.0] * 64], "does not hold a plain list of numbers"),
+        ([True] * 64, "does not hold a plain list of numbers"),
+        ([10**400] * 64, "holds a number too large to compute with"),
+        ({"vector": [1]}, "does not hold a plain list of numbers"),
+        (np.zeros((2, 64)), "holds an array of shape (2, 64); a search takes one vector, a row of numbers"),
+        (np.array(["red"]), "holds str"),
+        (b"\x93NUMPY\x01\x00\xff", "is not an .npy file that can be read"),
+        (b"red", "is neither an .npy file nor JSON"),
+        (b"", "is empty; a vector is an .npy file or a JSON list of numbers"),
+        (b"[" * 100_000, "is neither an .npy file nor JSON"),
+    ],
+)
+def test_a_vector_that_is_none_is_refused_in_one_line(
+    collection: Path, tmp_path: Path, values: Any, message: str
+) -> None:
+    file = tmp_path / "given"
+    if isinstance(values, np.ndarray):
+        with file.open("wb") as out:
+            np.save(out, values)
+    else:
+        file.write_bytes(values if isinstance(values, bytes) else json.dumps(values).encode())
+    assert message in fails("search", collection, "--vector", file)
+
+
+def test_a_region_of_a_picture_of_the_collection_is_looked_for(tmp_path: Path) -> None:
+    halves = Image.new("RGB", (80, 40), (220, 20, 20))
+    halves.paste((20, 40, 220), (40, 0, 80, 40))
+    halves.save(tmp_path / "halves.png")
+    for name, colour in (("red", (220, 20, 20)), ("blue", (20, 40, 220))):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    assert clipdex("index", tmp_path, "--model", "toy")[0] == 0
+    assert hits(tmp_path, "--like", "halves.png", "--region", "0,0,0.5,1")[0]["id"] == "red.png"
+    best = hits(tmp_path, "--like", "halves.png:0.5", "--region", "0.5,0,1,1")[0]
+    assert (best["id"], best["score"]) == ("blue.png", 1.0)
+    (tmp_path / "halves.png").unlink()
+    assert hits(tmp_path, "--like", "halves.png")[0]["id"] == "halves.png"
+    said = fails("search", tmp_path, "--like", "halves.png", "--region", "0,0,0.5,1")
+    assert "a region of halves.png needs its file, and that" in said
+
+
+def test_tiles_are_asked_for_and_shown(tmp_path: Path) -> None:
+    image = Image.new("RGB", (300, 200), (20, 160, 30))
+    image.paste((220, 20, 20), (250, 150, 280, 180))
+    image.save(tmp_path / "meadow.png")
+    assert clipdex("index", tmp_path, "--model", "toy", "--tiles")[0] == 0
+    assert hits("red", tmp_path)[0]["box"] is None
+    left, top, right, bottom = hits("red", tmp_path, "--tiles")[0]["box"]
+    assert left <= 250 / 300 and top <= 0.75 and right == bottom == 1
+    assert json.loads(clipdex("status", tmp_path, "--json")[1])["tiles"] == 28
+    assert "tiles" in clipdex("status", tmp_path)[1]
