@@ -44,11 +44,14 @@ def metadata(pictures: np.ndarray, queries: np.ndarray) -> tuple[float, float]:
     return 1000 * statistics.median(engine), 1000 * statistics.median(whole)
 
 
-def collection_of(folder: Path, pictures: np.ndarray) -> Collection:
+def collection_of(
+    folder: Path, pictures: np.ndarray, encoder: Encoder | None = None, load: str | None = None
+) -> Collection:
+    """A collection with these vectors (n, d) in it, as `encoder`'s if one is given, which is loaded by `load`."""
     path = folder / ".clipdex"
     Collection.prepare(path)
-    model = cast(Encoder, Nobody(dim=pictures.shape[1]))
-    collection = Collection.create(path, model, [SourceInfo(kind="folder", location=str(folder))])
+    model = encoder or cast(Encoder, Nobody(dim=pictures.shape[1]))
+    collection = Collection.create(path, model, [SourceInfo(kind="folder", location=str(folder))], load=load)
     for start in range(0, len(pictures), PART):
         part = pictures[start : start + PART]
         tables.append(collection.table("images"), [_row(start + i, row) for i, row in enumerate(part)])
