@@ -34,6 +34,7 @@ class Asked:
     fetched: Fetched | None = field(default=None, repr=False)  # a picture from the web
     by_date: bool = False
     group: Kind | None = None  # which near-duplicates take one place
+    tiles: bool = False  # parts of pictures count, too
 
     @property
     def is_asked(self) -> bool:
@@ -82,6 +83,7 @@ def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None =
             image=pictures,
             like=list(asked.like),
             without=[Like(one) for one in asked.unlike],
+            tiles=asked.tiles and bool(source.collection.info.tiles),
             limit=count,
         )
 

@@ -141,8 +141,12 @@ def columns(item: str) -> dict[str, str]:
     snapshot = searcher().snapshot()
     row = snapshot.images.select(list(snapshot.columns)).slice(row_of(snapshot, item), 1).to_pylist()[0]
     values = {name: row[name] for name in sorted(row) if name not in NUMBERS and row[name] not in (None, "", [])}
+    if not values.get("excluded"):
+        values.pop("excluded", None)
     return {
-        name: f"{value:%d %B %Y, %H:%M}" if isinstance(value, datetime) else str(value)[:300]
+        name: f"{value:%d %B %Y, %H:%M}"
+        if isinstance(value, datetime)
+        else ", ".join(map(str, value) if isinstance(value, list) else [str(value)])[:300]
         for name, value in values.items()
     }
 

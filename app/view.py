@@ -1,10 +1,11 @@
 """What is seen now, as the URL says it?
 
 Reload, back, forward and sharing work because all of it is in the URL: `q` words with conditions, `like` and `not`
-items to go toward and away from, `part` of an item, `url` of a picture on the web, `sort`, `group` which
-near-duplicates take one place and `open` those that are shown, `item` the one seen large, `n` how many are shown, `c`
-which collection. Only an uploaded picture, which no URL can hold, lives in the session. Each function that changes the
-view is a callback, which runs before the page does, and one step for the back button.
+items to go toward and away from, `part` of an item, `url` of a picture on the web, `sort`, `group` which near-
+duplicates take one place and `open` those that are shown, `tiles` whether parts of pictures count, `item` the one seen
+large, `n` how many are shown, `c` which collection. Only an uploaded picture, which no URL can hold, lives in the
+session. Each function that changes the view is a callback, which runs before the page does, and one step for the back
+button.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def asked() -> Asked | None:
         picture_name=upload[0] if upload else "",
         by_date=st.query_params.get("sort") == DATE,
         group=group(),
+        tiles=st.query_params.get("tiles") == "1",
     )
     return question if question.is_asked or url() else None
 

@@ -54,12 +54,16 @@ def templates(which: str | Path) -> list[str]:
         raise ConfigError(f"the templates {str(path)!r:.80} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"the templates {path} cannot be read as text: {error}") from None
-    prompts = [line for line in lines if line]
+    return checked([line for line in lines if line], str(path))
+
+
+def checked(prompts: Sequence[str], named: str) -> list[str]:
+    """Prompts that somebody wrote, if each has exactly one `{}`. Raises `ConfigError`, in which they are `named`."""
     wrong = [line for line in prompts if line.count("{}") != 1 or line.count("{") + line.count("}") != 2]
     if wrong or not prompts:
         what = f"not {wrong[0]!r}" if wrong else "but it is empty"
-        raise ConfigError(f"{path}: each line needs exactly one {{}} where the name goes, {what}")
-    return prompts
+        raise ConfigError(f"{named}: each line needs exactly one {{}} where the name goes, {what}")
+    return list(prompts)
 
 
 def classifier(

@@ -1,14 +1,26 @@
-// Helps the search bar with what Streamlit's widgets cannot do. Receives {q, start}: the words that were searched, and
-// whether this is the start screen. A picture that is pasted, or dropped anywhere, goes to the upload widget; "/" goes
+// Helps the search bar with what Streamlit's widgets cannot do. Receives {q, start, limit}: the words that were searched,
+// whether this is the start screen, and how many MB a picture may have. A picture that is pasted, or dropped anywhere, goes to the upload widget; "/" goes
 // to the words; "?" shows the keys; recent searches are kept in this browser only. Reports "ask" with words.
 
 const RECENT = "clipdex-recent", MOST = 12, SHOWN = 6;
-const KEYS = [
-  ["/", "to the search box"], ["?", "these keys"], ["arrows", "walk over the pictures"], ["enter", "see one large"],
-  ["s", "find similar"], ["+ −", "more, less like this"], ["c", "copy the path"], ["space", "select"],
-  ["shift + arrow, click", "select up to there"], ["ctrl + a", "select all"], ["esc", "select nothing, close"],
-  ["← →", "previous, next large picture"], ["z", "zoom into the large picture"],
-];
+const KEYS = {
+  "Everywhere": [["/", "to the search box"], ["?", "these keys"], ["ctrl + v", "search with a copied picture"], ["tab", "on to the next control"]],
+  "Pictures": [
+    ["arrows", "walk over them"], ["home, end", "to the first, to the last"], ["enter", "see one large"],
+    ["s", "find similar"], ["+", "more like this"], ["-", "less like this"], ["c", "copy the path"],
+    ["g", "show or hide near-duplicates"],
+  ],
+  "Selecting": [
+    ["space", "select, or no longer"], ["shift + arrow", "select up to there"], ["shift + click", "select up to there"],
+    ["ctrl + click", "select one"], ["ctrl + a", "select all"], ["esc", "select nothing"],
+  ],
+  "A large picture": [
+    ["← →", "the one before, the next"], ["+ -", "larger, smaller"], ["z", "close-up, and whole again"], ["0", "whole"],
+    ["shift + arrows", "move the close-up"], ["r", "drag a box over a part to search with"], ["c", "copy the path"],
+    ["esc", "close"],
+  ],
+};
+const UPLOADS = [".st-key-bar input[type=file]", ".st-key-describe input[type=file]"];
 
 const listening = new WeakMap();
 
@@ -25,20 +37,31 @@ function keep(words) {
 
 const box = () => document.querySelector(".st-key-bar input[type=text]");
 
-function hand(files) {
-  const pictures = [...files].filter((file) => file.type.startsWith("image/"));
-  const input = document.querySelector(".st-key-bar input[type=file]");
-  if (!pictures.length || !input) return false;
-  const given = new DataTransfer();
-  given.items.add(pictures[0]);
-  input.files = given.files;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
+// Gives a picture to the page's upload; says what is wrong with it otherwise.
+function hand(files, refuse, limit) {
+  const input = UPLOADS.map((one) => document.querySelector(one)).find(Boolean);
+  const file = [...files].find((one) => one.type.startsWith("image/")) ?? files[0];
+  if (!file || !input) return false;
+  if (file.type && !file.type.startsWith("image/")) refuse(`${file.name} is not a picture.`);
+  else if (file.size > limit * 2 ** 20) refuse(`${file.name} has ${Math.ceil(file.size / 2 ** 20)} MB; at most ${limit} MB can be searched with.`);
+  else {
+    refuse("");
+    const given = new DataTransfer();
+    given.items.add(file);
+    input.files = given.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
   return true;
 }
 
-function listen(root, signal) {
+function listen(root, signal, limit) {
+  const refuse = (text) => {
+    const line = root.querySelector(".refused");
+    line.textContent = text;
+    line.hidden = !text;
+  };
   const on = (name, then) => document.addEventListener(name, then, { signal });
-  on("paste", (event) => { if (hand(event.clipboardData?.files ?? [])) event.preventDefault(); });
+  on("paste", (event) => { if (hand(event.clipboardData?.files ?? [], refuse, limit)) event.preventDefault(); });
   const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   on("dragover", (event) => {
     if (!carries(event)) return;
@@ -51,7 +74,7 @@ function listen(root, signal) {
   on("drop", (event) => {
     if (!carries(event) || event.target.closest?.("[data-testid=stFileUploaderDropzone]")) return;
     event.preventDefault();
-    hand(event.dataTransfer.files);
+    hand(event.dataTransfer.files, refuse, limit);
   });
   on("keydown", (event) => {
     const at = event.composedPath()[0];
@@ -91,14 +114,16 @@ function showRecent(root, data, report) {
 export default function ({ parentElement: root, data, setTriggerValue }) {
   if (data.q) keep([data.q, ...recent().filter((one) => one !== data.q)].slice(0, MOST));
   showRecent(root, data, setTriggerValue);
-  const table = root.querySelector("dl");
-  table.replaceChildren(...KEYS.flatMap(([keys, what]) => [
-    Object.assign(document.createElement("dt"), { textContent: keys }),
-    Object.assign(document.createElement("dd"), { textContent: what }),
-  ]));
+  const made = (name, text, ...inside) => {
+    const one = Object.assign(document.createElement(name), { textContent: text });
+    one.append(...inside);
+    return one;
+  };
+  root.querySelector(".keys").replaceChildren(...Object.entries(KEYS).map(([title, keys]) => made("section", "",
+    made("h3", title), made("dl", "", ...keys.flatMap(([key, what]) => [made("dt", key), made("dd", what)])))));
   listening.get(root)?.abort();
   const controller = new AbortController();
   listening.set(root, controller);
-  listen(root, controller.signal);
+  listen(root, controller.signal, data.limit);
   return () => controller.abort();
 }

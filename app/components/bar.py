@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from app import state, view
+from app.commands.ui import LARGEST_UPLOAD
 from app.components.text import as_text
 from indexer.answers.line_text import pieces, written
 
@@ -42,12 +43,19 @@ def show(question: Asked | None) -> None:
             label_visibility="collapsed",
             on_change=view.on_picture,
         )
+    helper(view.words(), is_start=question is None)
+
+
+def helper(words: str = "", *, is_start: bool = False) -> None:
+    """What Streamlit's widgets cannot do: a picture that is pasted, or dropped anywhere, goes to the page's upload; a
+    key shows the list of keys; the `words` that were searched are offered again."""
     if not view.plain():
-        _helper()(key=_KEY, data={"q": view.words(), "start": question is None}, on_ask_change=_on_ask)
+        told = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD}
+        _component()(key=_KEY, data=told, on_ask_change=_on_ask)
 
 
 @cache
-def _helper() -> Any:
+def _component() -> Any:
     return st.components.v2.component(
         "clipdex_bar",
         html=(_HERE / "bar.html").read_text(encoding="utf-8"),

@@ -34,6 +34,7 @@ def tools(question: Asked, line: Line | None) -> None:
             with filters:
                 _facets(line)
         _grouping(question)
+        _parts(question)
         st.session_state["sort"] = DATE if question.by_date else RELEVANCE
         st.segmented_control(
             "Sort by",
@@ -42,6 +43,18 @@ def tools(question: Asked, line: Line | None) -> None:
             required=True,
             label_visibility="collapsed",
             on_change=lambda: view.change(sort=view.DATE if st.session_state["sort"] == DATE else ""),
+        )
+
+
+def _parts(question: Asked) -> None:
+    """Whether parts of pictures count, where the collection knows them."""
+    if state.searcher().collection.info.tiles:
+        st.session_state["tiles"] = question.tiles
+        st.toggle(
+            "Small things",
+            key="tiles",
+            help="Look at parts of each picture, too; the part that matched is marked in the large view",
+            on_change=lambda: view.change(tiles="1" if st.session_state["tiles"] else ""),
         )
 
 

@@ -185,6 +185,8 @@ def _ways_onward(hits: Sequence[Hit], at: int | None, identity: str) -> None:
             if st.button(label, icon=f":material/{icon}:", key=f"viewer-{icon}", width="stretch"):
                 then([identity])
                 st.rerun()
+    kept = {name: value for name in view.KEPT if (value := str(st.query_params.get(name, "")))}
+    st.page_link("app/pages/describe.py", label="Which words fit it?", query_params={**kept, "item": identity})
     with st.container(horizontal=True, key="viewer-steps"):
         _step("Previous", "ArrowLeft", hits[at - 1].id if at else None)
         _step("Next", "ArrowRight", hits[at + 1].id if at is not None and at + 1 < len(hits) else None)

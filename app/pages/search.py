@@ -129,7 +129,7 @@ def _mark(question: Asked) -> str:
     """What tells one question from another."""
     picture = "" if question.picture is None else str(hash(question.picture))
     examples = (question.like, question.unlike, question.parts, view.url())
-    return repr((state.key(), question.text, examples, picture, question.by_date, question.group))
+    return repr((state.key(), question.text, examples, picture, question.by_date, question.group, question.tiles))
 
 
 if __name__ == "__main__":  # as Streamlit names a page that it runs

@@ -15,8 +15,10 @@ from PIL import Image
 
 from app import fetch
 from app.commands.ui import URLS_VARIABLE
+from app.pages.search import WITHOUT_URLS
 from core.errors import ConfigError, ImageError, QueryError
 from tests.app.conftest import paint
+from tests.app.test_pages import chip, opened, param, shown, tiles
 
 HERE = [ipaddress.ip_network("127.0.0.0/8")]
 
@@ -201,3 +203,56 @@ def test_nothing_is_allowed_unless_the_server_was_told(monkeypatch: pytest.Monke
     Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
     assert not fetch.is_address(str(tmp_path / "a.png"))
     assert fetch.is_address("HTTPS://example.com/a.png")
+
+
+# --- in the app ------------------------------------------------------------------------------------------------------
+
+
+def test_a_typed_address_is_searched_with_where_that_is_allowed(
+    web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URLS_VARIABLE, '["127.0.0.0/8"]')
+    address = f"http://{web}/red.png"
+    app = opened(collection, monkeypatch).run()
+    app.text_input(key="q").set_value(f"{address} card").run()
+    assert not app.exception
+    assert (param(app, "q"), param(app, "url")) == ("card", address)
+    assert "card · Similar to red\\.png" in shown(app)
+    assert tiles(app)[0].startswith("red/")
+    asked = len(Web.asked)
+    chip(app, "picture from 127\\.0\\.0\\.1")  # and it can be taken away again
+    app.run()
+    assert len(Web.asked) == asked  # it is kept
+    for place, said in (("page", "not an image"), ("none", "answered 404"), ("inside", "not on the public internet")):
+        app.text_input(key="q").set_value(f"http://{web}/{place}").run()
+        assert not app.exception
+        assert said in app.error[0].value.replace("\\", "") or place == "page"
+        chip(app, "picture from 127\\.0\\.0\\.1")
+
+
+def test_a_link_that_somebody_made_fetches_nothing_before_a_click(
+    web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URLS_VARIABLE, '["127.0.0.0/8"]')
+    asked = len(Web.asked)
+    app = opened(collection, monkeypatch)
+    app.query_params["url"] = f"http://{web}/red.png"
+    app.run()
+    assert len(Web.asked) == asked
+    app.button(key="fetch").click().run()
+    assert len(Web.asked) == asked + 1
+    assert tiles(app)[0].startswith("red/")
+
+
+def test_without_leave_an_address_gets_one_clear_line(
+    web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URLS_VARIABLE, "")
+    asked = len(Web.asked)
+    app = opened(collection, monkeypatch).run()
+    app.text_input(key="q").set_value(f"http://{web}/red.png").run()
+    assert not app.exception
+    assert [info.value for info in app.info] == [WITHOUT_URLS]
+    app.text_input(key="q").set_value("red").run()
+    assert tiles(app)[0].startswith("red/")
+    assert len(Web.asked) == asked

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,15 @@ def component(app: AppTest, name: str) -> dict[str, Any]:
     (found,) = (one.proto.json for one in app.get("bidi_component") if one.proto.component_name == name)
     told: dict[str, Any] = json.loads(found)
     return told
+
+
+def rankings(app: AppTest) -> list[list[tuple[str, str]]]:
+    """The words of each list of the describe page and what is said of them."""
+    found = [
+        one.proto.body for one in app.get("html") if "clipdex-ranking" in one.proto.body and "<ol" in one.proto.body
+    ]
+    line = re.compile(r'<span class="words">(.*?)</span><b>(.*?)</b>')
+    return [[(unescape(words), told) for words, told in line.findall(one)] for one in found]
 
 
 def chips(app: AppTest) -> list[str]:
@@ -240,15 +251,37 @@ def test_the_describe_page_ranks_captions_and_labels(app: AppTest, collection: P
     app.switch_page("app/pages/describe.py").run()
     app.file_uploader[0].set_value(("b.png", (collection / "blue" / "blue-01.png").read_bytes(), "image/png")).run()
     assert not app.exception
-    ranked = [element.value for element in app.markdown if element.value.startswith("`")]
-    assert len(ranked) == 10
-    assert all("blue" in line for line in ranked)
+    captions, _ = rankings(app)
+    assert len(captions) == 10
+    assert all("blue" in words for words, _ in captions)
     app.text_input(key="labels").set_value("red, blue, green").run()
-    bars = [bar.proto.text.replace("\\", "") for bar in app.get("progress")]
-    assert bars[0].startswith("blue · ")
-    assert len(bars) == 3
+    labels = rankings(app)[1]
+    assert labels[0][0] == "blue"
+    assert sorted(words for words, _ in labels) == ["blue", "green", "red"]
+    assert abs(sum(float(told.rstrip("%")) for _, told in labels) - 100) < 0.5
     app.text_input(key="labels").set_value("red").run()
     assert "Two labels or more" in shown(app)
+
+
+def test_the_describe_page_is_linked_with_its_picture_labels_and_sentences(app: AppTest) -> None:
+    wanted = {"item": "blue/blue-01.png", "labels": "red, <b>blue</b>", "prompts": "a {} card\nthe colour {}"}
+    app.query_params.update(wanted)
+    app.run()
+    app.switch_page("app/pages/describe.py").run()
+    assert not app.exception
+    assert app.text_area(key="prompts").value == wanted["prompts"]
+    assert "Each label is put into 2 sentences" in [one.label for one in app.expander]
+    assert {words for words, _ in rankings(app)[1]} == {"red", "<b>blue</b>"}
+    app.text_area(key="prompts").set_value("no place for it").run()
+    (said,) = [error.value for error in app.error]
+    assert "each line needs exactly one" in said
+    assert as_text("'no place for it'") in said
+    app.button(key="prompts-80").click().run()
+    assert not app.error
+    assert len(str(param(app, "prompts")).splitlines()) == 80
+    assert param(app, "item") == wanted["item"]
+    app.text_area(key="prompts").set_value("").run()
+    assert "it is empty" in app.error[0].value
 
 
 def test_the_collection_page_counts_and_lists_the_failures(app: AppTest, collection: Path) -> None:
@@ -389,6 +422,70 @@ def test_results_in_the_order_of_their_dates(tmp_path: Path, monkeypatch: pytest
     app.run()
     assert not app.exception
     assert tiles(app) == ["2023.jpg", "2022.jpg", "2021.jpg", "none.jpg"]
+
+
+def test_near_duplicates_take_one_place_and_are_shown_by_a_click(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    striped = Image.new("RGB", (320, 240), COLOURS["red"])
+    for left in range(0, 320, 40):
+        striped.paste(COLOURS["yellow"], (left, left // 2, left + 17, 200))
+    striped.save(tmp_path / "a.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
+    striped.resize((200, 150)).save(tmp_path / "c.jpg", quality=70)
+    paint(tmp_path / "d.png", "red", 1)
+    index(tmp_path, model="toy")
+    app = opened(tmp_path, monkeypatch)
+    app.query_params["q"] = "red"
+    app.run()
+    assert sorted(tiles(app)) == ["a.png", "b.png", "c.jpg", "d.png"]
+    app.radio(key="group").set_value("bytes").run()
+    assert not app.exception
+    assert param(app, "group") == "bytes"
+    assert sorted(tiles(app)) == ["a.png", "c.jpg", "d.png"]
+    app.radio(key="group").set_value("picture").run()
+    leader = next(tile for tile in tiles(app) if tile != "d.png")
+    assert len(tiles(app)) == 2
+    assert app.button(key=f"unfold-{leader}").label == "+2"
+    app.button(key=f"unfold-{leader}").click().run()
+    assert (several(app, "open"), len(tiles(app))) == ([leader], 4)
+    place = tiles(app).index(leader)
+    assert {leader, *tiles(app)[place + 1 : place + 3]} == {"a.png", "b.png", "c.jpg"}
+    app.button(key=f"unfold-{leader}").click().run()
+    assert len(tiles(app)) == 2
+    app.query_params["sort"] = "date"
+    app.run()
+    assert not app.exception
+    assert len(tiles(app)) == 2
+    app.query_params["group"] = "nonsense"
+    app.run()
+    assert len(tiles(app)) == 4
+
+
+def test_small_things_are_looked_for_where_the_collection_knows_parts(
+    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.query_params.update({"q": "red", "tiles": "1"})
+    app.run()
+    assert not app.exception
+    assert "tiles" not in [one.key for one in app.toggle]  # these pictures were indexed as wholes
+    small = Image.new("RGB", (400, 400), (250, 250, 250))
+    small.paste(COLOURS["red"], (0, 0, 190, 190))
+    small.save(tmp_path / "small.png")
+    index(tmp_path, model="toy", tiles=True)
+    app = opened(tmp_path, monkeypatch)
+    app.query_params.update({"q": "red", "plain": "", "item": "small.png"})
+    app.run()
+    assert component(app, "clipdex_picture")["found"] is None
+    app.toggle(key="tiles").set_value(True).run()
+    assert not app.exception
+    assert param(app, "tiles") == "1"
+    app.query_params["item"] = "small.png"
+    app.run()
+    left, top, right, bottom = component(app, "clipdex_picture")["found"]
+    assert (left, top) == (0, 0)
+    assert right < 0.8
+    assert bottom < 0.8
 
 
 def test_several_collections_are_switched_in_the_url(
