@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from indexer.compact import compact
 from indexer.exchange.exporting import export_vectors
 from indexer.optimize import optimize
 from indexer.repair import Kind
+from indexer.runs import writer
 from indexer.runs.options import Options
 from indexer.runs.pipeline import Embedded, Pipeline
 from indexer.runs.report import Stopwatch
@@ -256,6 +258,56 @@ def test_what_a_killed_run_left_is_passed_over_and_swept(tmp_path: Path) -> None
     assert [finding.kind for finding in verify(Collection.find(folder)).findings] == [Kind.STRAY_TILES]
     index(folder)
     assert rows_of(folder) == before
+
+
+class Killed(BaseException):
+    """The run stops dead here."""
+
+
+def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "pictures"
+    for name, spot in SPOTS.items():
+        meadow(folder / name, spot)
+    monkeypatch.setattr(writer, "COMMIT_ROWS", 2)
+    index(folder, to=tmp_path / "before")
+    meadow(folder / "near.png", (300, 20))
+    (folder / "far.png").unlink()
+    meadow(folder / "new.png", (10, 240))
+    index(folder, to=tmp_path / "undisturbed", tiles=True)
+    expected, left = rows_of(tmp_path / "undisturbed"), 0
+
+    def dying(function: Any) -> Any:
+        def write(*arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            for result in (lambda: None, lambda: function(*arguments, **named)):
+                if left == 0:
+                    raise Killed
+                left -= 1
+                value = result()
+            return value
+
+        return write
+
+    for module, name in ((tables, "append"), (tables, "upsert"), (tables, "remove"), (tile_table, "append")):
+        monkeypatch.setattr(module, name, dying(getattr(module, name)))
+    monkeypatch.setattr(Collection, "save", dying(Collection.save))
+    for moment in range(0, 1000, 1 if os.environ.get("CLIPDEX_SLOW") else 7):
+        victim = tmp_path / f"victim{moment}"
+        shutil.copytree(tmp_path / "before", victim)
+        left = moment
+        try:
+            index(folder, to=victim, tiles=True)
+        except Killed:
+            pass
+        else:
+            break
+        left = -1
+        assert {finding.kind for finding in verify(Collection.find(victim)).findings} <= {Kind.STRAY_TILES}
+        index(folder, to=victim, tiles=True)
+        assert rows_of(victim) == expected, f"killed at write {moment}"
+        assert verify(Collection.find(victim)).well
+        shutil.rmtree(victim)
+    assert 10 < moment < 999
 
 
 def test_another_model_takes_over_with_tiles_of_its_own(tmp_path: Path) -> None:
