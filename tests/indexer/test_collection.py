@@ -17,6 +17,7 @@ import pytest
 import clipdex
 from core.errors import CollectionError
 from indexer.collection import Collection
+from indexer.storage.migrations import FORMAT_VERSION
 from tests.indexer.pictures import ids, index, paint, paint_three
 from tests.shared import ROOT
 
@@ -41,7 +42,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "not an object": (lambda path: (path / "collection.json").write_text("[]"), "is damaged"),
     "not text": (lambda path: (path / "collection.json").write_bytes(b"\xff\xfe\x00"), "is damaged"),
     "missing": (lambda path: (path / "collection.json").unlink(), "not a finished collection: run clipdex index"),
-    "newer": (change("format_version", 99), "has format 99 and this clipdex knows formats up to 2; update clipdex"),
+    "newer": (
+        change("format_version", 99),
+        f"has format 99 and this clipdex knows formats up to {FORMAT_VERSION}; update clipdex",
+    ),
     "no version": (change("format_version", None), "names no format version"),
     "odd version": (change("format_version", -1), "names no format version"),
     "no model": (change("model", {}), "model.name: Field required"),
