@@ -115,18 +115,30 @@ def _settled(
         drawn = (chance < random.random((n, 1), np.float32)).sum(axis=1)
         ends = rows[every, np.minimum(drawn, k - 1)]
         away = y - y[ends]
-        pull = np.clip(-2 * away / (1 + (away * away).sum(axis=1, keepdims=True)), -FARTHEST, FARTHEST)
+        pull = _held(-2 * away / (1 + _squares(away)))
         move = pull.copy()
         for axis in (0, 1):
             move[:, axis] -= np.bincount(ends, pull[:, axis], n)
         shuffled = y[order]
         for _ in range(PUSHES):
             away = y - np.roll(shuffled, int(random.integers(n)), axis=0)
-            square = (away * away).sum(axis=1, keepdims=True)
-            push = 2 * STRENGTH * away / ((0.001 + square) * (1 + square))
-            move += np.clip(push, -FARTHEST, FARTHEST)
+            square = _squares(away)
+            move += _held(away * (2 * STRENGTH / ((0.001 + square) * (1 + square))))
         y += rate * move
     return y
+
+
+def _squares(vectors: np.ndarray) -> np.ndarray:
+    """The squared lengths (n, 1) of vectors (n, 2)."""
+    x, y = vectors[:, 0], vectors[:, 1]
+    found: np.ndarray = (x * x + y * y)[:, np.newaxis]
+    return found
+
+
+def _held(moves: np.ndarray) -> np.ndarray:
+    """Moves (n, 2), those longer than FARTHEST shortened to it. UMAP cuts each coordinate, which draws crosses."""
+    moves *= np.minimum(1, FARTHEST / np.maximum(np.sqrt(_squares(moves)), 1e-9))
+    return moves
 
 
 def framed(places: np.ndarray) -> np.ndarray:
