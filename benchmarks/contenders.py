@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -109,6 +109,8 @@ class Bare(Contender):
 class Refined(Bare):
     """FAISS alone doing the same work: the same index, and as many proposals scored again from the whole vectors."""
 
+    _flat: ClassVar[tuple[int, Any]] = 0, None  # the whole vectors, 2 GB of them: one copy for all
+
     def __init__(self, of: Ours) -> None:
         super().__init__(of)
         self.name = f"FAISS IndexRefine, the same {of.kind}"
@@ -122,8 +124,10 @@ class Refined(Bare):
         self.faiss.copy_array_to_vector(np.ascontiguousarray(axes).ravel(), turn.A)
         turn.is_trained = True
         base = self.faiss.IndexPreTransform(turn, base)
-        flat = self.faiss.IndexFlatIP(pictures.shape[1])
-        flat.add(np.asarray(pictures))
+        if Refined._flat[0] != len(pictures):
+            Refined._flat = len(pictures), self.faiss.IndexFlatIP(pictures.shape[1])
+            Refined._flat[1].add(np.asarray(pictures))
+        flat = Refined._flat[1]
         self.whole = self.faiss.IndexRefine(base, flat)
         self.kept = turn, base, flat  # FAISS holds no references of its own
 

@@ -68,6 +68,8 @@ def command(
     box = asked.box(region, len(image) + len(like))
     searcher = clipdex.open(place, model=model, precision=precision)
     if words or also or without:
+        if ":" not in searcher.collection.info.model.load:  # other families' packages may want all of torch
+            quick.import_torch()
         searcher.warm()
     quick.import_lancedb()
     line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)

@@ -23,7 +23,7 @@ QUERIES = 400
 TIMED = 60
 TIE = 1e-6  # a row whose cosine is this near to that of the tenth is as good as it
 ENOUGH = 0.998  # the curve need not go on beyond
-SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01)  # of the rows, for filters
+SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # of the rows, for filters
 FILTER_QUERIES = 30
 COLUMNS_AT_ONCE = 32_768
 
