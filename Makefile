@@ -5,17 +5,20 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Where the app of the demo listens: make demo PORT=8600.
 PORT   = 8501
+AXE    = axe-core-4.14.1
 # Extra words for pytest: make test ARGS="tests/core -k tokenizer".
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs clean
+.PHONY: help install demo test check format bench docs pictures tour axe clean
 
 help:
 	@echo "make demo      install, paint a sample collection, index it, search it, open the app (PORT=8600: on that port)"
 	@echo "make test      install with the test extra and run the whole test suite"
 	@echo "make check     lint, formatting and types"
 	@echo "make docs      write real outputs, pictures and the file tree into README.md, docs/ and ARCHITECTURE.md"
+	@echo "make pictures  screenshots of every screen of the app, into docs/"
+	@echo "make tour      a minute of the app as an animated picture, docs/tour.webp"
 	@echo "make bench     measurements with their targets; results in benchmarks/results/"
 	@echo "make install   only create $(VENV) and install; the command is then $(BIN)/clipdex"
 	@echo "make clean     remove $(VENV) and the caches of the tools"
@@ -38,10 +41,17 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $@
 
+# What finds barriers in the app's pages, for tests/app/test_access.py alone: a package of npm's, never a part of clipdex.
+axe: $(VENV)/$(AXE)/package/axe.min.js
+$(VENV)/$(AXE)/package/axe.min.js: | $(BIN)/python
+	@mkdir -p $(VENV)/$(AXE)
+	@cd $(VENV)/$(AXE) && { npm pack --silent $(subst core-,core@,$(AXE)) >/dev/null && tar -xzf $(AXE).tgz; } \
+	    || echo "npm could not fetch $(AXE): the tests that need it will skip"
+
 demo: install
 	$(BIN)/clipdex demo --port $(PORT)
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test axe
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.installed-test
@@ -57,7 +67,14 @@ format: $(VENV)/.installed-test
 docs: $(VENV)/.installed-test
 	$(BIN)/python -m tests.tree
 	$(BIN)/python -m tests.readme_session
-	CLIPDEX_SCREENSHOTS=1 $(BIN)/python -m pytest -q tests/app/test_browser.py -k screenshots
+	$(BIN)/python -m tests.pictures
+
+# The app's screens as docs/app-*.webp, and a minute of its use as docs/tour.webp, in headless Chromium.
+pictures: $(VENV)/.installed-test
+	$(BIN)/python -m tests.pictures
+
+tour: $(VENV)/.installed-test
+	$(BIN)/python -m tests.tour
 
 bench: $(VENV)/.installed-test
 	@for file in $$(grep -l __main__ benchmarks/*.py); do \
