@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,25 @@ def memory() -> float:
 
 
 def first_batch(model: str, folder: str, started: str) -> dict[str, float]:
-    """Seconds from the start of the program to the moment when the model gets its first pictures."""
-    from core.encoder import load_encoder
-    from indexer import sync
+    """Seconds from the start of `clipdex index` to the moment when the model gets its first pictures."""
+    import clipdex
+    from app.cli import main as command
 
-    encoder = load_encoder(model)
     found: list[float] = []
+    load = clipdex.load_encoder
 
     def encode(pixels: np.ndarray) -> np.ndarray:
         found.append(time.time() - float(started))
         raise KeyboardInterrupt
 
-    encoder.encode_prepared = encode  # type: ignore[method-assign]
-    with contextlib.suppress(KeyboardInterrupt):
-        sync.index(folder, encoder=encoder, to=Path(model).parent / "first")
+    def watched(*arguments: Any, **options: Any) -> Any:
+        encoder = load(*arguments, **options)
+        encoder.encode_prepared = encode  # type: ignore[method-assign]
+        return encoder
+
+    clipdex.load_encoder = watched
+    with tempfile.TemporaryDirectory() as to, contextlib.suppress(SystemExit):
+        command(["index", folder, "--model", model, "--to", to, "--quiet"])
     return {"seconds": round(found[0], 3)}
 
 

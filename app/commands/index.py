@@ -92,9 +92,14 @@ def command(
 ) -> None:
     """Index pictures. A second run only does what changed."""
     import clipdex
+    from app import quick
     from app.output import print_json, printable
     from app.progress import watched
+    from core.encoder import TESTING
 
+    if model not in (None, TESTING):
+        quick.import_torch()
+    quick.import_lancedb()
     if model is None and not dry_run:
         announce_download(sources, to, kind)
     with watched(show=not (quiet or as_json)) as watcher:
