@@ -103,7 +103,6 @@ def whole(data: Path, photos: list[Path], folder: Path, model: str) -> dict[str,
     for path in photos:
         shutil.copy(path, folder / path.name)
     numbers: dict[str, Any] = {}
-    clipdex.index(folder / photos[0].name, model=model, to=folder.with_name("warm"), tiles=True)
     for tiles in (False, True):
         started = time.perf_counter()
         to = folder.with_name(told(tiles))

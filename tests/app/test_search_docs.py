@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import clipdex
+from core.encoder import load_encoder
 from tests.app.conftest import paint
 from tests.app.test_cli import clipdex as command
 from tests.readme_session import ROOT, RULES, blocks
@@ -33,6 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     large.save(folder / "Pictures" / "trips" / "2024" / "large.jpg", exif=exif)
     (folder / "Pictures" / "trips" / "2024" / "large.txt").write_text("a white parking lot\nsnow")
     large.save(folder / "photo.jpg")
+    np.save(folder / "red.npy", load_encoder("toy").encode_texts(["red"])[0])
     clipdex.index(folder / "Pictures", model="toy")
     return folder
 
