@@ -102,7 +102,9 @@ def stored_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
 
 def check_finite(tensors: Mapping[str, Tensor], where: Path) -> None:
     """Raises `ModelError` that lists the tensors with NaN or infinite numbers."""
-    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    # One number that is not finite makes the sum so, which is quicker to see; a sum may also just be too large.
+    doubtful = {name: tensor for name, tensor in tensors.items() if not tensor.sum().isfinite()}
+    broken = [name for name, tensor in doubtful.items() if not tensor.isfinite().all()]
     if broken:
         raise ModelError(f"{where}: {len(broken)} tensors hold NaN or infinite numbers: {_some(broken)}")
 
