@@ -3,7 +3,8 @@
 Every request passes here first, the pages' WebSocket and Streamlit's own addresses as well as our routes:
 
 - a request must name the server by an address or by the name it listens under. Another name belongs to a web site that
-  was made to point here (DNS rebinding), and a WebSocket must be opened by a page of this very server;
+  was made to point here (DNS rebinding). What changes something, and the WebSocket, must come from a page of this very
+  server, and no other site may show a page of it in a frame, where people would click on what they do not see;
 - where other machines could come in, a token is demanded (`clipdex ui --allow-remote`). It is shown once, as `?token=…`
   or in a form, and kept in a cookie that scripts cannot read and other sites' requests do not carry.
 """
@@ -19,7 +20,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_VARIABLE = "CLIPDEX_TOKEN"  # noqa: S105 - the name of a variable; its value is never in a command line
 SHORTEST_TOKEN = 16
@@ -42,6 +43,17 @@ input, button { font: inherit; padding: 0.5rem 0.8rem; border-radius: 8px; borde
 <p>%s It was printed where <code>clipdex ui</code> was started.</p>
 <form method="post"><label>Token <input name="token" type="password" autocomplete="current-password" autofocus></label>
 <button>Go on</button></form></body></html>"""
+
+
+# Where an answer does not say something else.
+EVERYWHERE = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"SAMEORIGIN",
+    b"content-security-policy": b"frame-ancestors 'self'",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+}
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class Gate:
@@ -73,6 +85,7 @@ class Gate:
             if answer is not None:
                 await answer(scope, receive, send)
                 return
+            send = _with_headers(send)
         await self.app(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
@@ -81,6 +94,8 @@ class Gate:
 
         if not self._is_called_right(request):
             return PlainTextResponse("this server has another name", status_code=403, headers=HEADERS)
+        if request.method not in READING and not is_own_page(request):
+            return PlainTextResponse("this was sent by a page of another site", status_code=403, headers=HEADERS)
         if self.is_closed:
             return PlainTextResponse(_CLOSED, status_code=403, headers=HEADERS)
         if not self.token:
@@ -117,6 +132,17 @@ class Gate:
         return bool(self.token) or is_known_host(connection.headers.get("host", ""))
 
 
+def _with_headers(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = list(message.get("headers", ()))
+            said = {name.lower() for name, _ in given}
+            message = {**message, "headers": [*given, *(one for one in EVERYWHERE.items() if one[0] not in said)]}
+        await send(message)
+
+    return sent
+
+
 async def _shown_token(request: Request) -> str | None:
     """The token in the address or in the form that was sent; None where none was."""
     if request.method == "GET":
@@ -141,7 +167,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_own_page(connection: HTTPConnection) -> bool:
-    """Whether a WebSocket was opened by a page of this server, or by a program, which names no page."""
+    """Whether something was sent by a page of this server, or by a program, which names no page."""
     origin = connection.headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower()
 

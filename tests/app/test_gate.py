@@ -10,6 +10,7 @@ from urllib.parse import quote_plus, urlsplit
 
 import pytest
 
+import clipdex
 from app.commands.ui import needed_token
 from app.gate import is_loopback
 from core.errors import ConfigError
@@ -63,9 +64,12 @@ def cookie(server: Server) -> str:
     return given.split(";")[0]
 
 
-@pytest.mark.parametrize("path", ["/", "/thumb", "/image", "/_stcore/health", "/_stcore/host-config", "/media/x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/map", "/thumb", "/image", "/tiles", "/_stcore/health", "/_stcore/host-config", "/media/x", "/static/x"],
+)
 def test_without_the_token_nothing_is_answered(guarded: Server, path: str) -> None:
-    if path in ("/thumb", "/image"):
+    if path in ("/thumb", "/image", "/tiles"):
         path = guarded.address(path[1:], "red/red-03.png")
     assert ask(guarded, path)[0] == 401
     assert ask(guarded, f"{path}?token=wrong")[0] == 403
@@ -106,6 +110,47 @@ def test_a_page_of_another_site_opens_no_websocket(server: Server) -> None:
     assert handshake(server, Host="evil.example", Origin="http://evil.example") == 403
     assert ask(server, "/", Host="evil.example")[0] == 403
     assert ask(server, "/", Host=here)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://localhost.evil.example"]
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_a_page_of_another_site_sends_nothing(server: Server, method: str, origin: str) -> None:
+    for path in (server.address("tiles", "x").rsplit("/", 1)[0], "/_stcore/upload_file/a/b", "/"):
+        assert ask(server, path, method, "[]", Origin=origin)[0] == 403
+    tiles = server.address("tiles", "x").rsplit("/", 1)[0]
+    assert ask(server, tiles, "POST", "[]", Origin=server.url)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/describe", "/no-such-page", "/_stcore/health", "/thumb", "/tiles/x"])
+def test_no_other_site_shows_a_page_in_a_frame_or_guesses_what_an_answer_is(server: Server, path: str) -> None:
+    if path == "/thumb":
+        path = server.address("thumb", "red/red-03.png")
+    headers = ask(server, path)[1]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] in ("DENY", "SAMEORIGIN")
+    assert (
+        "default-src 'none'" in headers["content-security-policy"]
+        or "frame-ancestors 'self'" in (headers["content-security-policy"])
+    )
+    assert "access-control-allow-origin" not in headers
+
+
+def test_a_thumbnail_in_memory_is_behind_the_token_too(guarded: Server) -> None:
+    item = "red/red-03.png"
+    kept = cookie(guarded)
+    place = guarded.address("thumb", item)
+    tiles = "/tiles/" + place.split("/")[2]
+    stamp = clipdex.open(guarded.folder).snapshot().stamp(item)
+    assert ask(guarded, tiles, "POST", f'["{item}"]', Cookie=kept)[0] == 200  # reads it into memory
+    status, headers = ask(guarded, f"{place}?v={stamp}", Cookie=kept)
+    assert (status, "etag" in headers) == (200, False)  # from memory: what comes from the table has a tag
+    assert "immutable" in headers["cache-control"]
+    assert headers["content-type"] in ("image/webp", "image/jpeg")
+    assert ask(guarded, f"{place}?v={stamp}")[0] == 401
+    assert ask(guarded, f"{place}?v={stamp}", Cookie=kept + "0")[0] == 401
+    assert "etag" in ask(guarded, f"{place}?v=another", Cookie=kept)[1]
 
 
 def test_other_machines_are_let_in_only_when_asked_for_and_with_a_token() -> None:

@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -141,6 +143,14 @@ def test_a_file_that_is_gone_or_no_picture_any_more_is_not_found(odd: Server, na
         "captions.csv",
         ".clipdex/collection.json",
         "plain.png\x00",
+        "plain.png\x00.jpg",
+        "../pictures",
+        "..\\secret.png",
+        "%2e%2e/secret.png",
+        "%252e%252e%252fsecret.png",
+        "file:///etc/passwd",
+        "more//../../secret.png",
+        "more//in a zip/../../../secret.png",
     ],
 )
 @pytest.mark.parametrize("kind", ["thumb", "image"])
@@ -155,6 +165,14 @@ def test_nothing_outside_the_table_is_served(odd: Server, kind: str, item: str) 
         "/image/{key}/../../secret.png",
         "/image/{key}/..%2f..%2fsecret.png",
         "/image/{key}/%2e%2e%2fsecret.png",
+        "/image/{key}/%252e%252e%252fsecret.png",
+        "/image/{key}/plain.png",
+        "/image/{key}/%00",
+        "/thumb/{key}/..%2f..%2fsecret.png?v=1",
+        "/app/static/..%2f..%2fpyproject.toml",
+        "/static/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "/media/..%2f..%2fsecret.png",
+        "/component/../../../etc/passwd",
         "/image/{key}/..%5csecret.png",
         "/image/{key}//etc/passwd",
         "/image/{key}/%2fetc%2fpasswd",
@@ -166,6 +184,37 @@ def test_paths_in_the_url_lead_nowhere(odd: Server, path: str) -> None:
     assert status >= 400 or headers["content-type"].startswith("text/html")
     assert b"root:" not in body
     assert body != b"secret"
+
+
+def test_links_lead_to_pictures_of_the_collection_only(tmp_path: Path) -> None:
+    """A linked folder belongs to the collection as it was indexed; nothing beside its pictures is reached through it."""
+    (tmp_path / "outside").mkdir()
+    for name in ("seen.png", "later.png"):
+        paint(tmp_path / "outside" / name, "green", 1)
+    (tmp_path / "outside" / "later.png").rename(tmp_path / "later.png")
+    inside = tmp_path / "inside"
+    paint(inside / "a.png", "red", 1)
+    (inside / "linked").symlink_to(tmp_path / "outside", target_is_directory=True)
+    clipdex.index(inside, model="toy")
+    (tmp_path / "later.png").rename(tmp_path / "outside" / "later.png")
+    (inside / "a.png").unlink()
+    (inside / "a.png").symlink_to("/etc/hostname")
+    for running in serve(inside):
+        assert running.get(running.address("image", "linked/seen.png"))[0] == 200
+        for item in ("linked/later.png", "linked/../outside/seen.png", "../outside/seen.png", "a.png"):
+            assert running.get(running.address("image", item))[0] == 404
+
+
+def test_ids_of_another_collection_are_unknown_here(tmp_path: Path) -> None:
+    for name, colour in (("one", "red"), ("two", "blue")):
+        paint(tmp_path / name / f"{name}.png", colour, 1)
+        clipdex.index(tmp_path / name, model="toy")
+    for running in serve(tmp_path / "one"):  # the other is not open
+        assert running.get(running.address("thumb", "one.png"))[0] == 200
+        assert running.get(running.address("thumb", "two.png"))[0] == 404
+        closed = address("thumb", state.key(tmp_path / "two"), "two.png")
+        assert running.get(closed)[0] == 404
+        assert running.get(closed + "?v=1")[0] == 404
 
 
 def tiles(server: Server, ids: object) -> tuple[int, dict[str, dict[str, object]]]:
@@ -202,6 +251,16 @@ def test_a_huge_upload_is_refused(server: Server) -> None:
     flags = server_command(8501)
     assert flags[flags.index("--server.maxUploadSize") + 1] == str(LARGEST_UPLOAD)
     assert LARGEST_UPLOAD <= 100
+    place = urlsplit(server.url)
+    asked = [
+        "PUT /_stcore/upload_file/some-session/some-file HTTP/1.1",
+        f"Host: {place.netloc}",
+        f"Content-Length: {(LARGEST_UPLOAD + 10) * 1024 * 1024}",
+        "Content-Type: multipart/form-data; boundary=x",
+    ]
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=60) as line:
+        line.sendall(("\r\n".join(asked) + "\r\n\r\n").encode())  # and not one byte of the body
+        assert 400 <= int(line.recv(64).split()[1]) < 500
 
 
 def test_an_address_that_changes_with_the_picture_is_kept_for_long(server: Server) -> None:
