@@ -70,7 +70,8 @@ class Jobs:
         self._jobs: list[Job] = []
 
     def start(self, order: Order, place: Path, title: str) -> Job:
-        """Begin. Raises `CollectionError` while other work on the same collection is going on."""
+        """Begin. Raises `CollectionError` while other work on the same collection is going on, and where the machine
+        can run no other program."""
         with self._lock:
             busy = next((job for job in self._jobs if job.order.to == order.to and not job.is_over), None)
             if busy is not None:
@@ -78,15 +79,20 @@ class Jobs:
             self._jobs = [job for job in self._jobs if job.order.to != order.to][-MOST_KEPT:]
             job = Job(next(self._numbers), order, place, title)
             self._jobs.append(job)
-        job.process = subprocess.Popen(
-            [sys.executable, "-m", "app.worker"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C at the server's terminal ends it through its input, after its batch
-        )
+        try:
+            job.process = subprocess.Popen(
+                [sys.executable, "-m", "app.worker"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C at the server's terminal ends it through its input, after its batch
+            )
+        except OSError as error:
+            with self._lock:
+                self._jobs.remove(job)
+            raise CollectionError(f"{title}: no program can be started ({error.strerror or error})") from None
         _say(job, order.model_dump_json())
         threading.Thread(target=self._follow, args=(job,), daemon=True).start()
         return job

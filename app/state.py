@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from indexer.search import Searcher
 
 MOST_OPEN = 8  # collections held in memory at once
+SECONDS_FAR_AWAY = 5.0  # for which the newest version of a collection in an object store counts as the newest
 NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that are shown otherwise, or of no interest
 
 
@@ -72,8 +73,12 @@ def folder_of(name: str) -> Path | None:
 def _opened(path: str) -> Searcher:
     """One searcher a collection for all sessions; it notices by itself what later runs write."""
     import clipdex
+    from indexer.storage.store import LocalStore
 
-    return clipdex.open(path)
+    opened = clipdex.open(path)
+    if not isinstance(opened.collection.store, LocalStore):
+        opened.look_again = SECONDS_FAR_AWAY
+    return opened
 
 
 @st.cache_resource(show_spinner=False, max_entries=MOST_OPEN)
@@ -84,8 +89,12 @@ def _status(_source: Searcher, version: str) -> Status:
 def searcher(place: Path | None = None) -> Searcher:
     """The open collection. Raises CollectionError when there is none, it is damaged, or too new."""
     from indexer.collection import Collection
+    from indexer.storage.store import located, url_of
 
-    return _opened(str(Collection.find(place or folder()).path))
+    place = place or folder()
+    if url_of(place) is not None:  # nothing to look for above it, and each look takes a while
+        return _opened(str(located(place)))
+    return _opened(str(Collection.find(place).path))
 
 
 def status() -> Status:

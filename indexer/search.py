@@ -8,6 +8,7 @@ like ── stored ──────┘                                        
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -59,6 +60,8 @@ class Searcher(Curating):
         self._stamp: tuple[int, int] | None = None
         self._probes: tuple[Any, ...] = ()
         self._backgrounds = Backgrounds()
+        self.look_again = 0.0  # seconds for which a newer version may go unnoticed; looking takes a while in a store
+        self._looked = 0.0
 
     def search(
         self,
@@ -211,6 +214,8 @@ class Searcher(Curating):
     def snapshot(self) -> Snapshot:
         """The newest version of the collection; loaded again only when something was written."""
         with self._lock:
+            if self._snapshot is not None and time.monotonic() - self._looked < self.look_again:
+                return self._snapshot
             self._notice_new_collection()
             with tables.storage_errors(self.collection.path, "reading"):
                 for probe in self._probes:
@@ -218,6 +223,7 @@ class Searcher(Curating):
                 versions = self._probes[0].version, self._probes[1].version
             if self._snapshot is None or self._snapshot.versions != versions:
                 self._snapshot = Snapshot.load(self.collection)
+            self._looked = time.monotonic()
             return self._snapshot
 
     def _notice_new_collection(self) -> None:

@@ -20,7 +20,7 @@ STAGES_HERE = {**STAGES, "read": "Reading every row"}
 HERE = {
     "; if they are really gone, index again with --allow-removal": "",
     "choose another place with --to DIR": "choose another place under “More options”",
-    "keep one in another place with --to DIR": "choose another place under “More options”",
+    "keep one in another place with --to DIR": "make that possible, or index to another place: see Library",
     "Say so with --to DIR": "Say so under “More options”",
     "wait until it is done, or use --wait": "wait until it is done",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,8 @@ from app.jobs import jobs
 from clipdex import index
 from tests.app.conftest import EACH, paint
 from tests.app.test_jobs import waited
-from tests.app.test_pages import opened, shown
+from tests.app.test_pages import opened, shown, tiles
+from tests.indexer.object_store import bucket as bucket
 
 COUNT = 4 * EACH + 1
 
@@ -33,7 +34,7 @@ def _clean() -> Iterator[None]:
     shelf._removed.clear()
 
 
-def at(page: str, places: list[Path], monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def at(page: str, places: Sequence[Path | str], monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """A page over collections."""
     app = opened(Path(), monkeypatch)
     monkeypatch.setenv("CLIPDEX_COLLECTION", json.dumps([str(place) for place in places]))
@@ -219,3 +220,24 @@ def test_a_table_that_cannot_be_opened_is_said_each_time(
     app.run()
     assert not app.exception
     assert "bring it back from a copy, or delete" in app.error[0].value
+
+
+def test_a_collection_in_an_object_store_is_opened_searched_and_brought_up_to_date(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(tmp_path / "a.png", "red", 1)
+    place = f"{bucket}/collection"
+    index(tmp_path, model="toy", to=place)
+    app = at("collection", [place], monkeypatch)
+    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "1"
+    assert place in facts(app)
+    paint(tmp_path / "b.png", "red", 2)
+    app.button(key="update").click().run()
+    assert waited(jobs.all()[0]).state == "done"
+    monkeypatch.setattr(state.searcher(), "look_again", 0.0)  # by itself after some seconds
+    app = opened(Path(), monkeypatch)
+    monkeypatch.setenv("CLIPDEX_COLLECTION", json.dumps([place]))
+    app.query_params["q"] = "red"
+    app.run()
+    assert not app.exception
+    assert len(tiles(app)) == 2
