@@ -187,7 +187,7 @@ def test_paths_in_the_url_lead_nowhere(odd: Server, path: str) -> None:
 
 
 def test_links_lead_to_pictures_of_the_collection_only(tmp_path: Path) -> None:
-    """A linked folder belongs to the collection as it was indexed; nothing beside its pictures is reached through it."""
+    """A linked folder belongs to the collection as it was indexed; nothing else is reached through it."""
     (tmp_path / "outside").mkdir()
     for name in ("seen.png", "later.png"):
         paint(tmp_path / "outside" / name, "green", 1)
