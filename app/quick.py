@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.abc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,8 +41,10 @@ def import_lancedb() -> None:
 
 
 def import_torch() -> None:
-    """Import torch without what only compilers need."""
+    """Import torch without what only compilers need. Its threads sleep while they wait for each other: for one query
+    their waiting awake costs more than its sums, and several times as much where other programs are at work."""
     if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         with _aside(METAS):
             importlib.import_module("torch")
 
