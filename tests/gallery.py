@@ -124,5 +124,7 @@ def settled(page: Page, url: str = "") -> None:
     app = page.get_by_test_id("stApp")
     expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
     expect(page.locator("[data-testid=stMain] :is(h1, h2, h3, p)").first).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("[data-testid=stSpinner], [data-stale=true]")).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator("[data-testid=stSpinner], [data-testid=stProgress], [data-stale=true]")).to_have_count(
+        0, timeout=PATIENCE
+    )
     expect(page.locator(".tile:not(.missing) img:not(.ready)")).to_have_count(0, timeout=PATIENCE)

@@ -35,7 +35,10 @@ def screens(pictures: Path) -> dict[str, tuple[str, Act]]:
     return {
         "start": ("/", nothing),
         "search": (f"/?q={asked}", nothing),
-        "filter": ("/?q=boat+-night+folder:trips/sea", lambda page: page.get_by_role("button", name="Filter").click()),
+        "filter": (
+            "/?q=the+sea+-night+after:2023-06-01",
+            lambda page: page.get_by_role("button", name="Filter").click(),
+        ),
         "select": (f"/?q={asked}", select),
         "picture": (f"/?q={closer}&item={best}", heated),
         "describe": ("/describe", lambda page: describe(page, pictures / best)),
@@ -66,7 +69,7 @@ def select(page: Page) -> None:
 
 def describe(page: Page, picture: Path) -> None:
     page.locator("input[type=file]").first.set_input_files(picture)
-    expect(page.get_by_role("progressbar").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Probabilities among these labels")).to_be_visible(timeout=PATIENCE)
 
 
 def drawn(page: Page) -> None:

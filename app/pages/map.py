@@ -39,6 +39,7 @@ def page() -> None:
     if len(snapshot.ids) < FEWEST:
         st.info("A map needs at least three pictures: put more into the folder and index it again.")
         return
+    frame.headline("Map", "Neighbours look alike to the model; how far groups lie apart means little.")
     drawn: Map = derived.wait(NAME, _made, "Drawing the map")
     by = _controls(snapshot)
     with state.errors_in_place():
@@ -165,10 +166,8 @@ def _on_open(snapshot: Snapshot, row: object) -> None:
 
 def _notes(snapshot: Snapshot, drawn: Map) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="map-notes"):
-        told = "Neighbours on the map look alike to the model; how far groups lie apart means little."
         if drawn.new:
-            told += f" {drawn.new:,} newer pictures were put beside their nearest ones."
-        st.caption(told, width="content")
+            st.caption(f"{drawn.new:,} newer pictures were put beside their nearest ones.", width="content")
         st.button(
             "Draw it anew", key="anew", type="tertiary", icon=":material/refresh:", on_click=_anew, args=(snapshot,)
         )
