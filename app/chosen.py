@@ -86,11 +86,12 @@ def regions(places: np.ndarray, colours: Colours) -> list[Region]:
     if not len(places):
         return []
     low, high = places.min(axis=0), places.max(axis=0)
-    steps = np.linspace(low - 1e-6, high + 1e-6, 4)
+    steps = np.linspace(low - 0.002, high + 0.002, 4)
     found = []
     for row, column in np.ndindex(3, 3):
         (left, top), (right, bottom) = (steps[column, 0], steps[row, 1]), (steps[column + 1, 0], steps[row + 1, 1])
-        area = np.clip(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]), 0, 1)
+        exact = np.clip(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]), 0, 1)
+        area = np.round(exact * FINE) / FINE  # as the URL will have it
         here = inside(places, area) & (colours.codes != HIDDEN)
         if here.any():
             counts = np.bincount(colours.codes[here], minlength=256)[: len(colours.names)]

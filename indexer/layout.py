@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def lay_out(vectors: np.ndarray, *, seed: int = 0, progress: Progress | None = None) -> np.ndarray:
-    """Vectors (n, d) float32 -> places (n, 2) float32, the longer side of their frame from 0 to 1.
+    """Vectors (n, d) float32 -> places (n, 2) float32 between 0 and 1 (see `framed`).
 
     The same vectors and seed give the same places. `progress(stage, done, of)` is told how far it is."""
     tell = progress or (lambda stage, done, of: None)
@@ -142,9 +142,10 @@ def _held(moves: np.ndarray) -> np.ndarray:
 
 
 def framed(places: np.ndarray) -> np.ndarray:
-    """Places moved and scaled so that they fill a frame whose longer side goes from 0 to 1, around 0.5."""
+    """Places moved and scaled so that they fill a frame around 0.5 whose longer side goes from 0.01 to 0.99: what is
+    drawn around all of them still lies between 0 and 1."""
     if not len(places):
         return places.astype(np.float32)
     low, high = places.min(axis=0), places.max(axis=0)
-    side = max(float((high - low).max()), 1e-9)
+    side = max(float((high - low).max()), 1e-9) / 0.98
     return ((places - (low + high) / 2) / side + 0.5).astype(np.float32)
