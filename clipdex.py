@@ -18,7 +18,7 @@ from core.errors import ClipdexError
 from core.hub import RECOMMENDED_MODEL
 from indexer import sync
 from indexer.filters import Condition
-from indexer.query import Hit, Like, Picture, Query, Text, Vector
+from indexer.query import Concept, Hit, Like, Picture, Query, Text, Vector
 from indexer.runs.engines import engine_of
 from indexer.runs.options import READ_SECONDS, Options
 from indexer.runs.report import Progress, Report
@@ -29,6 +29,7 @@ from indexer.status import Status
 
 __all__ = [
     "ClipdexError",
+    "Concept",
     "Condition",
     "Hit",
     "Like",

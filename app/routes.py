@@ -42,10 +42,12 @@ def routes() -> list[Route]:
     """The routes to be served beside Streamlit's own."""
     from starlette.routing import Route
 
+    from app.exports import export_routes
     from app.map_routes import map_routes
 
     return [
         *map_routes(),
+        *export_routes(),
         Route("/thumb/{key}/{item}", _thumb),
         Route("/image/{key}/{item}", _image),
         Route("/tiles/{key}", _tiles, methods=["POST"]),

@@ -398,6 +398,7 @@ class Grid {
     const count = this.selected.size;
     this.grid.classList.toggle("selecting", count > 0);
     this.chosen.hidden = count === 0;
+    this.chosen.classList.toggle("quiet", Boolean(this.data?.curated)); // the page has a bar of its own
     this.chosen.querySelector("b").textContent = `${count.toLocaleString()} selected`;
     this.hand();
   }

@@ -40,12 +40,14 @@ def show(
     more: int = 0,
     line: int | None = None,
     copies: Mapping[str, Sequence[Hit]] | None = None,
+    curated: bool = False,
 ) -> None:
     """Show hits; a click opens one large, and other buttons look for similar ones.
 
     Without scores they are just pictures. `more` is how many are not among these, `line` the place of the first that
     does not match. Another `question` folds again what is below the line. `copies` are the near-duplicates that stand
-    behind a hit, by its id; those of the hits that `view.unfolded` names are among the hits, too.
+    behind a hit, by its id; those of the hits that `view.unfolded` names are among the hits, too. `curated`: the page
+    shows what can be done with the selected ones (`app.components.curate`).
     """
     if view.plain():
         _show_plain(hits, scores=scores, line=line, copies=copies or {})
@@ -73,6 +75,7 @@ def show(
             "scores": scores,
             "line": line,
             "more": more > 0,
+            "curated": curated,
             "below": len(hits) + more - (line or 0),
             "tiles": tiles_address(key),
             "emptied": st.session_state.get(_EMPTIED, 0),
@@ -97,7 +100,21 @@ def selected() -> list[str]:
 
 def select_none() -> None:
     """Empty the selection in the browser (in a callback, or before the grid is shown)."""
-    st.session_state[_EMPTIED] = st.session_state.get(_EMPTIED, 0) + 1
+    st.session_state[_EMPTIED] = _emptied() + 1
+    if view.plain():
+        st.session_state[_KEY] = {"selection": []}
+
+
+def _emptied() -> int:
+    found: int = st.session_state.get(_EMPTIED, 0)
+    return found
+
+
+def _select(item: str) -> None:
+    """Select a plain tile, or select it no more."""
+    chosen = selected()
+    others = [one for one in chosen if one != item]
+    st.session_state[_KEY] = {"selection": others if item in chosen else [*others, item]}
 
 
 def relevance_line(hits: Sequence[Hit]) -> int | None:
@@ -173,6 +190,10 @@ def _plain_tile(hit: Hit, *, scores: bool, copies: int) -> None:
     show_thumbnail(hit.id)
     number = f"{hit.rank} · {hit.score:.3f} · " if scores else ""
     st.caption(number + as_text(hit.caption or hit.id))
+    chosen = selected()
+    st.checkbox(
+        "Select", value=hit.id in chosen, key=f"select-{hit.id}-{_emptied()}", on_change=_select, args=(hit.id,)
+    )
     with st.container(horizontal=True):
         st.button("Open", key=f"open-{hit.id}", on_click=view.open_item, args=(hit.id,))
         st.button("Similar", key=f"similar-{hit.id}", on_click=view.ask_like, args=(hit.id,))

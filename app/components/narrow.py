@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -23,7 +24,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "scene": ("Same scene", "Also other shots of it, such as a burst."),
 }
 RELEVANCE, DATE = "Relevance", "Date"
-NAMES = {"taken": "Taken", "folder": "Folder", "camera": "Camera", "lens": "Lens", "format": "Format"}
+NAMES = {"tags": "Tags", "taken": "Taken", "folder": "Folder", "camera": "Camera", "lens": "Lens", "format": "Format"}
 
 
 def tools(question: Asked, line: Line | None) -> None:
@@ -80,9 +81,14 @@ def _facets(line: Line | None) -> None:
         found = facets(state.searcher().snapshot(), line)
     if not found:
         st.caption("These pictures have no folders, dates or other columns to choose by.")
+    _concepts(line)
     chosen = {condition_text(condition) for condition in line.where}
     for facet in found:
-        if len(facet.values) == 1 and not any(condition.column == facet.column for condition in line.where):
+        if (
+            len(facet.values) == 1
+            and facet.column != "tags"
+            and not any(condition.column == facet.column for condition in line.where)
+        ):
             continue  # nothing to choose
         st.markdown(f"**{as_text(NAMES.get(facet.column, facet.column))}**")
         with st.container(horizontal=True, key=f"facet-{facet.column}"):
@@ -98,6 +104,25 @@ def _facets(line: Line | None) -> None:
                 )
             if facet.further:
                 st.caption(f"and {facet.further:,} more: type {as_text(facet.column)}:…")
+
+
+def _concepts(line: Line) -> None:
+    """The concepts that were kept; a click searches for one, too, or no more."""
+    with state.errors_in_place():
+        kept = [one.name for one in state.searcher().concepts()]
+    if not kept:
+        return
+    st.markdown("**Concepts**")
+    with st.container(horizontal=True, key="facet-concepts"):
+        for name in kept:
+            others = tuple(one for one in line.concepts if one != name)
+            st.button(
+                as_text(name),
+                key=f"facet-concept-{name}",
+                type="primary" if name in line.concepts else "secondary",
+                on_click=ask_line,
+                args=(replace(line, concepts=others if name in line.concepts else (*others, name)),),
+            )
 
 
 def nothing_found(line: Line | None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app import chosen, colours, derived, onward, state, view
-from app.components import frame, grid, narrow, viewer
+from app.components import curate, frame, grid, narrow, viewer
 from app.components import map as drawing
 from app.components.text import as_text
 from app.map_routes import NAME, map_address
@@ -217,7 +217,10 @@ def _selected(
     limit = view.shown()
     hits = chosen.hits(source, snapshot, rows[:limit].tolist(), scores)
     more = max(0, min(count, view.MOST_SHOWN) - len(hits))
-    grid.show(hits, question=repr((state.key(), _area(), view.words())), scores=scores is not None, more=more)
+    grid.show(
+        hits, question=repr((state.key(), _area(), view.words())), scores=scores is not None, more=more, curated=True
+    )
+    curate.show(hits)
     if more and view.plain():
         st.button("Show more", icon=":material/expand_more:", key="more", on_click=view.show_more)
     viewer.show_if_open(hits, line.text if line is not None else "")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from app import fetch, state, view
-from app.components import bar, frame, grid, narrow, viewer
+from app.components import bar, curate, frame, grid, narrow, viewer
 from app.components.text import as_text
 from app.results import Asked
 from core.errors import ClipdexError
@@ -53,7 +53,8 @@ def _start(count: int) -> None:
     with state.errors_in_place():
         some = state.answer(Asked(text=FEATURED_BY), FEATURED).found.hits
     st.markdown(":gray[From this collection]")
-    grid.show(some, scores=False)
+    grid.show(some, scores=False, curated=True)
+    curate.show()
     viewer.show_if_open(some)
 
 
@@ -69,15 +70,17 @@ def _results(question: Asked, count: int) -> None:
     _heading(question, words, possible, answer)
     _notes(question, cut, line.doubts if line is not None else ())
     if not found.hits:
+        curate.show()
         narrow.nothing_found(line)
         return
     hits = found.with_copies(view.unfolded())
     more = max(0, min(possible, view.MOST_SHOWN) - found.seen) if len(found.hits) == view.shown() else 0
     ends = None if question.by_date else grid.relevance_line(hits)
-    grid.show(hits, question=_mark(question), more=more, line=ends, copies=found.copies)
+    grid.show(hits, question=_mark(question), more=more, line=ends, copies=found.copies, curated=True)
     if more and view.plain():
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.button("Show more", icon=":material/expand_more:", key="more", on_click=view.show_more)
+    curate.show(hits)
     viewer.show_if_open(hits, words)
 
 

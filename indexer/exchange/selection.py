@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from core.errors import ConfigError, DataError, ImageError, QueryError, unknown_choice
 from indexer.answers.composed import row_of
@@ -183,8 +183,44 @@ def _paths(snapshot: Snapshot, chosen: Sequence[str | Hit], out: IO[bytes]) -> l
 
 
 def _zip(snapshot: Snapshot, chosen: Sequence[str | Hit], out: IO[bytes], tell: Tell) -> list[str]:
-    """The files as they are, a part of one in memory at a time, and what could not be had in a list among them."""
-    source, names, missing = snapshot.collection.source, _Names(), []
+    missing: list[str] = []
+    for _ in _zip_steps(snapshot, chosen, out, tell, missing):
+        pass
+    return missing
+
+
+def stream_zip(snapshot: Snapshot, chosen: Sequence[str | Hit]) -> Iterator[bytes]:
+    """A zip of pictures in parts, while it is made: nothing of it is kept."""
+    sink = _Sink()
+    for _ in _zip_steps(snapshot, chosen, cast("IO[bytes]", sink), lambda done, total: None, []):
+        yield from sink.taken()
+    yield from sink.taken()
+
+
+class _Sink:
+    """A file that can only be written to, and hands on what was."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """There is nothing to wait for."""
+
+    def taken(self) -> list[bytes]:
+        parts, self._parts = self._parts, []
+        return parts
+
+
+def _zip_steps(
+    snapshot: Snapshot, chosen: Sequence[str | Hit], out: IO[bytes], tell: Tell, missing: list[str]
+) -> Iterator[None]:
+    """Write the files as they are, a part of one in memory at a time, and what could not be had in a list among them.
+    Its ids go into `missing`."""
+    source, names, why = snapshot.collection.source, _Names(), list[str]()
     ids = list(dict.fromkeys(map(_id, chosen)))
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # pictures do not shrink
         for number, item_id in enumerate(ids):
@@ -192,15 +228,17 @@ def _zip(snapshot: Snapshot, chosen: Sequence[str | Hit], out: IO[bytes], tell: 
                 with _opened(source, item_id) as file:
                     when = snapshot.images["mtime_ns"][row_of(snapshot, item_id)].as_py()
                     with archive.open(_entry(names.of(item_id), when), "w", force_zip64=True) as entry:
-                        _copy(file, entry)
+                        while part := _read(file):
+                            entry.write(part)
+                            yield
             except ImageError as error:
-                missing.append((item_id, str(error)))
+                missing.append(item_id)
+                why.append(f"{item_id}\t{' '.join(str(error).split())}\n")
             tell(number + 1, len(ids))
-        if missing:
-            lines = [f"{item_id}\t{' '.join(why.split())}\n" for item_id, why in missing]
-            told = "".join(lines).encode("utf-8", "backslashreplace")
-            archive.writestr(_entry(names.of(MISSING), time.time_ns()), told)
-    return [item_id for item_id, _ in missing]
+        if why:
+            archive.writestr(
+                _entry(names.of(MISSING), time.time_ns()), "".join(why).encode("utf-8", "backslashreplace")
+            )
 
 
 def _opened(source: Source, item_id: str) -> IO[bytes]:
@@ -216,16 +254,12 @@ def _opened(source: Source, item_id: str) -> IO[bytes]:
         raise ImageError("vanished", error.strerror or str(error)) from None
 
 
-def _copy(file: IO[bytes], entry: IO[bytes]) -> None:
-    """Raises `ImageError` where the disk fails on the way; what is full is the place that is written to."""
-    while True:
-        try:
-            part = file.read(AT_ONCE)
-        except OSError as error:
-            raise ImageError("vanished", f"could be read only in part: {error.strerror or error}") from None
-        if not part:
-            return
-        entry.write(part)
+def _read(file: IO[bytes]) -> bytes:
+    """Raises `ImageError` where the disk fails on the way."""
+    try:
+        return file.read(AT_ONCE)
+    except OSError as error:
+        raise ImageError("vanished", f"could be read only in part: {error.strerror or error}") from None
 
 
 def _entry(name: str, when: int | None) -> zipfile.ZipInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import tracemalloc
 import zipfile
@@ -13,7 +14,7 @@ import pytest
 
 import clipdex
 from core.errors import ConfigError, DataError, QueryError
-from indexer.exchange.selection import _Names
+from indexer.exchange.selection import _Names, stream_zip
 from tests.indexer.pictures import index, paint, paint_three
 
 
@@ -77,6 +78,10 @@ def test_a_zip_has_the_files_as_they_are_and_names_what_could_not_be_had(folder:
         assert archive.read("red.jpg") == (folder / "red.jpg").read_bytes()
         assert archive.read("missing.txt").decode().startswith("green.jpg\t")
     assert list(tmp_path.glob(".*.part")) == []
+    parts = list(stream_zip(searcher.snapshot(), ids))
+    with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as archive:
+        assert archive.testzip() is None and archive.namelist() == ["red.jpg", "trips/2024/red.jpg", "missing.txt"]
+        assert archive.read("red.jpg") == (folder / "red.jpg").read_bytes()
 
 
 def test_pictures_in_archives_and_of_several_sources_go_into_a_zip(folder: Path, tmp_path: Path) -> None:
