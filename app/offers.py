@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.checkpoints import DESCRIPTIONS, Description
 from core.encoder import ENCODERS
@@ -10,7 +11,9 @@ from core.hub import RECOMMENDED_MODEL
 
 BUNDLED = "tiny"
 ABOUT_BUNDLED = "Small and quick: knows everyday things roughly. For trying clipdex, or where there is no network."
+LICENCE_BUNDLED = "trained on data sets published for research; check their terms (its card names them)"
 BYTES_A_PARAMETER = 4
+LONGEST_CARD = 50_000  # characters
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def of(model: str) -> Offer:
     if not model:
         raise ModelError("type the name of a model, such as hf:OWNER/REPOSITORY, or the path of one")
     if model in ENCODERS:
-        return Offer(model, about=ABOUT_BUNDLED if model == BUNDLED else "")
+        bundled = model == BUNDLED
+        return Offer(model, about=ABOUT_BUNDLED if bundled else "", licence=LICENCE_BUNDLED if bundled else "")
     if families.split(model) is not None:
         return Offer(model, must_download=True, about="What it downloads depends on the package that reads it.")
     reference = hub.find(model)
@@ -80,3 +84,20 @@ def described(known: Description) -> str:
 def known_as(name: str, load: str) -> Description | None:
     """The description of the model of a collection, if it is one of the known ones."""
     return next((each for each in DESCRIPTIONS if each.name in (name, load)), None)
+
+
+def card_of(load: str) -> tuple[int | None, str]:
+    """What a model directory says about itself, the bundled one or one at a path: pixels a side, and its card."""
+    from core.encoder import MODELS
+    from core.errors import ClipdexError
+    from core.model_dir import read_config
+
+    folder = MODELS / BUNDLED if load == BUNDLED else Path(load)
+    if not folder.is_absolute() or not (folder / "config.json").is_file():
+        return None, ""
+    try:
+        seen = read_config(folder).clip.vision.image_size
+        card = (folder / "card.md").read_text("utf-8", "replace")[:LONGEST_CARD]
+    except (ClipdexError, OSError):
+        return None, ""
+    return seen, card

@@ -40,6 +40,7 @@ class Order(Frozen):
     captions: str | None = None
     include: tuple[str, ...] | None = None  # None: as before
     exclude: tuple[str, ...] | None = None
+    tiles: bool | None = None  # None: as before
     retry_failures: bool = False
     allow_removal: bool = False
     download: bool = False  # whether the model may be fetched from the hub
@@ -138,6 +139,7 @@ def _run(order: Order, teller: Teller, *, dry_run: bool) -> Report:
         model=None if dry_run and not _is_there(order) else order.model,
         captions=order.captions,
         settings=clipdex.Settings.model_validate(said),
+        tiles=order.tiles,
         retry_failures=order.retry_failures,
         allow_removal=order.allow_removal,
         dry_run=dry_run,

@@ -55,14 +55,20 @@ def new_collection() -> None:
                 help="A CSV file with the columns image,caption.",
             )
             include, exclude = patterns("index")
+            tiles = st.checkbox(
+                "Find small things, too",
+                key="index-tiles",
+                help="Parts of each picture are embedded beside the whole: some twenty times the work for a photo.",
+            )
         ready = offer is not None and consent(offer, "index")
         with st.container(horizontal=True):
             start = st.button("Index", type="primary", key="index-start", disabled=not ready)
             look = st.button("What would be done?", key="index-look", disabled=offer is None)
     if (start or look) and offer is not None:
         with problems_in_place():
-            order, place = _ordered(folder, to, captions, include, exclude, offer)
-            _begin(order, place, look)
+            order, place = _ordered(folder, to, captions, offer)
+            wanted = {"include": tuple(include) or None, "exclude": tuple(exclude) or None, "tiles": tiles or None}
+            _begin(order.model_copy(update=wanted), place, look)
 
 
 def _begin(order: Order, place: Path, look: bool) -> None:
@@ -74,9 +80,7 @@ def _begin(order: Order, place: Path, look: bool) -> None:
     st.rerun()
 
 
-def _ordered(
-    folder: str, to: str, captions: str, include: list[str], exclude: list[str], offer: offers.Offer
-) -> tuple[Order, Path]:
+def _ordered(folder: str, to: str, captions: str, offer: offers.Offer) -> tuple[Order, Path]:
     """The order, and where its collection is opened. Raises `ClipdexError` for what may not be or makes no sense."""
     from indexer import sync
 
@@ -91,8 +95,6 @@ def _ordered(
         sources=(str(source),),
         model=model,
         captions=table,
-        include=tuple(include) or None,
-        exclude=tuple(exclude) or None,
         download=offer.must_download,
     )
     return order, target or (source if source.is_dir() else path)

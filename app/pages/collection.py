@@ -108,17 +108,22 @@ def _model(status: Status, last: LastRun | None) -> None:
     st.subheader("Model", anchor=False)
     info = state.searcher().collection.info.model
     known = offers.known_as(info.name, info.load)
+    pixels, card = offers.card_of(info.load) if known is None else (known.image_size, "")
+    licence = known.licence if known else offers.LICENCE_BUNDLED if info.load == offers.BUNDLED else ""
     facts(
         {
             "Name": status.model,
             "Numbers a picture": f"{status.dim:,}",
-            "Sees": f"{known.image_size} × {known.image_size} pixels" if known else "",
-            "Licence": known.licence if known else "",
+            "Sees": f"{pixels} × {pixels} pixels" if pixels else "",
+            "Licence": licence,
             "Found at": info.load if info.load != info.name else known.page if known else "",
             "Fingerprint": status.fingerprint,
             "Further models": ", ".join(status.others),
         }
     )
+    if card:
+        with st.expander("Its card"):
+            st.code(card, language=None, wrap_lines=True)  # as text: a card could ask for pictures from elsewhere
     with st.expander("Change the model"):
         st.markdown(_price(status, last))
         offer = index_form.choose_model("change", but=status.model)
