@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     from indexer.query_line import Line
 
 Several = list[str]
+Region = Annotated[str | None, typer.Option(help="A part of --image or --like: left,top,right,bottom from 0 to 1.")]
 
 
 def command(
     query: Annotated[str | None, typer.Argument(help="What to find, in quotes: 'a red car -snow'.")] = None,
     folder: Annotated[Path | None, typer.Argument(help="Where to look; the current folder unless given.")] = None,
     image: Annotated[Several | None, typer.Option(help="Pictures like this file; FILE:0.5 weighs it.")] = None,
-    region: Annotated[
-        str | None, typer.Option(help="A part of --image or --like: left,top,right,bottom from 0 to 1.")
-    ] = None,
+    region: Region = None,
     like: Annotated[Several | None, typer.Option(help="Pictures like this item of the collection; ID:0.5.")] = None,
     also: Annotated[Several | None, typer.Option("--with", help="More words, with a weight: 'snow:0.5'.")] = None,
     without: Annotated[Several | None, typer.Option(help="Words to lead away from; 'snow:0.5' weighs them.")] = None,
@@ -54,8 +53,7 @@ def command(
     FOLDER.
     """
     import clipdex
-    from app import asked, quick
-    from app.output import note, nothing_matches, print_csv, print_hits
+    from app import asked
     from core.errors import QueryError
     from indexer.query import AWAY, Query
     from indexer.query_line import Line
@@ -67,11 +65,7 @@ def command(
     words, place = asked.query_and_folder(query, folder, needed=not asks)
     box = asked.box(region, len(image) + len(like))
     searcher = clipdex.open(place, model=model, precision=precision)
-    if words or also or without:
-        if ":" not in searcher.collection.info.model.load:  # other families' packages may want all of torch
-            quick.import_torch()
-        searcher.warm()
-    quick.import_lancedb()
+    _import_quickly(searcher, words=bool(words or also or without))
     line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)
     question = Query.of(
         [*([] if line is None else [line]), *asked.texts(also)],
@@ -97,12 +91,29 @@ def command(
         print(searcher.export(hits, save).summary())
     elif as_json:
         _print_json(words, question, cut, hits)
-    elif as_csv:
-        print_csv(hits)
     else:
-        if nothing_matches(hits):
-            note("nothing here clearly matches; these are the best guesses")
-        print_hits(hits, texts=texts)
+        _print(hits, as_csv=as_csv, texts=texts)
+
+
+def _import_quickly(searcher: Searcher, *, words: bool) -> None:
+    from app import quick
+
+    if words:
+        if ":" not in searcher.collection.info.model.load:  # other families' packages may want all of torch
+            quick.import_torch()
+        searcher.warm()
+    quick.import_lancedb()
+
+
+def _print(hits: list[Hit], *, as_csv: bool, texts: bool) -> None:
+    from app.output import note, nothing_matches, print_csv, print_hits
+
+    if as_csv:
+        print_csv(hits)
+        return
+    if nothing_matches(hits):
+        note("nothing here clearly matches; these are the best guesses")
+    print_hits(hits, texts=texts)
 
 
 def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searcher, cut: str | None) -> None:
