@@ -68,17 +68,20 @@ class Encoder(Protocol):
 
 
 def read_picture(
-    encoder: Encoder, source: str | Path | bytes | Image.Image, zoom: float = 1.0
+    encoder: Encoder,
+    source: str | Path | bytes | Image.Image,
+    zoom: float = 1.0,
+    admit: Callable[[int], None] = lambda pixels: None,
 ) -> tuple[Opened, np.ndarray]:
     """A picture, decoded as far as the encoder and a thumbnail need it, and what the encoder sees of it, uint8
     (s, s, 3). Indexing and queries both come this way, so that one file has one vector. With a `zoom` it is decoded
-    finer, for parts of it so many times smaller than the whole. Raises `ImageError`."""
+    finer, for parts of it so many times smaller than the whole; `admit` is `open_reduced`'s. Raises `ImageError`."""
     from core.images import THUMBNAIL_SIDE, open_reduced
 
     if encoder.decode_side is None:
-        opened = open_reduced(source, None)
+        opened = open_reduced(source, None, admit=admit)
         return opened, encoder.prepare(opened.image)
-    opened = open_reduced(source, max(math.ceil(zoom * encoder.decode_side), THUMBNAIL_SIDE))
+    opened = open_reduced(source, max(math.ceil(zoom * encoder.decode_side), THUMBNAIL_SIDE), admit=admit)
     return opened, encoder.prepare(opened.image, (opened.width, opened.height))
 
 

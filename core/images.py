@@ -75,21 +75,26 @@ def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MA
 
 
 def open_reduced(
-    source: str | Path | bytes | Image.Image, shortest: int | None, *, max_pixels: int = MAX_PIXELS
+    source: str | Path | bytes | Image.Image,
+    shortest: int | None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    admit: Callable[[int], None] = lambda pixels: None,
 ) -> Opened:
     """As `open_image`, but a large JPEG is decoded straight to 1/2, 1/4 or 1/8 of its size, several times as fast.
 
-    Its sides keep at least `shortest` pixels; with None it is decoded in full.
+    Its sides keep at least `shortest` pixels; with None it is decoded in full. `admit` is called with the number of
+    pixels that are about to be decoded from a file, and may wait until there is memory for them.
     """
     with pillow_guard(max_pixels):
         if isinstance(source, Image.Image):
             image = _finish(source, "the picture", max_pixels, in_place=False)
             return Opened(image, image.width, image.height)
         if isinstance(source, bytes | bytearray | memoryview):
-            return _decode(io.BytesIO(source), "the picture", max_pixels, shortest)
+            return _decode(io.BytesIO(source), "the picture", max_pixels, shortest, admit)
         name = _shown(source)
         with _open_file(Path(source), name) as file:
-            return _decode(file, name, max_pixels, shortest)
+            return _decode(file, name, max_pixels, shortest, admit)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -175,7 +180,7 @@ def _kind(mode: int) -> str:
     return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
 
 
-def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None) -> Opened:
+def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None, admit: Callable[[int], None]) -> Opened:
     start = _read_start(file, name)
     if start[4:].startswith(_HEIC):
         _learn_heic(name)
@@ -192,6 +197,7 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None) ->
     factor = 1 if shortest is None else _reduction(image, shortest, orientation)
     if factor > 1:
         image.draft(image.mode, (image.width // factor, image.height // factor))
+    admit(image.width * image.height)
     upright = _finish(image, name, max_pixels, in_place=True)
     return Opened(upright, width, height) if factor > 1 else Opened(upright, *upright.size)
 

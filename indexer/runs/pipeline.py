@@ -25,6 +25,7 @@ from core.metadata import Metadata, metadata
 from indexer.runs.ahead import Ahead, overlapped
 from indexer.runs.options import READ_SECONDS
 from indexer.runs.report import Stopwatch
+from indexer.runs.room import Room
 from indexer.sources import Item
 from indexer.tiles import MOST, ZOOM, Tiles, boxes, fractions, input_side, look
 
@@ -130,6 +131,7 @@ class Pipeline:
         self.window = max(2 * self.threads, 2 * batch // (1 + MOST)) if tiles else 2 * batch
         # An encoder that is content with smaller pictures computes with PyTorch, so that is loaded anyway.
         self.shrink = images.shrink if encoder.decode_side is None else resample.shrink
+        self.room = Room()
         self._late = 0  # in a row
 
     def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome | None, None, None]:
@@ -182,7 +184,8 @@ class Pipeline:
             read = time.perf_counter()
             if claims is not None and not claims.claim(digest.digest()):
                 return Same(item, digest.hexdigest())
-            return self._decode(item, digest.hexdigest(), data)
+            with self.room.for_one() as admit:
+                return self._decode(item, digest.hexdigest(), data, admit)
         except ImageError as error:
             return Failed(item, error.reason, f"{item.id}: {str(error).removeprefix('the picture: ')}")
         finally:
@@ -190,9 +193,9 @@ class Pipeline:
             self.watch.add("read", read - started)
             self.watch.add("decode", time.perf_counter() - read)
 
-    def _decode(self, item: Item, digest: str, data: bytes) -> _Prepared | Failed:
+    def _decode(self, item: Item, digest: str, data: bytes, admit: Callable[[int], None]) -> _Prepared | Failed:
         try:
-            opened, pixels = read_picture(self.encoder, data, 1.0 if self.side is None else ZOOM)
+            opened, pixels = read_picture(self.encoder, data, 1.0 if self.side is None else ZOOM, admit)
             image, width, height = opened
             parts = [] if self.side is None else boxes(width, height, self.side)
             views = [pixels, *look(self.encoder, opened, parts)]

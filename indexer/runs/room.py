@@ -1,0 +1,38 @@
+"""How much memory may the pictures take that are being decoded at once?  Very large ones wait for each other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PIXELS = 400_000_000  # two of the largest pictures that are read; up to four bytes each
+
+
+class Room:
+    """Room for so many pixels in all threads together."""
+
+    def __init__(self, pixels: int = PIXELS) -> None:
+        self.pixels = pixels
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def for_one(self) -> Iterator[Callable[[int], None]]:
+        """For one picture: inside, call it with the number of its pixels, once that is known; it waits until there is
+        room. A picture larger than the whole room may be alone in it."""
+        mine = 0
+
+        def take(pixels: int) -> None:
+            nonlocal mine
+            with self._changed:
+                self._changed.wait_for(lambda: self._taken == 0 or self._taken + pixels <= self.pixels)
+                self._taken += pixels
+                mine += pixels
+
+        try:
+            yield take
+        finally:
+            with self._changed:
+                self._taken -= mine
+                self._changed.notify_all()
