@@ -81,7 +81,7 @@ def _controls(snapshot: Snapshot) -> str:
             on_change=lambda: view.change(by=st.session_state["by"] or "-", q="", area=_area()),
         )
         st.text_input(
-            "or by how near pictures are to words",
+            "or by words",
             key="q",
             placeholder="Describe a picture …",
             on_change=lambda: view.change(q=str(st.session_state["q"]).strip(), area=_area()),
