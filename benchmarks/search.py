@@ -4,7 +4,7 @@
     python -m benchmarks.search --table      # only write the results that are there into the pages
 
 Vectors like a CLIP model's (`benchmarks.vectors`), 512 numbers each, queries like texts. Every contender gets the
-smallest effort that reaches the recall (clipdex with a standard error to spare, as `clipdex optimize` does); then all
+smallest effort that reaches the recall (clipdex with its doubt to spare, as `clipdex optimize` does); then all
 take turns, query by query, and each one's median counts, so that whatever else the machine does falls on all alike.
 Built indexes stay in the cache for the next run. At the end the command line is started cold (`benchmarks.cold`).
 """
@@ -27,11 +27,12 @@ from benchmarks.contenders import Bare, Contender, HNSWLib, LanceIVFPQ, Ours, Pl
 from benchmarks.made_collection import metadata
 from benchmarks.report import RESULTS, Target, publish, with_table
 from indexer import exact
+from indexer.indexes.candidates import FEW
 from indexer.indexes.recall_plot import draw
-from indexer.indexes.tuning import K, Sample, measure, measure_filters, nearest
+from indexer.indexes.tuning import CONFIDENCE, K, Sample, measure, measure_filters, nearest
 
 RECALL, COMPRESSED_RECALL = 0.98, 0.95
-QUERIES, TIMED, IMAGES = 400, 200, 100
+QUERIES, TIMED, IMAGES, FILTERED = 400, 200, 100, 30
 SIZES = 100_000, 1_000_000
 LARGE = "1,000,000: "
 SHARES = (0.001, 0.01, 0.1, 0.5)
@@ -121,7 +122,7 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
         targets += alone(at, own, efforts[own], data, numbers)
     numbers[f"{at}ivf-rabitq: MB in memory"] = compressed.index.size_bytes / 1e6 if compressed in efforts else 0.0
     touch(data.pictures)
-    targets += filtered(at, ours, efforts[ours], data, times[ours], numbers)
+    targets += filtered(at, ours, efforts[ours], data, numbers)
     return times[ours]
 
 
@@ -157,7 +158,7 @@ def curve(
             hits.append(int((exact.cosines(pictures, rows[rows >= 0], query) >= least - 1e-6).sum()))
         recalls = np.minimum(hits, K) / K
         recall = float(recalls.mean())
-        to_spare = float(recalls.std()) / math.sqrt(len(recalls)) if isinstance(each, Ours) else 0.0
+        to_spare = CONFIDENCE * float(recalls.std()) / math.sqrt(len(recalls)) if isinstance(each, Ours) else 0.0
         points.append((1000 * statistics.median(times), recall))
         if chosen is not None:
             break
@@ -169,9 +170,12 @@ def curve(
 def take_turns(efforts: dict[Contender, int], texts: np.ndarray) -> dict[Contender, float]:
     """Milliseconds, the median over all queries."""
     times: dict[Contender, list[float]] = {each: [] for each in efforts}
+    generator, contenders = np.random.default_rng(3), list(efforts)
     for turn in range(len(texts)):
-        for number, (each, effort) in enumerate(efforts.items()):
-            # Not the query that the one before just had: it would find the way of it in the processor's cache.
+        # Each turn in another order, and not with the query that the one before just had: who comes after another that
+        # shares its index, or its query, finds what it needs in the processor's cache.
+        for number in generator.permutation(len(contenders)).tolist():
+            each, effort = contenders[number], efforts[contenders[number]]
             query = texts[(turn + 37 * number) % len(texts)]
             started = time.perf_counter()
             each.search(query, effort)
@@ -237,7 +241,7 @@ def alone(at: str, own: Ours, effort: int, data: vectors.Data, numbers: Numbers)
     ]
 
 
-def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, unfiltered: float, numbers: Numbers) -> list[Target]:
+def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, numbers: Numbers) -> list[Target]:
     """What a filter costs, and whether it loses anything."""
     texts = Sample("text", data.texts[:60], "texts")
     measured = measure_filters(ours.engine, texts, effort, RECALL)
@@ -249,17 +253,24 @@ def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, unfiltered: f
     for share in SHARES:
         allowed = generator.random(len(data.pictures)) < share
         through = [each for each in measured if each.share <= share and each.pays(RECALL)]
-        times, right = [], []
-        for query in texts.vectors[:20]:
-            started = time.perf_counter()
-            if through and allowed.sum() > 1000:
-                rows, _ = ours.engine.best(query, K, allowed, "text", through[0].effort)
-            else:
-                rows, _ = exact.best(data.pictures, query, K, allowed)
-            times.append(time.perf_counter() - started)
+        answers = [exact.best(data.pictures, query, K, allowed)[0] for query in texts.vectors[:FILTERED]]
+        times: dict[bool, list[float]] = {True: [], False: []}
+        right = []
+        for turn in range(2 * FILTERED):  # twice: what the exact search drove out of the caches is back after one round
+            query, answer = texts.vectors[turn % FILTERED], answers[turn % FILTERED]
+            other = texts.vectors[(turn + 7) % FILTERED]  # not the same: its way would be in the processor's cache
+            for with_filter in (True, False):
+                started = time.perf_counter()
+                if not with_filter:
+                    ours.engine.best(other, K, None, "text", effort)
+                elif through and allowed.sum() > FEW:
+                    rows, _ = ours.engine.best(query, K, allowed, "text", through[0].effort)
+                else:
+                    rows, _ = exact.best(data.pictures, query, K, allowed)
+                times[with_filter].append(time.perf_counter() - started)
             assert allowed[rows].all()
-            right.append(len(set(rows.tolist()) & set(exact.best(data.pictures, query, K, allowed)[0].tolist())) / K)
-        median = 1000 * statistics.median(times)
+            right.append(len(set(rows.tolist()) & set(answer.tolist())) / K)
+        median, unfiltered = (1000 * statistics.median(times[which][FILTERED:]) for which in (True, False))
         numbers[f"{at}filter that keeps {share:g}: ms, agreement with exact"] = f"{median:.3f}, {np.mean(right):.4f}"
         found.append(Target(f"{at}a filter that keeps {share:g} beside none", median / unfiltered, at_most=3))
     return found

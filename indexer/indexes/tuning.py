@@ -22,6 +22,7 @@ K = 10  # the recall that counts is ann_recall@10
 QUERIES = 400
 TIMED = 60
 TIE = 1e-6  # a row whose cosine is this near to that of the tenth is as good as it
+CONFIDENCE = 1.645  # standard errors: other queries of the kind reach the target, too, 19 times out of 20
 ENOUGH = 0.998  # the curve need not go on beyond
 SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # of the rows, for filters
 FILTER_QUERIES = 30
@@ -40,7 +41,8 @@ class Sample:
 def measure(indexed: Indexed, sample: Sample, target: float) -> Measured:
     """The smallest effort that finds the part `target` of the exact answers, with the curve that leads there.
 
-    A sample shows a recall only roughly: an effort is taken once it reaches the target with a standard error to spare.
+    A sample shows a recall only roughly: an effort is taken once it reaches the target with CONFIDENCE standard errors
+    to spare.
     """
     tenth = tenth_best(indexed.vectors, sample.vectors)
     curve: list[Point] = []
@@ -48,7 +50,7 @@ def measure(indexed: Indexed, sample: Sample, target: float) -> Measured:
     for effort in indexed.index.efforts:
         point, error = _point(indexed, sample, tenth, effort)
         curve.append(point)
-        if chosen is None and point.ann_recall >= min(target + error, (target + 1) / 2):
+        if chosen is None and point.ann_recall >= min(target + CONFIDENCE * error, (target + 1) / 2):
             chosen = point
         if chosen is not None and point.ann_recall >= ENOUGH:
             break
