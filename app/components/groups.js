@@ -13,7 +13,7 @@ function makeCopy(copy, group, report) {
   const made = element("li", kept ? "copy kept" : "copy");
   made.dataset.id = copy.id;
   const look = element("button", "look");
-  look.setAttribute("aria-label", `${copy.name}${kept ? ", to be kept" : ""}: open large`);
+  look.setAttribute("aria-label", `${kept ? "Keep: " : ""}${copy.name}, open large`);
   const image = element("img", "");
   image.alt = "";
   image.loading = "lazy";

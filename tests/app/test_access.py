@@ -1,0 +1,105 @@
+"""Can everybody use the app?  axe-core on each page, light and dark, wide and narrow; and the focus.
+
+axe-core comes from npm (`make axe`, which `make test` calls) and is no part of clipdex. What it finds must be mended,
+or stands in `STREAMLIT` with the reason why we cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from app.pages import PAGES
+from tests.app.conftest import Server
+from tests.gallery import CHROMIUM, OPTIONS, PATIENCE, settled
+from tests.shared import ROOT
+
+AXE = sorted((ROOT / ".venv").glob("axe-core-*/package/axe.min.js"))
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+GRAVE = ("serious", "critical")
+LOOKS = [(1400, "light"), (400, "dark"), (1400, "dark"), (400, "light")]
+# Found in what Streamlit draws itself, and out of our reach: (rule, part of the element's selector or HTML, why).
+STREAMLIT: list[tuple[str, str, str]] = []
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium: apt-get install chromium"),
+]
+needs_axe = pytest.mark.skipif(not AXE, reason="needs axe-core, which `make axe` fetches from npm")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+def views() -> dict[str, str]:
+    """Name -> address of each page of the app, and of what the search page can show."""
+    pages = {str(one["title"]): "/" if one.get("default") else f"/{Path(one['page']).stem}" for one in PAGES}
+    return pages | {
+        "results": "/?q=red",
+        "chips": "/?q=card folder:blue&like=red/red-01.png&not=green/green-03.png",
+        "nothing found": "/?q=folder:nowhere",
+        "large": "/?q=red&item=red/red-01.png",
+        "without components": "/?q=red&plain=1",
+        "an error": "/?q=width>wide",
+    }
+
+
+def is_ours(said: ConsoleMessage) -> bool:
+    """Whether an error in the console is one of ours: Streamlit finds out by asking, from a page that was opened by its
+    own address, whether the server lies below that address, and the browser notes each answer of 404."""
+    return said.type == "error" and "/_stcore/" not in str(said.location.get("url"))
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core finds grave on a page that is not Streamlit's own: rule, element and why."""
+    found: dict[str, Any] = page.evaluate(
+        "rules => axe.run(document, { runOnly: rules, resultTypes: ['violations'] })", RULES
+    )
+    said = []
+    for broken in found["violations"]:
+        if broken["impact"] not in GRAVE:
+            continue
+        for node in broken["nodes"]:
+            where = f"{node['target']} {node['html']}"
+            if not any(rule == broken["id"] and part in where for rule, part, _ in STREAMLIT):
+                said.append(f"{broken['id']}: {where[:300]} | {node['failureSummary'][:300]}")
+    return said
+
+
+@needs_axe
+@pytest.mark.parametrize(("width", "scheme"), LOOKS, ids=[f"{width} {scheme}" for width, scheme in LOOKS])
+def test_no_page_has_a_grave_barrier_nor_an_error_in_the_console(
+    browser: Browser, server: Server, width: int, scheme: str
+) -> None:
+    if (width, scheme) in LOOKS[2:] and not os.environ.get("CLIPDEX_SLOW"):
+        pytest.skip("the other two looks cover both widths and both schemes; all four with CLIPDEX_SLOW=1")
+    dark = scheme == "dark"
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
+        bypass_csp=True,
+    )
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(f"console: {said.text}") if is_ours(said) else None)
+    page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+    page.add_init_script(path=AXE[-1])
+    for name, address in views().items():
+        settled(page, server.url + address)
+        wrong += [f"{name}: {one}" for one in findings(page)]
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            wrong.append(f"{name}: something sticks out at {width} pixels")
+    context.close()
+    assert wrong == []
