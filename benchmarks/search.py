@@ -92,6 +92,8 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
     curves: dict[str, list[tuple[float, float]]] = {}
     for each in everybody:
         absent = n > arguments.build_up_to and not isinstance(each, Bare) and not each.place(n, cache).exists()
+        if isinstance(each, Bare) and each.of not in efforts:
+            continue
         if each.name in arguments.without or absent:
             numbers[f"{at}left out: {each.name}"] = "not built for so many vectors" if absent else "as asked"
             continue
@@ -118,10 +120,9 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
     everybody.clear()
     for each in [each for each in efforts if not isinstance(each, Ours)]:
         del efforts[each]
-    for own in (ours, graph):
+    for own in [each for each in (ours, graph) if each in efforts]:
         targets += alone(at, own, efforts[own], data, numbers)
     numbers[f"{at}ivf-rabitq: MB in memory"] = compressed.index.size_bytes / 1e6 if compressed in efforts else 0.0
-    touch(data.pictures)
     targets += filtered(at, ours, efforts[ours], data, numbers)
     return times[ours]
 
@@ -256,6 +257,7 @@ def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, numbers: Numb
         answers = [exact.best(data.pictures, query, K, allowed)[0] for query in texts.vectors[:FILTERED]]
         times: dict[bool, list[float]] = {True: [], False: []}
         right = []
+        touch(data.pictures)
         for turn in range(2 * FILTERED):  # twice: what the exact search drove out of the caches is back after one round
             query, answer = texts.vectors[turn % FILTERED], answers[turn % FILTERED]
             other = texts.vectors[(turn + 7) % FILTERED]  # not the same: its way would be in the processor's cache
