@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
+import struct
 import subprocess
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,7 @@ from tests.shared import ROOT
 
 COLOURS = {"red": (214, 24, 24), "green": (20, 150, 40), "blue": (24, 48, 214), "yellow": (240, 220, 20)}
 EACH = 20
+LARGE = (1800, 1300)  # large enough that indexing hundreds takes a while
 EVIL = "<img src=x onerror=\"document.title='pwned'\"> **bold** [link](http://evil.example)"
 
 
@@ -34,6 +38,19 @@ def paint(path: Path, colour: str, number: int) -> None:
     ImageDraw.Draw(image).ellipse((left, 20, left + 22, 42), fill=(250, 250, 250))
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
+
+
+def fill(folder: Path, count: int) -> None:
+    """Large pictures of one colour each, which differ by a comment inside them, so that they are quickly made."""
+    for colour in COLOURS:
+        out = io.BytesIO()
+        Image.new("RGB", LARGE, COLOURS[colour]).save(out, "PNG")
+        head, rest = out.getvalue()[:33], out.getvalue()[33:]  # the signature and IHDR
+        (folder / colour).mkdir(parents=True)
+        for number in range(count // len(COLOURS)):
+            comment = b"tEXtComment\0" + str(number).encode()
+            chunk = struct.pack(">I", len(comment) - 4) + comment + struct.pack(">I", zlib.crc32(comment))
+            (folder / colour / f"{number:03}.png").write_bytes(head + chunk + rest)
 
 
 def build(folder: Path) -> Path:

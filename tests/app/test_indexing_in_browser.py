@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import re
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 import clipdex
 from tests.app import test_browser
-from tests.app.conftest import COLOURS, Server, serve
+from tests.app.conftest import Server, fill, serve
 from tests.app.test_browser import PATIENCE, expect_first, search, tiles
 
 browser, page, pytestmark = test_browser.browser, test_browser.page, test_browser.pytestmark
 COUNT = 600
-SIZE = (1800, 1300)  # large enough that indexing so many takes a while
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Server]:
     """The app without any collection."""
     yield from serve(tmp_path, opens=False)
-
-
-def fill(folder: Path, count: int) -> None:
-    """Large pictures of one colour each, which differ by a comment inside them, so that they are quickly made."""
-    for colour in COLOURS:
-        out = io.BytesIO()
-        Image.new("RGB", SIZE, COLOURS[colour]).save(out, "PNG")
-        head, rest = out.getvalue()[:33], out.getvalue()[33:]  # the signature and IHDR
-        (folder / colour).mkdir(parents=True)
-        for number in range(count // len(COLOURS)):
-            comment = b"tEXtComment\0" + str(number).encode()
-            chunk = struct.pack(">I", len(comment) - 4) + comment + struct.pack(">I", zlib.crc32(comment))
-            (folder / colour / f"{number:03}.png").write_bytes(head + chunk + rest)
 
 
 def test_a_folder_is_indexed_stopped_indexed_again_and_searched(

@@ -20,9 +20,10 @@ from core.errors import CollectionError, SourceError
 from indexer.collection import Collection
 from indexer.runs.last import FILE, recall
 from indexer.storage import lock
-from tests.app.conftest import paint
+from tests.app.conftest import fill, paint
 
 PATIENCE = 120  # seconds
+COUNT = 300
 
 
 def waited(job: Job) -> Job:
@@ -38,6 +39,12 @@ def pictures(folder: Path, count: int) -> Order:
     """An order to index so many new pictures."""
     for number in range(count):
         paint(folder / f"{number:04}.png", "red", number)
+    return Order(task="index", to=str(folder / ".clipdex"), sources=(str(folder),), model="toy")
+
+
+def many(folder: Path) -> Order:
+    """An order that takes a while."""
+    fill(folder, COUNT)
     return Order(task="index", to=str(folder / ".clipdex"), sources=(str(folder),), model="toy")
 
 
@@ -61,7 +68,7 @@ def test_a_run_is_followed_to_its_report(tmp_path: Path) -> None:
 
 def test_a_run_is_stopped_after_its_batch_and_the_next_goes_on(tmp_path: Path) -> None:
     work = Jobs()
-    order = pictures(tmp_path, 1500)
+    order = many(tmp_path)
     job = work.start(order, tmp_path, "Indexing")
     with pytest.raises(CollectionError, match=r"is busy \(Indexing\)"):
         work.start(order, tmp_path, "Again")
@@ -73,13 +80,17 @@ def test_a_run_is_stopped_after_its_batch_and_the_next_goes_on(tmp_path: Path) -
     assert job.report.left > 0
     committed = clipdex.open(tmp_path).status().images
     assert committed == job.report.added
+    done = set(clipdex.open(tmp_path).snapshot().ids)
+    left = [file for file in sorted(tmp_path.glob("*/*.png")) if f"{file.parent.name}/{file.name}" not in done]
+    for file in left[3:]:
+        file.unlink()
     job = waited(work.start(order.model_copy(update={"model": None, "sources": ()}), tmp_path, "Indexing"))
     assert job.report is not None
-    assert (job.report.unchanged, job.report.added) == (committed, 1500 - committed)
+    assert (job.report.unchanged, job.report.added) == (committed, 3)
 
 
 def test_the_end_of_the_server_ends_the_work(tmp_path: Path) -> None:
-    job = Jobs().start(pictures(tmp_path, 1500), tmp_path, "Indexing")
+    job = Jobs().start(many(tmp_path), tmp_path, "Indexing")
     while not job.is_over and (job.progress is None or job.progress.stage != "embed"):
         time.sleep(0.01)
     assert job.process is not None
@@ -90,14 +101,14 @@ def test_the_end_of_the_server_ends_the_work(tmp_path: Path) -> None:
 
 
 def test_work_that_is_killed_says_so_and_leaves_the_collection_whole(tmp_path: Path) -> None:
-    job = Jobs().start(pictures(tmp_path, 1500), tmp_path, "Indexing")
+    job = Jobs().start(many(tmp_path), tmp_path, "Indexing")
     while not job.is_over and (job.progress is None or job.progress.stage != "embed"):
         time.sleep(0.01)
     assert job.process is not None
     os.kill(job.process.pid, signal.SIGKILL)
     assert waited(job).state == "failed"
     assert "it was killed, perhaps because memory ran out" in job.message
-    assert clipdex.open(tmp_path).status().images <= 1500
+    assert clipdex.open(tmp_path).status().images < COUNT
 
 
 def test_what_the_library_refuses_is_told(tmp_path: Path) -> None:
