@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 
 from app import state
+from app.components.text import as_text
 from core.errors import ClipdexError
 from indexer.indexes.rows import digest
 
@@ -119,7 +120,7 @@ def wait(name: str, make: Make, title: str) -> Any:
         _watch(work, title)
         st.stop()
     if work.error:
-        st.error(work.error, icon=":material/error:")
+        st.error(as_text(work.error), icon=":material/error:")
         if st.button("Try again", key=f"again-{name}"):
             again(name, state.searcher().snapshot())
             st.rerun()

@@ -214,6 +214,8 @@ def _selected(
     if not count:
         st.caption("No picture lies in this area.")
         return
+    if count > view.MOST_SHOWN:
+        st.caption(f"The first {view.MOST_SHOWN:,} of them can be seen; a smaller area shows all.")
     limit = view.shown()
     hits = chosen.hits(source, snapshot, rows[:limit].tolist(), scores)
     more = max(0, min(count, view.MOST_SHOWN) - len(hits))
