@@ -64,3 +64,4 @@ def remove(folder: Place, name: Name) -> None:
     import clipdex
 
     clipdex.open(folder).forget_concept(name)
+    print("forgotten")

@@ -236,6 +236,20 @@ def test_a_collection_of_before_is_brought_up_to_date_by_its_first_tag(tmp_path:
     assert marks(folder) == {"red.jpg": ["x"]}
 
 
+def test_tags_and_concepts_are_kept_in_an_object_store(folder: Path, tmp_path: Path) -> None:
+    place = f"file://{tmp_path}/store/kept"
+    (tmp_path / "store").mkdir()
+    index(folder, to=place)
+    searcher = clipdex.open(place)
+    searcher.tag("red.jpg", add="x")
+    searcher.keep_concept("c", "red.jpg")
+    (folder / "red.jpg").rename(folder / "new.jpg")
+    index(folder, to=place)
+    again = clipdex.open(place)
+    assert ids(again, "tag:x") == ["new.jpg"] and [one.name for one in again.concepts()] == ["c"]
+    assert [hit.id for hit in again.search(again.read("concept:c"), limit=1)] == ["new.jpg"]
+
+
 def _tagger(folder: Path, name: str, count: int) -> None:
     collection = Collection.find(folder)
     for number in range(count):
