@@ -1,11 +1,7 @@
-"""Does the app work in a real browser?  Debian's Chromium, driven by Playwright.
-
-`CLIPDEX_SCREENSHOTS=1 pytest tests/app/test_browser.py` also paints the pictures of the app that README.md shows.
-"""
+"""Does the app work in a real browser?  Debian's Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,10 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 import clipdex
-from core.encoder import load_encoder
-from core.errors import ModelError
 from tests.app.conftest import EACH, EVIL, Server, paint, serve
-from tests.shared import ROOT
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -372,57 +365,3 @@ def test_a_picture_that_was_changed_and_indexed_again_is_shown_as_it_is_now(page
         clipdex.index(tmp_path)
         search(page, "something red")
         expect(picture).to_have_js_property("naturalWidth", 152, timeout=PATIENCE)
-
-
-# --- the pictures in README.md ---------------------------------------------------------------------------------------
-
-SCENES = 240
-SHOTS = [
-    ("app-search", "/?q={q}", 1400, "light"),
-    ("app-search-dark", "/?q={q}", 1400, "dark"),
-    ("app-narrow", "/?q={q}", 400, "light"),
-    ("app-narrow-dark", "/?q={q}", 400, "dark"),
-    ("app-start", "/", 1400, "light"),
-    ("app-picture", "/?q={q}&item={first}", 1400, "light"),
-]
-
-
-@pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app over painted scenes, indexed with the bundled model where it is there."""
-    from train.scenes import write_collection
-
-    folder = write_collection(tmp_path_factory.mktemp("gallery") / "scenes", SCENES, seed=7, size=384)
-    try:
-        load_encoder("tiny")
-        model = "tiny"
-    except ModelError:
-        model = "toy"
-    clipdex.index(folder, model=model)
-    yield from serve(folder)
-
-
-@pytest.mark.skipif(not os.environ.get("CLIPDEX_SCREENSHOTS"), reason="paints docs/*.png: set CLIPDEX_SCREENSHOTS=1")
-@pytest.mark.parametrize(("name", "path", "width", "scheme"), SHOTS, ids=[shot[0] for shot in SHOTS])
-def test_the_screenshots_are_painted(
-    browser: Browser, gallery: Server, name: str, path: str, width: int, scheme: str
-) -> None:
-    question = "a sailing boat on the sea"
-    first = clipdex.open(gallery.folder).search(question, limit=1)[0].id
-    context = browser.new_context(
-        viewport={"width": width, "height": 860},
-        color_scheme="dark" if scheme == "dark" else "light",
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(gallery.url + path.format(q=question.replace(" ", "+"), first=first))
-    expect(tiles(page).first.locator("img.ready")).to_be_visible(timeout=PATIENCE)
-    if "{first}" in path:
-        expect(page.locator("img.large")).to_have_js_property("complete", True, timeout=PATIENCE)
-    elif page.locator(".line button").count():
-        page.locator(".line button").click()
-    page.wait_for_timeout(1500)
-    (ROOT / "docs").mkdir(exist_ok=True)
-    page.screenshot(path=ROOT / "docs" / f"{name}.png")
-    context.close()
