@@ -183,8 +183,9 @@ class PictureMap {
       image.alt = "";
       image.decoding = "async";
       image.addEventListener("error", () => image.remove());
+      image.addEventListener("load", () => { if (this.shown.get(row) === image) this.layer.append(image); });
       this.shown.set(row, image);
-      this.know(row).then((known) => { if (known && this.shown.get(row) === image) { image.src = known.thumb; this.layer.append(image); } });
+      this.know(row).then((known) => { if (known) image.src = known.thumb; });
     }
     this.movePictures();
   }

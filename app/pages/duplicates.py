@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "duplicates"
 PAGE_SIZE = 20
-TITLES: dict[Kind, str] = {"bytes": "Same file", "picture": "Same picture, changed", "scene": "Same scene"}
+TITLES: dict[Kind, str] = {"bytes": "Same file", "picture": "Changed copy", "scene": "Same scene"}
 MEANINGS: dict[Kind, str] = {
     "bytes": "The files are equal, byte for byte.",
     "picture": "The same picture, saved again: another size or format, cropped, recoloured, or with a border.",
