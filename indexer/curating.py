@@ -21,6 +21,7 @@ class Curating:
     """A part of `Searcher`. Each raises `QueryError` for unknown ids; hits may be given in place of ids."""
 
     collection: Collection
+    _looked: float
 
     def snapshot(self) -> Snapshot:
         """The newest version of the collection."""
@@ -29,8 +30,9 @@ class Curating:
     def tag(self, ids: Several[str | Hit], *, add: Several[str] = None, remove: Several[str] = None) -> int:
         """Give pictures tags and take others away; how many were changed by it? They are kept with the collection and
         found by `tag:NAME`. Raises `QueryError` for tags that cannot be kept, too."""
-        known = self._known(ids)
-        return tags.change(self.collection, known, tags.names(several(add)), tags.names(several(remove)))
+        return self._written(
+            tags.change(self.collection, self._known(ids), tags.names(several(add)), tags.names(several(remove)))
+        )
 
     def tags(self) -> dict[str, int]:
         """Every tag, and how many pictures have it; the most frequent first."""
@@ -38,11 +40,11 @@ class Curating:
 
     def exclude(self, ids: Several[str | Hit]) -> int:
         """Keep pictures out of every answer, until `include`; how many were changed? `excluded:yes` finds them."""
-        return tags.exclude(self.collection, self._known(ids), True)
+        return self._written(tags.exclude(self.collection, self._known(ids), True))
 
     def include(self, ids: Several[str | Hit]) -> int:
         """Take excluded pictures into answers again; how many were changed?"""
-        return tags.exclude(self.collection, self._known(ids), False)
+        return self._written(tags.exclude(self.collection, self._known(ids), False))
 
     def export(
         self, ids: Several[str | Hit], to: str | Path, kind: str | None = None, *, progress: Tell | None = None
@@ -74,6 +76,11 @@ class Curating:
         from indexer import named
 
         named.forget(self.collection, name)
+
+    def _written(self, changed: int) -> int:
+        """What is written here is seen here at once, however seldom the collection is looked at."""
+        self._looked = 0.0
+        return changed
 
     def _known(self, given: Several[str | Hit]) -> list[str]:
         """The ids of pictures, all of which are there."""

@@ -242,6 +242,9 @@ def test_tags_and_concepts_are_kept_in_an_object_store(folder: Path, tmp_path: P
     index(folder, to=place)
     searcher = clipdex.open(place)
     searcher.tag("red.jpg", add="x")
+    searcher.look_again = 1000.0
+    assert ids(searcher, "tag:x") == ["red.jpg"] and searcher.tag("blue.png", add="y") == 1
+    assert ids(searcher, "tag:y") == ["blue.png"]  # one's own writing is seen at once
     searcher.keep_concept("c", "red.jpg")
     (folder / "red.jpg").rename(folder / "new.jpg")
     index(folder, to=place)
