@@ -136,6 +136,11 @@ class Refined(Bare):
         self.whole = self.faiss.IndexRefine(base, flat)
         self.kept = turn, base, flat  # FAISS holds no references of its own
 
+    @classmethod
+    def forget(cls) -> None:
+        """Give the copy back."""
+        cls._flat = 0, None
+
     def many(self, queries: np.ndarray, effort: int) -> np.ndarray:
         inside = self.faiss.SearchParametersPreTransform(index_params=self._make(self.faiss, effort))
         times = LEVELS[0] * self.of.index.oversample / K

@@ -60,7 +60,6 @@ def main() -> None:
     medians = {}
     for n in arguments.sizes:
         medians[n] = size(n, arguments, numbers, targets)
-        gc.collect()  # gigabytes of others' indexes
     small_data = load(arguments.sizes[0], arguments.cache)
     engine, whole = metadata(small_data.pictures[:20_000], small_data.texts[:100])
     numbers["engine alone, with ten hits: ms"] = f"{engine:.2f}, {whole:.2f}"
@@ -117,14 +116,16 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
         numbers[f"{at}{each.name}: ms"] = time_of
     draw(curves, RECALL, f"{n:,} vectors of 512 numbers, queries like texts", RESULTS / f"search-{n}.png")
     targets += against(at, times, ours, numbers)
+    median, efforts = times[ours], {each: effort for each, effort in efforts.items() if isinstance(each, Ours)}
+    del times, each
     everybody.clear()
-    for each in [each for each in efforts if not isinstance(each, Ours)]:
-        del efforts[each]
+    gc.collect()  # gigabytes of others' indexes: what follows needs the memory
     for own in [each for each in (ours, graph) if each in efforts]:
         targets += alone(at, own, efforts[own], data, numbers)
     numbers[f"{at}ivf-rabitq: MB in memory"] = compressed.index.size_bytes / 1e6 if compressed in efforts else 0.0
+    Refined.forget()
     targets += filtered(at, ours, efforts[ours], data, numbers)
-    return times[ours]
+    return median
 
 
 def load(n: int, cache: Path) -> vectors.Data:

@@ -27,7 +27,7 @@ from indexer.search import Searcher
 from tests.indexer.pictures import COLOURS, index, paint, state
 
 SLOW = os.environ.get("CLIPDEX_SLOW") == "1"
-KINDS = ("exact", "hnsw", "ivf-rabitq")
+KINDS = ("exact", "hnsw", "ivf-pq", "ivf-rabitq")
 WORDS = ("red house", "blue", "a white boat and a green tree", "zebra")
 FILTERS = {
     "": lambda item: True,
