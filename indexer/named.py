@@ -116,8 +116,8 @@ def _named(there: Sequence[Kept], name: str) -> Kept:
             return found[0]
     if not there:
         raise QueryError(
-            f"there is no concept {name!r}, and no other: keep one with clipdex concept add FOLDER NAME --like ID, or search "
-            "for these words with --plain"
+            f"there is no concept {name!r}, and no other: keep one with clipdex concept add FOLDER NAME --like ID, or "
+            "search for these words with --plain"
         )
     raise QueryError(unknown_choice("concept", name, [one.name for one in there]))
 
