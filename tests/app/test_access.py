@@ -1,4 +1,4 @@
-"""Can everybody use the app?  axe-core on each page, light and dark, wide and narrow; and the focus.
+"""Can everybody use the app?  axe-core on each page, light and dark, wide and narrow.
 
 axe-core comes from npm (`make axe`, which `make test` calls) and is no part of clipdex. What it finds must be mended,
 or stands in `STREAMLIT` with the reason why we cannot.
