@@ -30,9 +30,8 @@ class Curating:
     def tag(self, ids: Several[str | Hit], *, add: Several[str] = None, remove: Several[str] = None) -> int:
         """Give pictures tags and take others away; how many were changed by it? They are kept with the collection and
         found by `tag:NAME`. Raises `QueryError` for tags that cannot be kept, too."""
-        return self._written(
-            tags.change(self.collection, self._known(ids), tags.names(several(add)), tags.names(several(remove)))
-        )
+        known, more, fewer = self._known(ids), tags.names(several(add)), tags.names(several(remove))
+        return self._written(tags.change(self.collection, known, more, fewer))
 
     def tags(self) -> dict[str, int]:
         """Every tag, and how many pictures have it; the most frequent first."""
@@ -40,11 +39,13 @@ class Curating:
 
     def exclude(self, ids: Several[str | Hit]) -> int:
         """Keep pictures out of every answer, until `include`; how many were changed? `excluded:yes` finds them."""
-        return self._written(tags.exclude(self.collection, self._known(ids), True))
+        known = self._known(ids)
+        return self._written(tags.exclude(self.collection, known, True))
 
     def include(self, ids: Several[str | Hit]) -> int:
         """Take excluded pictures into answers again; how many were changed?"""
-        return self._written(tags.exclude(self.collection, self._known(ids), False))
+        known = self._known(ids)
+        return self._written(tags.exclude(self.collection, known, False))
 
     def export(
         self, ids: Several[str | Hit], to: str | Path, kind: str | None = None, *, progress: Tell | None = None
@@ -83,7 +84,9 @@ class Curating:
         return changed
 
     def _known(self, given: Several[str | Hit]) -> list[str]:
-        """The ids of pictures, all of which are there."""
+        """The ids of pictures, all of which are there. To be asked before `collection` is written to: another model may
+        have taken over since it was last looked at, and then it becomes another one."""
+        self._looked = 0.0
         snapshot, ids = self.snapshot(), [one.id if isinstance(one, Hit) else one for one in several(given)]
         for item_id in ids:
             row_of(snapshot, item_id)

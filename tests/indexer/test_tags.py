@@ -211,6 +211,19 @@ def test_another_model_knows_the_tags_also_of_what_moved_meanwhile(folder: Path)
         assert found == [{"id": "blue.png", "tags": ["y"]}]
 
 
+def test_tags_go_to_the_model_that_took_over_while_a_searcher_was_open(folder: Path) -> None:
+    from indexer.runs.options import Options
+    from indexer.sync import index as sync
+
+    searcher = clipdex.open(folder)
+    searcher.look_again = 1000.0
+    assert len(searcher.search("red")) == 3
+    sync(folder, encoder=Half(), options=Options(change_model=True))
+    assert searcher.tag("red.jpg", add="x") == 1
+    assert searcher.exclude("blue.png") == 1
+    assert marks(folder) == {"red.jpg": ["x"], "blue.png": ["-"]}
+
+
 def test_housekeeping_and_exchange_know_tags(folder: Path, tmp_path: Path) -> None:
     from indexer.exchange.exporting import export_vectors
 
