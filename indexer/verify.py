@@ -27,6 +27,7 @@ from indexer.repair import Faults, Kind, remedy, repair
 from indexer.runs.marks import Marks
 from indexer.runs.pipeline import UNIT
 from indexer.storage import lock, rows, tables, tile_table
+from indexer.storage.migrations import FORMAT_VERSION
 
 EXAMPLES = 5
 SMALL = 10**6  # pixels; a thumbnail has a tenth of that
@@ -200,12 +201,15 @@ class _Check:
         ]
 
     def _check_columns(self) -> None:
-        """Further columns may be there; ours must be, each of its type."""
+        """Further columns may be there; ours must be, each of its type. What may be unknown comes to the tables of an
+        older clipdex with the next run, and may be a source's column until then."""
+        older = self.collection.stored_format < FORMAT_VERSION
         dim = self.collection.info.model.dim
         schemas = {**tables.schemas(dim), tile_table.NAME: tile_table.schema(dim)}
         for name, schema in [(name, schemas[name]) for name in self.opened]:
             there = {column.name: column.type for column in self.opened[name].schema}
-            wrong = [column.name for column in schema if there.get(column.name) != column.type]
+            needed = [column for column in schema if not (older and column.nullable)]
+            wrong = [column.name for column in needed if there.get(column.name) != column.type]
             if wrong:
                 path = self.collection.path
                 raise CollectionError(

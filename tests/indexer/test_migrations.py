@@ -18,6 +18,7 @@ import pytest
 
 import clipdex
 from core.errors import CollectionError
+from indexer import verify
 from indexer.collection import Collection
 from indexer.storage import migrations, tables
 from tests.indexer.pictures import index, paint, state
@@ -106,6 +107,12 @@ def test_a_version_from_the_future_is_refused(folder: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": migrations.FORMAT_VERSION + 1}))
     with pytest.raises(CollectionError, match="update clipdex to open it"):
         clipdex.open(folder)
+
+
+@pytest.mark.parametrize("name", ["version-1.zip", "version-2.zip", "version-2-tags.zip"])
+def test_an_old_collection_is_well_before_the_next_run_brings_it_up_to_date(name: str, tmp_path: Path) -> None:
+    found = verify.verify(Collection.find(unpacked(name, tmp_path)))
+    assert found.well, found.summary()
 
 
 def test_version_2_gets_the_columns_that_people_write_without_embedding(tmp_path: Path) -> None:
