@@ -85,7 +85,10 @@ def picture(url: str, also: Sequence[Network] = ()) -> Fetched:
                 raise QueryError(f"{parts.hostname} has no picture there: it answered {status}")
             open_image(content)  # what the server says that it is counts for nothing
             return Fetched(asked, content)
-        url = urljoin(url, location)
+        try:
+            url = urljoin(url, location)
+        except ValueError as error:
+            raise QueryError(f"{parts.hostname} leads to what is no web address: {error}") from None
     raise QueryError(f"{_host(asked)} leads from one address to the next, more than {MOST_REDIRECTS} times")
 
 

@@ -39,6 +39,7 @@ class Web(BaseHTTPRequestHandler):
             "/metadata": "http://169.254.169.254/latest/meta-data/",
             "/file": "file:///etc/passwd",
             "/secret": "http://name:word@127.0.0.1/",
+            "/nowhere": "http://[",
         }.get(where)
         if moved is not None:
             self._say(302, b"", Location=moved)
@@ -128,6 +129,7 @@ def test_public_addresses_are_public() -> None:
         ("metadata", "169.254.169.254, which is not on the public internet"),
         ("file", "only http:// and https://"),
         ("secret", "holds a name or a password"),
+        ("nowhere", "leads to what is no web address"),
         ("loop", "leads from one address to the next"),
         ("none", "answered 404"),
         ("declared", "larger than 25 MB"),
