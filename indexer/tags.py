@@ -102,7 +102,7 @@ def hand_over(present: Collection, future: Collection) -> None:
         if marked:
             images = future.table("images")
             rows = tables.read(images, ["id", "hash"]).to_pylist()
-            _write(images, _given(marked, rows, set(tables.read(before, ["id"])["id"].to_pylist())))
+            tables.mark(images, _given(marked, rows, set(tables.read(before, ["id"])["id"].to_pylist())))
         if present.table("images").version == before.version:
             return
 
@@ -120,14 +120,6 @@ def _given(marked: dict[str, dict[str, Any]], rows: list[dict[str, Any]], before
         if mark is not None:
             found.append({"id": row["id"], **{name: mark[name] for name in tables.MARKS}})
     return found
-
-
-def _write(images: Any, rows: list[dict[str, Any]]) -> None:
-    import pyarrow as pa
-
-    if rows:
-        schema = pa.schema([images.schema.field(name) for name in ("id", *tables.MARKS)])
-        images.merge_insert("id").when_matched_update_all().execute(pa.Table.from_pylist(rows, schema))
 
 
 def _array(values: Sequence[str]) -> str:

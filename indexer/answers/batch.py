@@ -44,15 +44,6 @@ def search_many(searcher: Searcher, texts: Sequence[str], *, limit: int = 10) ->
         for query, rough in zip(part, part @ vectors.T, strict=True):
             if excluded is not None:
                 rough[excluded] = -np.inf
-            rows, scores = exact.ranked(vectors, _candidates(rough, limit, vectors.shape[1]), query, limit)
+            rows, scores = exact.ranked(vectors, exact.at_border(rough, limit, vectors.shape[1]), query, limit)
             answers.append([(ids[row], float(score)) for row, score in zip(rows.tolist(), scores, strict=True)])
     return answers
-
-
-def _candidates(rough: np.ndarray, k: int, d: int) -> np.ndarray:
-    """The rows that may be among the best k, given cosines (n,) that err by rounding (see `exact.best`)."""
-    n = len(rough)
-    if k >= n:
-        return np.arange(n)  # of which none is excluded, then
-    border = np.partition(rough, n - k)[n - k] - (d + 1) * np.finfo(np.float32).eps
-    return np.flatnonzero(rough >= border)
