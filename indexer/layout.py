@@ -18,6 +18,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from indexer.indexes import faiss_tools
+
 DIMENSIONS = 64  # in which the nearest ones are looked for
 NEIGHBOURS = 15
 STEPS = 800
@@ -65,9 +67,7 @@ def principal(vectors: np.ndarray, dimensions: int) -> np.ndarray:
 
 def nearest(vectors: np.ndarray, k: int, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:
     """For each of n vectors the k nearest others, by distance: rows (n, k) int64 and distances (n, k) float32."""
-    import faiss
-
-    index = faiss.IndexFlatL2(vectors.shape[1])
+    index = faiss_tools.library().IndexFlatL2(vectors.shape[1])
     index.add(np.ascontiguousarray(vectors, np.float32))
     n = len(vectors)
     rows, distances = np.empty((n, k), np.int64), np.empty((n, k), np.float32)

@@ -28,7 +28,7 @@ DIGEST = 32
 ROW = 8 + 2 * 4  # bytes: a key and two numbers
 MOST_CHANGED = 0.2  # came or went since the map was made; beyond that it is worth making anew
 NEIGHBOURS = 5
-AT_ONCE = 1_024
+PAIRS_AT_ONCE = 1 << 24  # cosines: 64 MB, and a few times that to sort them
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,13 @@ def _beside(vectors: np.ndarray, places: np.ndarray, new: np.ndarray) -> np.ndar
     old = np.setdiff1d(np.arange(len(vectors)), new)
     k = min(NEIGHBOURS, len(old))
     found = np.empty((len(new), 2), np.float32)
-    for start in range(0, len(new), AT_ONCE):
-        part = new[start : start + AT_ONCE]
-        scores = vectors[part] @ vectors[old].T
+    there, step = vectors[old], max(1, PAIRS_AT_ONCE // len(old))
+    for start in range(0, len(new), step):
+        part = new[start : start + step]
+        scores = vectors[part] @ there.T
         near = places[old[np.argpartition(-scores, k - 1, axis=1)[:, :k]]]  # (p, k, 2)
         apart = np.linalg.norm(near[:, :, np.newaxis] - near[:, np.newaxis], axis=3).sum(axis=2)
-        found[start : start + AT_ONCE] = near[np.arange(len(part)), apart.argmin(axis=1)]
+        found[start : start + step] = near[np.arange(len(part)), apart.argmin(axis=1)]
     # A hair beside it, so that both can be seen.
     beside = np.random.default_rng(0).normal(0, 0.3 / max(1.0, len(vectors) ** 0.5), found.shape).astype(np.float32)
     return np.clip(found + 0.2 * beside, 0, 1)
