@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,8 @@ def _chosen(searcher: Searcher, given: Sequence[str], query: str | None, limit: 
         return found
     if STDIN in given:
         # As they were written by `clipdex search`: a score, a tab, a path; or one id or path a line.
-        lines = sys.stdin.read().splitlines()
+        # Names may be no UTF-8, and `splitlines` would cut those that hold other ends of lines.
+        lines = os.fsdecode(sys.stdin.buffer.read()).replace("\r\n", "\n").split("\n")
         given = [*(one for one in given if one != STDIN), *(line.split("\t")[-1] for line in lines if line.strip())]
     if not given:
         raise QueryError("say which pictures: ids or paths, - for those on stdin, or --query WORDS")

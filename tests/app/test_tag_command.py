@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,8 @@ def test_ids_and_paths_and_what_a_search_printed_are_tagged(folder: Path, monkey
     assert command("tag", "photos")[1:] == ("", "note: no picture has a tag yet: clipdex tag FOLDER ID --add NAME\n")
     code, out, err = command("tag", "photos", "red.jpg", "photos/blue.png", "--add", "a b", "--add", "x")
     assert (code, out, err) == (0, "2 of 2 pictures changed\n", "")
-    monkeypatch.setattr("sys.stdin", io.StringIO(command("search", "red", "photos", "--limit", "2")[1]))
+    found = command("search", "red", "photos", "--limit", "2")[1]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(found.encode())))
     assert command("tag", "photos", "-", "--add", "x")[1] == "1 of 2 pictures changed\n"
     assert command("tag", "photos")[1] == "3\tx\n2\ta b\n"
     assert json.loads(command("tag", "photos", "--json")[1]) == {"tags": {"x": 3, "a b": 2}}
@@ -79,3 +82,13 @@ def test_hits_are_saved_to_a_file(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "hits.csv").read_text().count("\n") == 3
     code, out, err = command("search", "red", "photos", "--save", "hits.doc")
     assert code == 2 and "csv, parquet, txt, zip" in err
+
+
+def test_any_name_comes_in_by_stdin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [b"a\xff.jpg", "b\u2028c.jpg".encode()]
+    for name in names:
+        shutil.copyfile(folder / "red.jpg", folder / os.fsdecode(name))
+    index(folder)
+    lines = b"\n".join(b"photos/" + name for name in names)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    assert command("tag", "photos", "-", "--add", "x")[1] == "2 of 2 pictures changed\n"
