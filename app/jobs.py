@@ -76,7 +76,9 @@ class Jobs:
             busy = next((job for job in self._jobs if job.order.to == order.to and not job.is_over), None)
             if busy is not None:
                 raise CollectionError(f"{place} is busy ({busy.title}): wait until that is done, or stop it")
-            self._jobs = [job for job in self._jobs if job.order.to != order.to][-MOST_KEPT:]
+            others = [job for job in self._jobs if job.order.to != order.to]
+            gone = [job for job in others if job.is_over][:-MOST_KEPT]
+            self._jobs = [job for job in others if job not in gone]
             job = Job(next(self._numbers), order, place, title)
             self._jobs.append(job)
         try:
@@ -128,7 +130,10 @@ class Jobs:
             raise AssertionError("the work has begun")
         told: dict[str, Any] = {}
         for line in process.stdout:
-            told = json.loads(line)
+            try:
+                told = json.loads(line)
+            except ValueError:  # it was killed in the middle of a line
+                break
             if "progress" in told:
                 job.progress = Progress(**told["progress"])
                 if job.order.task == "index" and job.progress.stage == "embed":
