@@ -93,7 +93,7 @@ def query_and_folder(query: str | None, folder: Path | None, *, needed: bool) ->
             raise QueryError('say what to find: clipdex search "a red car", or --image FILE, or --like ID')
         return None, folder or Path()
     if folder is None:
-        if not os.path.isdir(query):  # noqa: PTH112 - a Path refuses very long words
+        if not os.path.isdir(query) and (needed or not _is_url(query)):  # noqa: PTH112 - a Path refuses very long words
             return query, Path()
         if not needed:
             return None, Path(query)
@@ -101,12 +101,19 @@ def query_and_folder(query: str | None, folder: Path | None, *, needed: bool) ->
             there = printable(shlex.quote(query))
             raise QueryError(f'{there} is a folder; say what to find, as in: clipdex search "a red car" {there}')
         return query, Path()
-    if not os.path.exists(folder):  # noqa: PTH110
+    if not os.path.exists(folder) and not _is_url(folder):  # noqa: PTH110
         raise QueryError(
             f"there is no folder {str(folder)!r}; if it is part of the query, put that in quotes: "
             f'clipdex search "{query} {folder}"'
         )
     return query, folder
+
+
+def _is_url(folder: str | Path) -> bool:
+    """Of a collection in an object store; a `Path` that was made from it has lost a slash."""
+    from indexer.storage.store import SCHEMES, url_of
+
+    return str(folder).startswith(tuple(f"{scheme}:/" for scheme in SCHEMES)) and url_of(folder) is not None
 
 
 def _is_in_a_collection() -> bool:

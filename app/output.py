@@ -130,8 +130,10 @@ def shown_path(hit: Hit) -> str:
     return printable(short_path(hit.path))
 
 
-def short_path(path: Path) -> str:
-    """A path as a person would type it here."""
+def short_path(path: Path | str) -> str:
+    """A path as a person would type it here; a URL as it is."""
+    if "://" in str(path):
+        return str(path)
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 

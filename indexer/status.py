@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from indexer import tags
 from indexer.query import TARGETS
+from indexer.sources import Place
 from indexer.storage import tables
+from indexer.storage.store import LocalStore
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -45,7 +47,7 @@ class Status:
     """What a collection is, at a glance."""
 
     folder: Path | str  # the first source: a path, or a URL
-    collection: Path
+    collection: Place
     model: str
     fingerprint: str
     dim: int
@@ -82,7 +84,7 @@ def status_of(snapshot: Snapshot) -> Status:
     info = collection.info
     return Status(
         folder=collection.source.location,
-        collection=collection.path,
+        collection=collection.path if isinstance(collection.store, LocalStore) else collection.place,
         model=info.model.name,
         fingerprint=info.model.fingerprint,
         dim=info.model.dim,

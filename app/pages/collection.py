@@ -38,7 +38,7 @@ def page() -> None:
         st.metric("Captions", f"{status.texts:,}", border=True)
         st.metric("Not readable", f"{len(status.failures):,}", border=True)
         st.metric("On disk", size(status.size_bytes), border=True)
-    work.panel(status.collection)
+    work.panel(state.searcher().collection.path)
     left, right = st.columns(2, gap="large")
     with left:
         _update(status, last)

@@ -35,7 +35,7 @@ def page() -> None:
         status = state.status()
     frame.headline("Not readable", str(status.folder))
     st.page_link("app/pages/collection.py", label="Back to the collection", query_params={"c": state.key()})
-    work.panel(status.collection)
+    work.panel(state.searcher().collection.path)
     if not status.failures:
         st.success("Every picture of this collection could be read.", icon=":material/check:")
         return

@@ -354,3 +354,18 @@ def test_tiles_are_asked_for_and_shown(tmp_path: Path) -> None:
     assert left <= 250 / 300 and top <= 0.75 and right == bottom == 1
     assert json.loads(clipdex("status", tmp_path, "--json")[1])["tiles"] == 28
     assert "tiles" in clipdex("status", tmp_path)[1]
+
+
+def test_a_collection_in_an_object_store_is_named_by_its_url(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    url = f"file://{tmp_path}/far"
+    code, _, err = clipdex("index", collection, "--model", "toy", "--to", url)
+    assert (code, err) == (0, "")
+    here = [hit["id"] for hit in hits("red", collection, "-n", "5")]
+    assert [hit["id"] for hit in hits("red", url, "-n", "5")] == here
+    picture = collection / "red" / "red-01.png"
+    assert hits(url, "--image", picture)[0]["id"] == "red/red-01.png"
+    code, out, _ = clipdex("status", url)
+    assert code == 0 and url in out and "cache" not in out
