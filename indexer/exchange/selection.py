@@ -79,7 +79,7 @@ def save(
         size = to.stat().st_size
     except OSError as error:
         raise DataError(f"{to} cannot be written: {error.strerror or error}") from None
-    return Saved(to, kind, len(chosen) - len(missing), size, missing)
+    return Saved(to, kind, len(set(map(_id, chosen))) - len(missing), size, missing)
 
 
 def write(
@@ -127,8 +127,10 @@ def _table(snapshot: Snapshot, chosen: Sequence[str | Hit]) -> Any:
         columns["rank"] = pa.array([hit.rank for hit in hits], pa.int64())
         columns["score"] = pa.array([hit.score if hit.parts else None for hit in hits], pa.float64())
         columns["relevance"] = pa.array([hit.relevance for hit in hits], pa.float64())
-    captions = [snapshot.captions(item_id) for item_id in ids]
-    columns["caption"] = pa.array([texts[0] if texts else None for texts in captions], pa.string())
+        captions = [hit.caption for hit in hits]  # of a search of captions, those that were found
+    else:
+        captions = [next(iter(snapshot.captions(item_id)), None) for item_id in ids]
+    columns["caption"] = pa.array(captions, pa.string())
     images = snapshot.images.take([row_of(snapshot, item_id) for item_id in ids])
     for name in ("folder", *images.column_names):
         if name not in columns and (name == "folder" or name not in LEFT_OUT):
@@ -172,11 +174,11 @@ def _text(name: str) -> str:
 def _paths(snapshot: Snapshot, chosen: Sequence[str | Hit], out: IO[bytes]) -> list[str]:
     """A path a line, byte for byte as the disk has it; left out are names that hold a line break themselves."""
     source, odd = snapshot.collection.source, []
-    for one in chosen:
-        place = source.path(_id(one))
-        line = os.fsencode(_id(one) if place is None else place)
+    for item_id in dict.fromkeys(map(_id, chosen)):
+        place = source.path(item_id)
+        line = os.fsencode(item_id if place is None else place)
         if b"\n" in line:
-            odd.append(_id(one))
+            odd.append(item_id)
         else:
             out.write(line + b"\n")
     return odd

@@ -52,6 +52,19 @@ def test_hits_as_csv_and_parquet(folder: Path, tmp_path: Path) -> None:
         ]
 
 
+def test_captions_that_were_found_are_told_and_their_picture_once(folder: Path, tmp_path: Path) -> None:
+    (folder / "captions.csv").write_text("image,caption\nred.jpg,a red thing\nred.jpg,something blue\n")
+    index(folder)
+    searcher = clipdex.open(folder)
+    hits = searcher.search("blue", target="texts")
+    assert [hit.caption for hit in hits] == ["something blue", "a red thing"]
+    assert searcher.export(hits, tmp_path / "hits.csv").pictures == 1
+    with (tmp_path / "hits.csv").open(newline="") as file:
+        assert [row["caption"] for row in csv.DictReader(file)] == ["something blue", "a red thing"]
+    assert searcher.export(hits, tmp_path / "hits.txt").pictures == 1
+    assert (tmp_path / "hits.txt").read_text() == f"{folder / 'red.jpg'}\n"
+
+
 def test_paths_are_byte_for_byte_those_of_the_disk(folder: Path, tmp_path: Path) -> None:
     odd = os.fsencode(folder) + b"/\xff\xfe.jpg"
     Path(os.fsdecode(odd)).write_bytes((folder / "red.jpg").read_bytes() + b"x")
