@@ -44,8 +44,9 @@ def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -
         for view in collection.views:
             for name in tile_table.names(view):
                 table = view.table(name)
-                # Nobody else writes, so a file that belongs to no version is what an interrupted run left.
-                tables.trim(table, keep, left_overs=True)
+                # A file that belongs to no version is what an interrupted run left: nobody else writes, but people who
+                # tag pictures. Of `images` it may be theirs, about to be committed; LanceDB lets it go after a week.
+                tables.trim(table, keep, left_overs=name != "images")
                 kept += len(table.list_versions()) - 1
         _remove_probes(collection.path)
         _sweep_indexes(collection.path / indexes.FOLDER)

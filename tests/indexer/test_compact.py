@@ -41,7 +41,11 @@ def files(collection: Collection) -> int:
 
 def test_old_versions_and_small_files_go_and_every_row_stays(tmp_path: Path) -> None:
     collection = grown(tmp_path, 6)
-    (collection.path / "images.lance" / "data" / "left.lance").write_bytes(bytes(10**6))  # by a run that was killed
+    data = collection.path / "images.lance" / "data"
+    (data / "left.lance").write_bytes(bytes(10**6))  # by a run that was killed
+    week_ago = time.time() - 8 * 24 * 3600
+    os.utime(data / "left.lance", (week_ago, week_ago))
+    (data / "fresh.lance").touch()  # by somebody who is tagging just now, without a lock
     (collection.path / "lock.123").touch()
     os.utime(collection.path / "lock.123", (1, 1))  # long ago
     (collection.path / "lock.456").touch()  # of a run that begins just now
@@ -51,7 +55,8 @@ def test_old_versions_and_small_files_go_and_every_row_stays(tmp_path: Path) -> 
     assert (done.before, done.after, done.kept) == (size, collection.size_bytes(), 0)
     assert done.after < size - 10**6
     assert [path.name for path in collection.path.glob("lock.*")] == ["lock.456"]
-    assert files(collection) <= 3 * 4 + 3 < many  # data, version, hint and transaction a table
+    assert (data / "fresh.lance").exists() and not (data / "left.lance").exists()
+    assert files(collection) <= 3 * 4 + 4 < many  # data, version, hint and transaction a table
     assert index(tmp_path).unchanged == len(expected["images"])
     assert verify.verify(collection).findings == []
 
