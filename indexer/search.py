@@ -257,7 +257,7 @@ class Searcher(Curating):
         )
 
     def thumbnail(self, item_id: str) -> bytes:
-        """A picture's thumbnail, the bytes of a JPEG. Raises `QueryError` for an unknown id, and where there is none."""
+        """A picture's thumbnail, bytes of a JPEG. Raises `QueryError` for an unknown id, and where there is none."""
         snapshot = self.snapshot()
         row_of(snapshot, item_id)
         found = snapshot.thumbnail(item_id)
