@@ -21,7 +21,7 @@ import numpy as np
 from core.encoder import Encoder
 from core.errors import ClipdexError, CollectionError, QueryError
 from indexer import named, query_line
-from indexer.answers import tiled
+from indexer.answers import batch, tiled
 from indexer.answers.backgrounds import Backgrounds
 from indexer.answers.composed import as_file, composed, cosines, part_vectors, row_of
 from indexer.answers.dated import by_date
@@ -121,6 +121,12 @@ class Searcher(Curating):
             )
         )
 
+    def search_many(self, texts: Sequence[str], *, limit: int = 10) -> list[list[tuple[str, float]]]:
+        """For each of many texts the ids and cosines of its best pictures, as `search` finds them, but all at once.
+
+        Raises `QueryError` for an empty text, and a `limit` that is not between 1 and 1,000."""
+        return batch.search_many(self, texts, limit=limit)
+
     def read(self, line: str) -> Line:
         """What a line means that a person typed, such as `red car -snow folder:trips`: the `text` of a search.
 
@@ -133,9 +139,10 @@ class Searcher(Curating):
         try:
             return self._answer(query, snapshot)
         except CollectionError:
-            # A run may tidy up the version that was just opened: the newest one has not gone.
+            # A run may tidy up the version that was just opened, or make other tables: the newest has not gone.
+            self._looked = 0.0
             newest = self.snapshot()
-            if newest.versions == snapshot.versions:
+            if newest is snapshot:
                 raise
             return self._answer(query, newest)
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import QueryError
 from indexer import exact
+from indexer.indexes.candidates import candidates_many
 
 if TYPE_CHECKING:
     from indexer.search import Searcher
 
-QUERIES_AT_ONCE = 64
+QUERIES_AT_ONCE = 64  # that are compared with everything
+INDEXED_AT_ONCE = 1_024
 MOST_AT_ONCE = 1_000
 
 
 def search_many(searcher: Searcher, texts: Sequence[str], *, limit: int = 10) -> list[list[tuple[str, float]]]:
     """For each of many texts the ids and cosines of its best pictures, as `Searcher.search` would find them one by one.
 
-    The texts are encoded together and compared with all pictures together, which is several times as quick.
+    The texts are encoded together, and searched together through the index; without one, and where pictures are
+    excluded, all are compared with all pictures. Either is several times as quick as one after the other.
     Raises `QueryError` for an empty text or a limit that is not between 1 and 1,000.
     """
     if not 1 <= limit <= MOST_AT_ONCE:
@@ -33,17 +36,27 @@ def search_many(searcher: Searcher, texts: Sequence[str], *, limit: int = 10) ->
     snapshot = searcher.snapshot()
     encoder = searcher.encoder
     snapshot.collection.check_model(encoder)
-    queries, vectors, ids = encoder.encode_texts(list(texts)), snapshot.vectors, snapshot.ids
+    queries, ids = encoder.encode_texts(list(texts)), snapshot.ids
     excluded = snapshot.excluded
     limit = min(limit, len(ids) - (0 if excluded is None else int(excluded.sum())))
     if not limit:
         return [[] for _ in texts]
-    answers = []
+    answers: list[list[tuple[str, float]]] = []
+    for start in range(0, len(queries), INDEXED_AT_ONCE):
+        part = queries[start : start + INDEXED_AT_ONCE]
+        found = candidates_many(snapshot, part, limit) if excluded is None else None
+        for rows, scores in _compared(snapshot.vectors, part, limit, excluded) if found is None else found:
+            answers.append([(ids[row], float(score)) for row, score in zip(rows.tolist(), scores, strict=True)])
+    return answers
+
+
+def _compared(
+    vectors: np.ndarray, queries: np.ndarray, k: int, excluded: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each query (m, d) the best k rows and their cosines, from all `vectors` (n, d) but the excluded, (n,) bool."""
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         part = queries[start : start + QUERIES_AT_ONCE]
         for query, rough in zip(part, part @ vectors.T, strict=True):
             if excluded is not None:
                 rough[excluded] = -np.inf
-            rows, scores = exact.ranked(vectors, exact.at_border(rough, limit, vectors.shape[1]), query, limit)
-            answers.append([(ids[row], float(score)) for row, score in zip(rows.tolist(), scores, strict=True)])
-    return answers
+            yield exact.ranked(vectors, exact.at_border(rough, k, vectors.shape[1]), query, k)

@@ -60,6 +60,20 @@ def candidates(
     return exact.best(vectors, vector, k, allowed)
 
 
+def candidates_many(
+    snapshot: Snapshot, vectors: np.ndarray, k: int, kind: QueryKind = "text"
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """As `candidates` of the pictures for each of many queries (m, d) at once; None where there is no index."""
+    index = indexed(snapshot, "images")
+    if index is None:
+        return None
+    try:
+        return index.best_many(vectors, k, kind)
+    except (OSError, RuntimeError, ValueError) as error:
+        _give_up(snapshot, "images", error)
+        return None
+
+
 class Indexed:
     """An index as a way to search one version of a collection."""
 

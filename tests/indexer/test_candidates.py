@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,15 +116,18 @@ def test_pages_neither_overlap_nor_skip_for_any_kind(kind: str) -> None:
         assert sorted(everything.tolist()) == list(range(N))
 
 
-def test_many_queries_at_once_have_the_answers_of_each() -> None:
+@pytest.mark.parametrize("kind", sorted(INDEXES))
+def test_many_queries_at_once_have_the_answers_of_each(kind: str) -> None:
     queries = clustered(30, seed=21)
+    made = built(kind, VECTORS)
+    effort = made.efforts[len(made.efforts) // 2]
     for pairing in (None, changed(VECTORS, np.random.default_rng(1))):
         now, paired = (VECTORS, None) if pairing is None else pairing
-        index = Indexed(built("hnsw", VECTORS), None, now, paired)
+        index = Indexed(made, None, now, paired)
         for k in (10, 100):
-            together = index.best_many(queries, k, "text", effort=64)
+            together = index.best_many(queries, k, "text", effort=effort)
             for query, (rows, scores) in zip(queries, together, strict=True):
-                alone_rows, alone_scores = index.best(query, k, None, "text", effort=64)
+                alone_rows, alone_scores = index.best(query, k, None, "text", effort=effort)
                 assert rows.tolist() == alone_rows.tolist()
                 assert scores.tolist() == alone_scores.tolist()
 
@@ -235,6 +239,62 @@ def test_an_index_that_fails_in_the_middle_is_given_up_with_a_warning(tmp_path: 
     with pytest.warns(ClipdexWarning, match="the disk is gone"):
         assert_exact(snapshot, query)
     assert_exact(snapshot, query)  # and no second warning
+
+
+def test_many_texts_at_once_are_searched_through_the_index_as_single_ones_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.answers.batch.INDEXED_AT_ONCE", 7)
+    collection = collection_of(tmp_path, VECTORS)
+    optimize(collection, kind="hnsw", recall=0.1)  # which misses something
+    texts = [f"{colour} {thing}" for colour in ("red", "blue", "dark") for thing in range(8)]
+    searcher = Searcher(collection)
+
+    def assert_same() -> None:
+        index = module.indexed(searcher.snapshot(), "images")
+        assert index is not None
+        few, many = (searcher.search_many(texts, limit=limit) for limit in (5, 40))
+        for text, found, more in zip(texts, few, many, strict=True):
+            single = searcher.search(text, limit=40)
+            assert [item for item, _ in more] == [hit.id for hit in single]
+            assert [score for _, score in more] == pytest.approx([hit.score for hit in single], abs=1e-6)
+            assert found == more[:5]
+
+    assert_same()
+    index = module.indexed(searcher.snapshot(), "images")
+    assert index is not None
+    asked: list[int] = []
+    real = index.index
+
+    def search(queries: np.ndarray, *rest: Any, **more: Any) -> Any:
+        asked.append(len(queries))
+        return real.search(queries, *rest, **more)
+
+    index.index = SimpleNamespace(search=search, oversample=real.oversample)  # type: ignore[assignment]
+    searcher.search_many(texts, limit=5)
+    assert asked == [7, 7, 7, 3]
+    first = searcher.search_many(texts[:1], limit=1)[0][0][0]
+    remove(collection, [int(first)])
+    add(collection, clustered(50, seed=31), N)
+    assert_same()
+    searcher.exclude(gone := searcher.search_many(texts[:1], limit=1)[0][0][0])
+    assert gone not in [item for item, _ in searcher.search_many(texts[:1], limit=50)[0]]
+
+
+def test_many_texts_at_once_outlive_an_index_that_fails(tmp_path: Path) -> None:
+    collection = collection_of(tmp_path, VECTORS[:300])
+    searcher = Searcher(collection)
+    expected = searcher.search_many(["red", "blue"])
+    optimize(collection, kind="hnsw")
+    found = module.indexed(searcher.snapshot(), "images")
+    assert found is not None
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is gone")
+
+    found.index = SimpleNamespace(search=fail, oversample=1)  # type: ignore[assignment]
+    with pytest.warns(ClipdexWarning, match="the disk is gone"):
+        assert searcher.search_many(["red", "blue"]) == expected
 
 
 def assert_exact(snapshot: Snapshot, query: np.ndarray) -> None:

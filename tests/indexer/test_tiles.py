@@ -219,10 +219,14 @@ def test_tiles_come_later_and_go_again(tiled: Path, tmp_path: Path) -> None:
     pictures = open_searcher(folder)
     assert pictures.search("red", tiles=True)
     assert pictures.status().tiles == 11 * 24
+    seldom = open_searcher(folder)
+    seldom.look_again = 1000.0
+    assert seldom.search("red")
     assert index(folder, tiles=False).unchanged == 13
     assert not (folder / ".clipdex" / "tiles.lance").exists()
-    with pytest.raises(QueryError, match="has no tiles"):
-        pictures.search("red", tiles=True)
+    for searcher in (pictures, seldom):
+        with pytest.raises(QueryError, match="has no tiles"):
+            searcher.search("red", tiles=True)
     assert pictures.status().tiles is None
 
 
