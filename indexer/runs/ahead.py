@@ -1,8 +1,9 @@
 """How is work done ahead of whoever needs it, in order, within bounded memory, even if a piece of it hangs?
 
 `Ahead` spreads pieces over threads and gives the results back in order. A thread that hangs in the operating system
-(a network share that went away) cannot be stopped: after a time limit its piece is given up and another thread takes
-its place. The threads are daemons, so one that hangs for ever does not keep the program from ending.
+(a network share that went away) cannot be stopped: after a time limit its piece is given up, what it was `lent` is
+given back, and another thread takes its place. The threads are daemons, so one that hangs for ever does not keep the
+program from ending. Time in which a piece only waits for others is not its own: see `waiting`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +31,53 @@ class _Piece(Generic[T, R]):
     result: list[R] = field(default_factory=list)  # one, or none yet
     error: BaseException | None = None
     given_up: bool = False
+    give_back: Callable[[], None] = lambda: None  # what it has borrowed
+
+    def is_late(self, limit: float) -> bool:
+        started = self.started  # which the thread that works on it may change meanwhile
+        return started is not None and time.monotonic() >= started + limit
+
+    def patience(self, limit: float) -> float:
+        """Seconds to wait for it before somebody looks again."""
+        started = self.started
+        return TICK if started is None else min(TICK, max(0.0, started + limit - time.monotonic()))
+
+
+class _Here(threading.local):
+    piece: _Piece[Any, Any] | None = None  # that this thread works on
+
+
+_here = _Here()
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Around a wait for other pieces: it does not count for the time of the one that this thread works on."""
+    piece = _here.piece
+    started = None if piece is None else piece.started
+    if piece is None or started is None:
+        yield
+        return
+    spent, piece.started = time.monotonic() - started, None
+    try:
+        yield
+    finally:
+        piece.started = time.monotonic() - spent
+
+
+@contextmanager
+def lent(give_back: Callable[[], None]) -> Iterator[None]:
+    """What the piece that this thread works on has borrowed within is given back at the end, or as soon as it is given
+    up: `give_back` may be called more than once, from any thread."""
+    piece = _here.piece
+    try:
+        if piece is not None:
+            piece.give_back = give_back
+            if piece.given_up:  # before anything was borrowed
+                give_back()
+        yield
+    finally:
+        give_back()
 
 
 class Ahead(Generic[T, R]):
@@ -63,11 +111,10 @@ class Ahead(Generic[T, R]):
     def _first(self, window: deque[_Piece[T, R]]) -> Generator[R | None, None, None]:
         """The result of the oldest piece, as soon as there is one."""
         piece = window[0]
-        while not piece.done.wait(self._patience(piece)):
-            with self._lock:
-                piece.given_up = self._is_late(piece) and not piece.done.is_set()
+        while not piece.done.wait(0 if piece.given_up else piece.patience(self.limit)):
+            for each in window:  # the oldest may be waiting for what another one, that hangs, has borrowed
+                self._give_up_if_late(each)
             if piece.given_up:
-                self._add_thread()
                 window.popleft()
                 yield self.late(piece.item)
                 return
@@ -77,13 +124,13 @@ class Ahead(Generic[T, R]):
             raise piece.error
         yield piece.result[0]
 
-    def _patience(self, piece: _Piece[T, R]) -> float:
-        if piece.started is None:
-            return TICK
-        return min(TICK, max(0.0, piece.started + self.limit - time.monotonic()))
-
-    def _is_late(self, piece: _Piece[T, R]) -> bool:
-        return piece.started is not None and time.monotonic() >= piece.started + self.limit
+    def _give_up_if_late(self, piece: _Piece[T, R]) -> None:
+        with self._lock:
+            if piece.given_up or piece.done.is_set() or not piece.is_late(self.limit):
+                return
+            piece.given_up = True
+        piece.give_back()
+        self._add_thread()
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._serve, name="clipdex-ahead", daemon=True)
@@ -93,6 +140,7 @@ class Ahead(Generic[T, R]):
     def _serve(self) -> None:
         while (piece := self._todo.get()) is not None:
             piece.started = time.monotonic()
+            _here.piece = piece
             try:
                 piece.result.append(self.work(piece.item))
             except BaseException as error:

@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from core.errors import ImageError
 from core.images import open_reduced
 from core.toy import ToyEncoder
+from indexer.runs.ahead import Ahead
 from indexer.runs.pipeline import Embedded, Pipeline
 from indexer.runs.report import Stopwatch
 from indexer.runs.room import Room
 from indexer.sources import Item
+
+Work = Ahead[int, int]
 
 
 def test_what_fits_comes_in_at_once_and_what_does_not_waits_for_somebody_to_leave() -> None:
@@ -61,6 +65,61 @@ def test_a_picture_larger_than_the_room_is_let_in_alone_and_one_that_fails_leave
             fail()
     with room.for_one() as take:
         take(10)
+
+
+def in_room(room: Room, seconds: float, hanging: tuple[int, ...] = (), freed: threading.Event | None = None) -> Work:
+    """Work of 16 threads on pieces that all take the whole room; some of them hang in it."""
+
+    def work(number: int) -> int:
+        with room.for_one() as take:
+            take(room.pixels)
+            if number in hanging and freed is not None:
+                freed.wait(30)
+            time.sleep(seconds)
+            return number
+
+    return Ahead(work, lambda number: -number, threads=16, window=24, limit=0.3)
+
+
+def test_waiting_for_room_does_not_count_for_the_time_of_a_picture() -> None:
+    found = in_room(Room(1), 0.03).run(range(24))  # the last waits for 0.7 seconds
+    assert [result for result in found if result is not None] == list(range(24))
+
+
+def test_pictures_that_hang_give_their_room_back_whoever_is_waited_for() -> None:
+    freed, room = threading.Event(), Room(1)
+    started = time.monotonic()
+    found = in_room(room, 0, (1, 2, 5), freed).run(range(24))
+    expected = [-number if number in (1, 2, 5) else number for number in range(24)]
+    assert [result for result in found if result is not None] == expected
+    assert time.monotonic() - started < 10
+    freed.set()
+    with room.for_one() as take:  # what was given back early is not given back again
+        take(1)
+        other = threading.Thread(target=lambda: list(in_room(room, 0).run(range(1))))
+        other.start()
+        other.join(0.1)
+        assert other.is_alive()
+    other.join()
+
+
+def test_a_picture_that_was_given_up_before_it_came_gets_no_room() -> None:
+    freed, room, told = threading.Event(), Room(1), list[str]()
+
+    def read_slowly(number: int) -> int:
+        freed.wait(30)
+        try:
+            with room.for_one() as take:
+                take(1)
+        except ImageError as error:
+            told.append(error.reason)
+        return number
+
+    assert [found for found in Ahead(read_slowly, int, threads=1, window=1, limit=0.05).run([1]) if found] == [1]
+    freed.set()
+    while not told:
+        time.sleep(0.001)
+    assert told == ["timeout"]
 
 
 @pytest.mark.parametrize(("kind", "decoded"), [("PNG", 1600 * 1200), ("JPEG", 400 * 300)])
