@@ -28,6 +28,15 @@ def weighted(given: str, is_whole: Callable[[str], bool] | None = None, usual: f
     return (match[1], float(match[2])) if match else (given, usual)
 
 
+def one_of(options: dict[str, bool]) -> None:
+    """Of options that say where the answer goes at most one may be given. Raises `QueryError`."""
+    from core.errors import QueryError
+
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
+        raise QueryError(f"choose one of {' and '.join(given)}")
+
+
 def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:
     """`--with` and `--without`: words with weights."""
     from indexer.query import Text

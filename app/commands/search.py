@@ -54,12 +54,10 @@ def command(
     """
     import clipdex
     from app import asked
-    from core.errors import QueryError
     from indexer.query import AWAY, Query
     from indexer.query_line import Line
 
-    if as_json and as_csv:
-        raise QueryError("choose one of --json and --csv")
+    asked.one_of({"--json": as_json, "--csv": as_csv, "--save": save is not None})
     image, like, also, without, where = (given or [] for given in (image, like, also, without, where))
     asks = bool(image or like or also or without or where or vector is not None)
     words, place = asked.query_and_folder(query, folder, needed=not asks)
