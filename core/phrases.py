@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -38,7 +39,7 @@ def vectors(encoder: Encoder) -> np.ndarray:
     made = np.asarray(encoder.encode_texts(everyday()), np.float32)
     with suppress(OSError):  # nowhere to keep them: they are made again next time
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f"{path.stem}.{os.getpid()}.npy")
+        new = path.with_name(f"{path.stem}.{os.getpid()}-{threading.get_ident()}.npy")
         np.save(new, made)
         new.replace(path)
     return made

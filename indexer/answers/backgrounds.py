@@ -24,12 +24,20 @@ KEPT = 64  # kinds of query a version, the oldest dropped first
 Parts = tuple[tuple[Kind, float], ...]
 
 
+class _Kept:
+    """The background of one kind of query, and who computes it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.found: Background | None = None
+
+
 class Backgrounds:
     """The backgrounds of the queries that were asked, each computed once for a version. Safe between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: WeakKeyDictionary[Snapshot, dict[tuple[Parts, bool], Background]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Snapshot, dict[tuple[Parts, bool], _Kept]] = WeakKeyDictionary()
 
     def relevances(
         self, query: Query, snapshot: Snapshot, page: Ranked, encoder: Callable[[], Encoder]
@@ -41,11 +49,13 @@ class Backgrounds:
             return [None] * len(page.rows)
         with self._lock:
             kept = self._kept.setdefault(snapshot, {})
-            if (key := (parts, query.tiles)) not in kept:
-                kept[key] = _background(parts, snapshot, encoder, tiles=query.tiles)
-                while len(kept) > KEPT:
-                    del kept[next(iter(kept))]
-            against = kept[key]
+            one = kept.setdefault((parts, query.tiles), _Kept())
+            while len(kept) > KEPT:
+                del kept[next(iter(kept))]
+        with one.lock:  # the first may take seconds; who asks something else does not wait
+            if one.found is None:
+                one.found = _background(parts, snapshot, encoder, tiles=query.tiles)
+            against = one.found
         weights: dict[Kind, float] = {}
         for kind, weight in parts:
             weights[kind] = weights.get(kind, 0.0) + abs(weight)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clipdex
+from core.encoder import Encoder
+from indexer.answers.backgrounds import Backgrounds
+from indexer.answers.ranking import ranked
+from indexer.query import Query
 from indexer.relevance import (
     NEEDED,
     QUERIES,
@@ -154,6 +160,33 @@ def test_hits_carry_the_relevance_of_their_query_on_every_page(searcher: Searche
     ]
     assert (searcher.search(like="00.png", limit=1)[0].relevance or 0) == 1
     assert (searcher.search("purple", limit=1)[0].relevance or 0) < shown[0]
+
+
+def test_whoever_asks_something_else_does_not_wait_for_a_background(searcher: Searcher) -> None:
+    snapshot, begun, go_on = searcher.snapshot(), threading.Event(), threading.Event()
+    backgrounds, found = Backgrounds(), list[list[float | None]]()
+
+    def slow_to_load() -> Encoder:
+        begun.set()
+        assert go_on.wait(30)
+        return searcher.encoder
+
+    def ask(query: Query) -> list[float | None]:
+        page = ranked(query, snapshot, snapshot.vectors[0])
+        return backgrounds.relevances(query, snapshot, page, slow_to_load)
+
+    words = Query.of("red", limit=3)
+    threads = [threading.Thread(target=lambda: found.append(ask(words))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(30)
+    like = Query.of(None, like=snapshot.ids[0], limit=3)
+    assert all(value is not None for value in ask(like))  # meanwhile
+    assert not found
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert found[0] == found[1] == ask(words)
 
 
 def test_what_nothing_is_known_of_has_no_relevance(searcher: Searcher) -> None:
