@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from indexer.sources import Source
 
 KINDS = ("csv", "parquet", "zip", "txt")
+TOLD = ("path", "rank", "score", "relevance", "caption")  # columns of a table that are not of the collection
 MISSING = "missing.txt"  # in a zip: what could not be put into it
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')  # in names of files, somewhere
 _EARLIEST, _LATEST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)  # that a zip can tell
@@ -133,8 +134,13 @@ def _table(snapshot: Snapshot, chosen: Sequence[str | Hit]) -> Any:
     columns["caption"] = pa.array(captions, pa.string())
     images = snapshot.images.take([row_of(snapshot, item_id) for item_id in ids])
     for name in ("folder", *images.column_names):
-        if name not in columns and (name == "folder" or name not in LEFT_OUT):
+        if name == "folder" or (name not in LEFT_OUT and name not in columns):
             columns[name] = images[name]
+        elif name in TOLD:  # a source has a column of this name, too
+            as_told = f"source_{name}"
+            while as_told in columns or as_told in images.column_names:
+                as_told = f"source_{as_told}"
+            columns[as_told] = images[name]
     return pa.table(columns)
 
 

@@ -52,6 +52,22 @@ def test_hits_as_csv_and_parquet(folder: Path, tmp_path: Path) -> None:
         ]
 
 
+def test_columns_of_a_source_that_are_named_as_what_is_told_are_told_too(folder: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures.csv"
+    lines = ["image,rank,score,source_rank"] + [f"{folder}/{name}.jpg,9,{name},s" for name in ("red", "green")]
+    pictures.write_text("\n".join(lines) + "\n")
+    index(pictures, to=tmp_path / "kept")
+    searcher = clipdex.open(tmp_path / "kept")
+    hits = searcher.search("red", limit=1)
+    searcher.export(hits, tmp_path / "hits.parquet")
+    (row,) = pq.read_table(tmp_path / "hits.parquet").to_pylist()
+    assert (row["rank"], row["score"], row["source_rank"]) == (1, hits[0].score, "s")
+    assert (row["source_source_rank"], row["source_score"]) == (9, "red")
+    searcher.export([hits[0].id], tmp_path / "plain.parquet")
+    (row,) = pq.read_table(tmp_path / "plain.parquet").to_pylist()
+    assert (row["rank"], row["score"]) == (9, "red")
+
+
 def test_captions_that_were_found_are_told_and_their_picture_once(folder: Path, tmp_path: Path) -> None:
     (folder / "captions.csv").write_text("image,caption\nred.jpg,a red thing\nred.jpg,something blue\n")
     index(folder)
