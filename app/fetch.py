@@ -22,10 +22,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from app.commands.ui import URLS_VARIABLE
 from core.errors import ConfigError, QueryError
 from core.images import open_image
 
+URLS_VARIABLE = "CLIPDEX_URLS"  # whether to fetch pictures: a JSON list of networks beyond the internet; or empty
 LARGEST = 25_000_000  # bytes
 LONGEST = 20.0  # seconds, for all of it but the look-up of the name, which has the system's own limit
 MOST_REDIRECTS = 5

@@ -25,7 +25,6 @@ HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "CLIPDEX_COLLECTION"  # tells the server its folders: a path, or several as a JSON list
 FOLDERS_VARIABLE = "CLIPDEX_FOLDERS"  # a JSON list of the folders that may be indexed from the browser
-URLS_VARIABLE = "CLIPDEX_URLS"  # whether to fetch pictures: a JSON list of networks beyond the internet; or empty
 LARGEST_UPLOAD = 50  # megabytes
 
 Folders = Annotated[
@@ -87,6 +86,7 @@ def run(
     other machines could come in without having been asked.
     """
     import clipdex
+    from app.fetch import URLS_VARIABLE
 
     wanted = [str(folders)] if isinstance(folders, Path) else [str(folder) for folder in folders]
     if not wanted and is_around(Path.cwd()):

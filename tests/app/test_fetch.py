@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from app import fetch
-from app.commands.ui import URLS_VARIABLE
 from app.pages.search import WITHOUT_URLS
 from core.errors import ConfigError, ImageError, QueryError
 from tests.app.conftest import paint
@@ -198,7 +197,7 @@ def test_what_is_no_address_is_said(url: str, message: str) -> None:
 
 def test_nothing_is_allowed_unless_the_server_was_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for told, meant in (("", None), ("[]", []), ('["192.168.1.0/24"]', [ipaddress.ip_network("192.168.1.0/24")])):
-        monkeypatch.setenv(URLS_VARIABLE, told)
+        monkeypatch.setenv(fetch.URLS_VARIABLE, told)
         assert fetch.allowed() == meant
     with pytest.raises(ConfigError, match=r"name a network such as 192.168.1.0/24"):
         fetch.networks(["everything"])
@@ -213,7 +212,7 @@ def test_nothing_is_allowed_unless_the_server_was_told(monkeypatch: pytest.Monke
 def test_a_typed_address_is_searched_with_where_that_is_allowed(
     web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(URLS_VARIABLE, '["127.0.0.0/8"]')
+    monkeypatch.setenv(fetch.URLS_VARIABLE, '["127.0.0.0/8"]')
     address = f"http://{web}/red.png"
     app = opened(collection, monkeypatch).run()
     app.text_input(key="q").set_value(f"{address} card").run()
@@ -235,7 +234,7 @@ def test_a_typed_address_is_searched_with_where_that_is_allowed(
 def test_a_link_that_somebody_made_fetches_nothing_before_a_click(
     web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(URLS_VARIABLE, '["127.0.0.0/8"]')
+    monkeypatch.setenv(fetch.URLS_VARIABLE, '["127.0.0.0/8"]')
     asked = len(Web.asked)
     app = opened(collection, monkeypatch)
     app.query_params["url"] = f"http://{web}/red.png"
@@ -249,7 +248,7 @@ def test_a_link_that_somebody_made_fetches_nothing_before_a_click(
 def test_without_leave_an_address_gets_one_clear_line(
     web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(URLS_VARIABLE, "")
+    monkeypatch.setenv(fetch.URLS_VARIABLE, "")
     asked = len(Web.asked)
     app = opened(collection, monkeypatch).run()
     app.text_input(key="q").set_value(f"http://{web}/red.png").run()
