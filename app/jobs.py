@@ -82,7 +82,7 @@ class Jobs:
             job = Job(next(self._numbers), order, place, title)
             self._jobs.append(job)
         try:
-            job.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "app.worker"],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
@@ -95,7 +95,11 @@ class Jobs:
             with self._lock:
                 self._jobs.remove(job)
             raise CollectionError(f"{title}: no program can be started ({error.strerror or error})") from None
-        _say(job, order.model_dump_json())
+        with self._lock:
+            job.process = process
+            _say(job, order.model_dump_json())
+            if job.state == "stopping":  # somebody asked for it meanwhile
+                _say(job, "stop")
         threading.Thread(target=self._follow, args=(job,), daemon=True).start()
         return job
 
@@ -105,7 +109,7 @@ class Jobs:
             if job.is_over:
                 return
             again, job.state = job.state == "stopping", "stopping"
-        _say(job, "stop")
+            _say(job, "stop")
         if again and job.process is not None:
             job.process.kill()
 

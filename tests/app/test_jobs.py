@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -87,6 +88,19 @@ def test_a_run_is_stopped_after_its_batch_and_the_next_goes_on(tmp_path: Path) -
     job = waited(work.start(order.model_copy(update={"model": None, "sources": ()}), tmp_path, "Indexing"))
     assert job.report is not None
     assert (job.report.unchanged, job.report.added) == (committed, 3)
+
+
+def test_work_that_is_stopped_before_it_has_begun_is_stopped(tmp_path: Path) -> None:
+    work, order = Jobs(), many(tmp_path)
+    begun: list[Job] = []
+    starting = threading.Thread(target=lambda: begun.append(work.start(order, tmp_path, "Indexing")))
+    starting.start()
+    while not work.all():  # it is known before its program runs
+        time.sleep(0)
+    work.stop(work.all()[0])
+    starting.join()
+    assert waited(begun[0]).state == "stopped"
+    assert begun[0].report is None or begun[0].report.left > 0
 
 
 def test_the_end_of_the_server_ends_the_work(tmp_path: Path) -> None:
