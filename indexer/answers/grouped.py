@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NEAR = 0.7  # closeness from which pixels are compared; `clipdex duplicates` takes more time, and begins lower
 LOOKED_AT = 2  # of the nearest better hits; the second only where it is as near as a copy nearly always is
+KEPT = 100_000  # pairs that were compared, the oldest dropped first: some 20 MB
 MOST_COMPARED = 600  # hits whose pixels are compared: further down only equal files are found
 
 
@@ -78,4 +79,6 @@ class Grouping:
         if pair not in self._same:
             first, second = self._thumbnails.of(np.array(pair))
             self._same[pair] = 0.0 if first is None or second is None else sameness(first, second)
+            if len(self._same) > KEPT:
+                del self._same[next(iter(self._same))]
         return self._same[pair]

@@ -51,6 +51,14 @@ def test_each_kind_groups_what_it_says_behind_the_better_hit(folder: Path) -> No
     ]
 
 
+def test_only_so_much_is_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.answers.grouped.KEPT", 2)
+    ids = ["b.png", "a-small.jpg", "a.png", "c.png", "a-equal.png", "a-dark.png"]
+    grouping = Grouping(clipdex.open(folder).snapshot(), "picture")
+    assert grouping.of(ids) == grouping.of(ids) == [[0], [1, 2, 4, 5], [3]]
+    assert len(grouping._same) == 2
+
+
 def test_the_groups_of_fewer_hits_are_the_beginning_of_those_of_more(folder: Path) -> None:
     ids = [hit.id for hit in clipdex.open(folder).search(like="a.png", limit=6)]
     every = grouped(folder, "picture", ids)
