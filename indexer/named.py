@@ -6,6 +6,7 @@ model leaves them: a concept that another model's vectors made is learnt anew fr
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -54,8 +55,8 @@ def keep(snapshot: Snapshot, name: str, fits: Sequence[str], does_not: Sequence[
     collection = snapshot.collection
     made = Kept(name, fits, does_not, datetime.now(UTC), collection.info.model.fingerprint, tuple(vector.tolist()))
     with tables.storage_errors(collection.path, "keeping a concept in"):
-        table = collection.store.connect("").create_table(TABLE, schema=_schema(), exist_ok=True)
-        rows = pa.Table.from_pylist([vars(made)], _schema())
+        table = collection.store.connect("").create_table(TABLE, schema=schema(), exist_ok=True)
+        rows = pa.Table.from_pylist([vars(made)], schema())
         insert = table.merge_insert("name").when_matched_update_all().when_not_matched_insert_all()
         tables.persistently(table, lambda: insert.execute(rows))
     return made
@@ -110,6 +111,7 @@ def vector(snapshot: Snapshot, concept: Kept) -> np.ndarray:
 
 def _named(there: Sequence[Kept], name: str) -> Kept:
     """The concept of a name, whatever its case where that is clear."""
+    name = unicodedata.normalize("NFC", name)  # as `one_line` keeps them
     for same in (lambda one: one.name == name, lambda one: one.name.casefold() == name.casefold()):
         found = [one for one in there if same(one)]
         if len(found) == 1:
@@ -124,13 +126,19 @@ def _named(there: Sequence[Kept], name: str) -> Kept:
 
 def _rows(collection: Collection) -> list[dict[str, Any]]:
     with tables.storage_errors(collection.path, "reading"):
-        if not collection.store.exists(f"{TABLE}.lance"):
-            return []
-        found = collection.store.connect("").open_table(TABLE)
-        return list(tables.read(found, _schema().names).to_pylist())
+        found = table_of(collection)
+        return [] if found is None else list(tables.read(found, schema().names).to_pylist())
 
 
-def _schema() -> Any:
+def table_of(collection: Collection) -> Any:
+    """The table of the concepts, which all models share; None where none was ever kept."""
+    if not collection.store.exists(f"{TABLE}.lance"):
+        return None
+    return collection.store.connect("").open_table(TABLE)
+
+
+def schema() -> Any:
+    """The pyarrow schema of the table."""
     import pyarrow as pa
 
     texts = pa.list_(pa.string())

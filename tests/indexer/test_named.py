@@ -52,6 +52,16 @@ def test_a_concept_is_kept_searched_and_forgotten(folder: Path) -> None:
     assert again.concepts() == []
 
 
+def test_a_name_is_found_whichever_way_its_accents_are_typed(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    searcher.keep_concept("caf\u00e9", "red0.png")
+    expected = [hit.id for hit in searcher.search(concept="caf\u00e9", limit=5)]
+    for typed in ("cafe\u0301", "CAFE\u0301"):
+        assert [hit.id for hit in searcher.search(concept=typed, limit=5)] == expected
+    searcher.forget_concept("cafe\u0301")
+    assert searcher.concepts() == []
+
+
 def test_what_is_no_concept_is_told(folder: Path) -> None:
     searcher = clipdex.open(folder)
     with pytest.raises(QueryError, match="no concept 'dog', and no other"):
