@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,8 @@ class Changes:
             from watchdog.observers import Observer
         except ImportError:
             return None
+        # It meets new folders inside new folders twice, as is no fault, and would say so in pages.
+        warnings.filterwarnings("ignore", r"Callback with id .* already exists for watch", RuntimeWarning)
         handler = FileSystemEventHandler()
         handler.on_any_event = self._noticed  # type: ignore[method-assign]
         observer = Observer()

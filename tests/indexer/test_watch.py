@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -118,3 +119,16 @@ def test_watching_goes_on_over_faults(tmp_path: Path) -> None:
     assert isinstance(third, Report) and (third.added, third.unchanged) == (1, 3)
     assert len(clipdex.open(tmp_path / "kept").search("red")) == 4
     assert not isinstance(second, CollectionError)
+
+
+def test_folders_made_inside_folders_are_noticed_without_a_warning(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        quiet = Changes(tmp_path, quiet=0.2)
+        for number in range(60):
+            for depth in range(1, 6):
+                tmp_path.joinpath(f"trip{number}", *"abcde"[:depth]).mkdir(parents=True)
+                time.sleep(0.0005)  # as long as it takes to meet a folder from above and from below
+        assert noticed(quiet)
+        quiet.close()
+    assert [str(each.message) for each in said if "Callback" in str(each.message)] == []
