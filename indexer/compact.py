@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from indexer import optimize
+from indexer import named, optimize
 from indexer.collection import Collection
 from indexer.indexes import manifest as indexes
 from indexer.runs import remodel
@@ -48,6 +48,10 @@ def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -
                 # tag pictures. Of `images` it may be theirs, about to be committed; LanceDB lets it go after a week.
                 tables.trim(table, keep, left_overs=name != "images")
                 kept += len(table.list_versions()) - 1
+        concepts = named.table_of(collection)
+        if concepts is not None:
+            tables.trim(concepts, keep)  # people write there, too
+            kept += len(concepts.list_versions()) - 1
         _remove_probes(collection.path)
         _sweep_indexes(collection.path / indexes.FOLDER)
     return Compaction(before, collection.size_bytes(), kept, time.perf_counter() - started)

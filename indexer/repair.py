@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ClipdexError
+from indexer import named
 from indexer.runs.marks import Marks
 from indexer.storage import rows, tables, tile_table
 
@@ -50,18 +51,22 @@ Faults = dict[tuple[str, Kind], list[int]]  # table and kind -> numbers of the r
 
 def remedy(table: str, kind: Kind) -> str:
     """What `repair` does about it."""
+    if table == named.TABLE:
+        return "the concept goes; keep it again from its examples"
     anew = "the row goes; the next clipdex index embeds the picture anew if its file is there"
     return _REMEDIES.get(kind, anew if table == "images" else "the row goes")
 
 
 def repair(collection: Collection, faults: Faults) -> None:
     """Repair what was found. The caller has the right to write."""
-    gone: dict[str, set[int]] = {name: set() for name in tile_table.names(collection)}
+    gone: dict[str, set[int]] = {name: set() for name in (*tile_table.names(collection), named.TABLE)}
     for (name, kind), numbers in faults.items():
         if kind not in _MENDED:
             gone[name].update(numbers)
     for name, doomed in gone.items():
-        rows.remove(collection.table(name), sorted(doomed))
+        if doomed:
+            table = named.table_of(collection) if name == named.TABLE else collection.table(name)
+            rows.remove(table, sorted(doomed))
     _mend(
         collection,
         silent=set(faults.get(("images", Kind.NO_CAPTIONS), [])) - gone["images"],

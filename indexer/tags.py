@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core.errors import QueryError
+from core.errors import CollectionError, QueryError
 from indexer.storage import lock, tables
 from indexer.storage.migrations import FORMAT_VERSION
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 LONGEST = 100  # characters of a name
 MOST = 100  # tags in one change
 QUOTES = '"“”„'
-MARKED = "(tags IS NOT NULL OR excluded)"
+MARKED = "(tags IS NOT NULL OR excluded IS NOT NULL)"
 _BROKEN = {"Cc", "Cs", "Zl", "Zp"}  # kinds of characters: control, halves of others, ends of lines and paragraphs
-ROUNDS = 5
+ROUNDS = 20
 
 
 def names(given: str | Iterable[str]) -> list[str]:
@@ -93,18 +93,46 @@ def of(snapshot: Snapshot, item_id: str) -> list[str]:
 def hand_over(present: Collection, future: Collection) -> None:
     """Give the rows by another model the marks that the pictures have by the present one; the caller holds the lock.
 
-    Pictures that moved meanwhile are found by their content. What people write at the same time they write to both.
+    Pictures that moved meanwhile are found by their content. People who opened the collection before the new model was
+    begun write to the present one only: it is looked at until nothing is left to give. Raises `CollectionError` where
+    that does not come to an end.
     """
+    _hand_over_failures(present, future)
     columns = ["id", "hash", *tables.MARKS]
     for _ in range(ROUNDS):
-        before = present.table("images")
+        before, images = present.table("images"), future.table("images")
         marked = {row["id"]: row for row in tables.read(before, columns, MARKED).to_pylist()}
-        if marked:
-            images = future.table("images")
-            rows = tables.read(images, ["id", "hash"]).to_pylist()
-            tables.mark(images, _given(marked, rows, set(tables.read(before, ["id"])["id"].to_pylist())))
-        if present.table("images").version == before.version:
+        if not marked:
             return
+        rows = tables.read(images, columns).to_pylist()
+        there = {row["id"]: _said(row) for row in rows}
+        given = _given(marked, rows, set(tables.read(before, ["id"])["id"].to_pylist()))
+        left = [row for row in given if _said(row) != there[row["id"]]]
+        if not left:
+            return
+        tables.mark(images, left)
+    raise CollectionError(
+        f"pictures of {present.place} are tagged without pause, so {future.info.model.name} cannot take over: what was "
+        "done is kept; when the tagging is over, index again with the same --model"
+    )
+
+
+def _hand_over_failures(present: Collection, future: Collection) -> None:
+    """Pictures that failed with the other model get their marks when they can be read again."""
+    failures = future.table("failures")
+    places = tables.read(failures, ["location"])["location"].to_pylist()
+    found = {}
+    for name in ("failures", "images"):
+        key = tables.KEYS[name]
+        for row in tables.read_keys(present.table(name), key, places, [key, *tables.MARKS]):
+            if any(row[mark] for mark in tables.MARKS):
+                found[row[key]] = {"location": row[key], **{mark: row[mark] for mark in tables.MARKS}}
+    tables.mark(failures, list(found.values()), "location")
+
+
+def _said(row: dict[str, Any]) -> tuple[list[str], bool]:
+    """What people say about the picture of a row, to compare."""
+    return sorted(row["tags"] or ()), bool(row["excluded"])
 
 
 def _given(marked: dict[str, dict[str, Any]], rows: list[dict[str, Any]], before: set[str]) -> list[dict[str, Any]]:
@@ -147,8 +175,9 @@ def _set(images: Any, ids: Sequence[str], values: dict[str, str], needed: str) -
     versions, changed = [images.version], 0
     for condition in tables.conditions("id", ids):
         where = f"{condition} AND ({needed})"
-        if images.count_rows(where):
-            result = tables.persistently(images, partial(images.update, where=where, values_sql=values))
+        if tables.persistently(images, partial(images.count_rows, where), cleared=True):
+            update = partial(images.update, where=where, values_sql=values)
+            result = tables.persistently(images, update, cleared=True)
             versions.append(result.version)
             changed += result.rows_updated
     return versions, changed

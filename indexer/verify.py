@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import CollectionError, ImageError
+from indexer import named
 from indexer.captions import GrowingKey
 from indexer.collection import Collection
 from indexer.indexes import opening
@@ -93,7 +94,8 @@ def verify(collection: Collection, *, mend: bool = False, progress: Tell | None 
     with ExitStack() as stack:
         if mend:
             stack.enter_context(lock.writing(collection.path))
-        checks = [_Check(view, progress or (lambda done, total: None)) for view in collection.views]
+        tell = progress or (lambda done, total: None)
+        checks = [_Check(view, tell, with_concepts=view is collection) for view in collection.views]
         busy = not mend and lock.is_held(collection.path)
         for check in checks:
             check.tables()
@@ -145,9 +147,13 @@ class _Group:
 class _Check:
     """One look at one collection."""
 
-    def __init__(self, collection: Collection, progress: Tell) -> None:
+    def __init__(self, collection: Collection, progress: Tell, *, with_concepts: bool = False) -> None:
+        """The concepts are the same by every model."""
         self.collection, self.progress = collection, progress
         self.opened = {name: collection.table(name) for name in tile_table.names(collection)}
+        concepts = named.table_of(collection) if with_concepts else None
+        if concepts is not None:
+            self.opened[named.TABLE] = concepts
         self.rows: dict[str, int] = {}
         self.faults: Faults = {}
         self.without_thumbnail = self.done = 0
@@ -174,6 +180,9 @@ class _Check:
             if tile_table.NAME in self.opened:
                 for part in self._parts(tile_table.NAME, ["hash", "total", "vector"]):
                     self._tiles(part)
+            if named.TABLE in self.opened:
+                for part in self._parts(named.TABLE, named.schema().names):
+                    self._concepts(part)
 
     def relations(self, busy: bool) -> None:
         """What the tables say about each other; a run that is writing is between two of them."""
@@ -205,10 +214,12 @@ class _Check:
         older clipdex with the next run, and may be a source's column until then."""
         older = self.collection.stored_format < FORMAT_VERSION
         dim = self.collection.info.model.dim
-        schemas = {**tables.schemas(dim), tile_table.NAME: tile_table.schema(dim)}
+        schemas = {**tables.schemas(dim), tile_table.NAME: tile_table.schema(dim), named.TABLE: named.schema()}
         for name, schema in [(name, schemas[name]) for name in self.opened]:
             there = {column.name: column.type for column in self.opened[name].schema}
-            needed = [column for column in schema if not (older and column.nullable)]
+            # `failures` got such columns without a new format, and people do not write there.
+            optional = older or name == "failures"
+            needed = [column for column in schema if not (optional and column.nullable)]
             wrong = [column.name for column in needed if there.get(column.name) != column.type]
             if wrong:
                 path = self.collection.path
@@ -256,6 +267,14 @@ class _Check:
         self.tiles.add(found["_rowid"].to_pylist(), found["hash"].to_pylist())
         self.totals.append(found["total"].to_numpy())
 
+    def _concepts(self, part: rows.Part) -> None:
+        bad = [
+            number
+            for number, vector in zip(part.numbers, part.found["vector"].to_pylist(), strict=True)
+            if not np.isfinite(vector).all()
+        ]
+        self._fault(named.TABLE, Kind.NOT_FINITE, bad)
+
     def _incomplete(self) -> list[int]:
         """The numbers of tiles whose content has not as many as there should be; bad ones do not count."""
         if not self.totals:
@@ -284,7 +303,7 @@ class _Check:
     def _names(self, table: str, kind: Kind) -> list[str]:
         """A few of the rows by what people call them, or by their numbers where nothing else can be read."""
         some = self.faults[table, kind][:EXAMPLES]
-        column = {"images": "id", "texts": "text", "failures": "location", "tiles": "hash"}[table]
+        column = {"images": "id", "texts": "text", "failures": "location", "tiles": "hash", "concepts": "name"}[table]
         if kind is not Kind.UNREADABLE:
             return [str(row[column])[:80] for row in rows.take(self.opened[table], some, [column])]
         return [f"row {number}" for number in some]

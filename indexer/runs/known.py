@@ -60,9 +60,10 @@ class Known:
         return iter(self._row)
 
     def unchanged(self, item: Item) -> bool:
-        """Is the item indexed with exactly this size and time?"""
+        """Is the item indexed with exactly this size and time?  One that moved and is back is to be indexed anew."""
         row = self._row.get(item.id)
-        return row is not None and bool(self._sizes[row] == item.size and self._times[row] == item.mtime_ns)
+        same = row is not None and bool(self._sizes[row] == item.size and self._times[row] == item.mtime_ns)
+        return same and len(self.hash(item.id) or "") <= tables.HASH
 
     def hash(self, item_id: str) -> str | None:
         return self._value("hash", item_id)

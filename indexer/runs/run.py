@@ -66,7 +66,9 @@ class Run:
         self._check_removal(
             len(self.plan.gone) - self.withdrawn - new
         )  # even if each new one is an old one under another name
-        self.heirs = Heirs(collection.table("images"), self.plan.gone, self.known)
+        # Unchanged files that only lack tiles: their rows stay if they cannot be read now.
+        self.sound = {item.id for item in self.plan.embed if item.id in self.untiled and self.known.unchanged(item)}
+        self.heirs = Heirs(collection.table("images"), collection.table("failures"), self.plan.gone, self.known)
         self.writer = Writer(
             collection,
             job.encoder,
@@ -76,6 +78,7 @@ class Run:
             written=self._written,
             failed=self._failed,
             settle=self.heirs.settle,
+            settled=self.heirs.settled,
         )
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -118,6 +121,7 @@ class Run:
         writer = self.writer
         with tables.storage_errors(self.collection.path, "writing"):
             self.heirs.catch_up()
+            self.heirs.leave(writer.failures, self.failing.intersection(gone))
             tables.remove(writer.images, "id", gone)
             recorded = tables.read(writer.failures, ["location"])["location"].to_pylist()
             over = [place for place in recorded if place not in self.failing and not self.job.listing.hides(place)]
@@ -156,7 +160,8 @@ class Run:
 
     def _compare_contents(self) -> None:
         """Move what looks unchanged and is not from `unchanged` to `embed`. What cannot be read now stays as it is."""
-        items = [item for item in self.job.listing.items if self.known.unchanged(item)]
+        listed = self.job.listing.items
+        items = [item for item in listed if item.id not in self.untiled and self.known.unchanged(item)]
         self.job.meter.begin("check", done=0, total=len(items))
         changed, unread = checksum.compare(
             items, self.known, self.source.read, self.job.options, self.job.meter, self.job.watch
@@ -243,6 +248,11 @@ class Run:
             self.counts["added"] += 1
 
     def _failed(self, problem: Problem) -> None:
+        if problem.location in self.sound and problem.reason in TRANSIENT:
+            self.alive.add(problem.location)
+            self.plan.kept.append(problem.location)
+            self.total -= 1
+            return
         self._fail(problem)
         self.job.meter.failed = max(self.job.meter.failed, self.reasons.total())
 

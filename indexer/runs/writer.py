@@ -51,14 +51,16 @@ class Writer:
         written: Callable[[Row], None],
         failed: Callable[[Problem], None],
         settle: Callable[[list[Row]], None] = lambda rows: None,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """`settle` may add to rows of `images` what they are to have when they are new."""
+        """`settle` may add to rows of `images` what they are to have when they are new; `settled` hears that they are
+        there."""
         self.path, self.encoder, self.words, self.watch = collection.path, encoder, words, watch
         self.images, self.texts, self.failures = (collection.table(name) for name in ("images", "texts", "failures"))
         self._tiled = known.tiled  # hashes of contents that have tiles; None where there are to be none
         self.tiles = None if known.tiled is None else collection.table(tile_table.NAME)
         self.tables = [table for table in (self.images, self.texts, self.failures, self.tiles) if table is not None]
-        self.written, self.failed, self.settle = written, failed, settle
+        self.written, self.failed, self.settle, self.settled = written, failed, settle, settled
         self.cut_captions = 0  # of those written, how many are longer than the model reads
         self._rows: list[Row] = []
         self._same: list[Same] = []
@@ -117,6 +119,7 @@ class Writer:
             self.record(self._problems)
             self.settle(self._rows)
             self._put("images", self._rows)
+            self.settled()
             self._commits += 1
             if self._commits % TIDY_COMMITS == 0:
                 for table in self.tables:

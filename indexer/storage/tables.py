@@ -22,9 +22,12 @@ from core.errors import CollectionError
 KEYS = {"images": "id", "texts": "id", "failures": "location"}
 PHOTO = ("taken", "camera", "lens", "latitude", "longitude", "format")  # columns of `images` from inside the file
 MARKS = ("tags", "excluded")  # columns of `images` that people write (see `indexer.tags`), and no run ever does
+HASH = 64  # digits of a content hash
+MOVED = "00"  # before the hash of a row whose picture is indexed under another name: that row has its marks now
 THEIRS = "source_"  # begins the name of a source's own column that would have the name of one of `MARKS`
 DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older rows get from others, in SQL
 CONFLICT, TRIES = "commit conflict", 5
+GONE = re.compile(r"Not found: .*\.(lance|manifest)")
 CHUNK = 10_000  # keys in one SQL condition, and how many characters: a name may have thousands
 CHUNK_CHARACTERS = 1_000_000
 KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have long gone on
@@ -91,6 +94,9 @@ def schemas(dim: int) -> dict[str, Any]:
                 required("size", pa.int64()),
                 required("mtime_ns", pa.int64()),
                 required("when", pa.timestamp("us", tz="UTC")),
+                # Of the picture that was indexed before it failed: it gets them back.
+                pa.field("tags", pa.list_(pa.string())),
+                pa.field("excluded", pa.bool_()),
             ]
         ),
     }
@@ -183,23 +189,25 @@ def upsert(table: Any, rows: Sequence[dict[str, Any]], key: str) -> None:
         table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(found)
 
 
-def mark(table: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Write `MARKS` of rows that are there, told by their ids, in one commit."""
+def mark(table: Any, rows: Sequence[dict[str, Any]], key: str = "id") -> None:
+    """Write `MARKS` of rows that are there, told by their keys, in one commit."""
     import pyarrow as pa
 
     if rows:
-        schema = pa.schema([table.schema.field(name) for name in ("id", *MARKS)])
+        schema = pa.schema([table.schema.field(name) for name in (key, *MARKS)])
         found = pa.Table.from_pylist(list(rows), schema)
-        persistently(table, lambda: table.merge_insert("id").when_matched_update_all().execute(found))
+        insert = table.merge_insert(key).when_matched_update_all()
+        persistently(table, lambda: insert.execute(found), cleared=True)
 
 
-def persistently(table: Any, act: Callable[[], T]) -> T:
-    """Do something to a table, and again on its newest version where a commit of somebody else came between."""
+def persistently(table: Any, act: Callable[[], T], *, cleared: bool = False) -> T:
+    """Do something to a table, and again on its newest version where a commit of somebody else came between; also, if
+    it may be `cleared` meanwhile, where the files of the version that it was begun on have gone."""
     for _ in range(TRIES - 1):
         try:
             return act()
         except RuntimeError as error:
-            if CONFLICT not in str(error):
+            if CONFLICT not in str(error) and not (cleared and GONE.search(str(error))):
                 raise
         table.checkout_latest()
     return act()

@@ -61,6 +61,21 @@ def test_old_versions_and_small_files_go_and_every_row_stays(tmp_path: Path) -> 
     assert verify.verify(collection).findings == []
 
 
+def test_old_versions_of_the_concepts_go_too(tmp_path: Path) -> None:
+    from indexer import named
+
+    collection = grown(tmp_path, 2)
+    searcher = clipdex.open(tmp_path)
+    some = sorted(state(tmp_path)["images"])
+    for number in range(6):
+        searcher.keep_concept(f"c{number % 2}", some[: 1 + number // 2])
+    assert len(named.table_of(collection).list_versions()) > 6
+    assert compact.compact(collection).kept > 6  # somebody may be reading them
+    assert compact.compact(collection, keep=NOTHING).kept == 0
+    assert len(named.table_of(collection).list_versions()) == 1
+    assert [(one.name, len(one.fits)) for one in clipdex.open(tmp_path).concepts()] == [("c0", 3), ("c1", 3)]
+
+
 def test_versions_that_a_search_may_be_reading_stay(tmp_path: Path) -> None:
     collection = grown(tmp_path, 2)
     searcher = clipdex.open(tmp_path)

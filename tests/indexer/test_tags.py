@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import clipdex
@@ -143,8 +144,31 @@ def test_an_index_stays_current_through_tags(folder: Path) -> None:
     assert sorted(hit.id for hit in searcher.search("red")) == ["blue.png", "green.jpg"]
     compact(collection)  # writes a version of its own
     searcher.tag(["blue.png"], add="x")
-    assert opening.mapped_vectors(searcher.snapshot(), "images") is None
+    assert opening.mapped_vectors(searcher.snapshot(), "images") is not None
     assert ids(searcher, "tag:x") == ["blue.png", "green.jpg"]
+    paint(folder / "red.jpg", "white")
+    index(folder)
+    searcher.tag(["blue.png"], add="y")
+    assert opening.mapped_vectors(searcher.snapshot(), "images") is None
+    assert ids(searcher, "tag:y") == ["blue.png"]
+
+
+def test_an_index_stays_current_through_people_who_tag_at_once_and_follow_in_another_order(folder: Path) -> None:
+    from indexer.indexes import opening
+    from indexer.indexes.following import follow
+    from indexer.optimize import optimize
+
+    collection = Collection.find(folder)
+    optimize(collection, kind="hnsw")
+    images = collection.table("images")
+    first = images.version
+    versions = [images.update(where="id = 'red.jpg'", values_sql={"tags": f"make_array('{n}')"}).version for n in "abc"]
+    assert versions == [first + 1, first + 2, first + 3]
+    follow(collection, [first + 1, first + 3])  # another commit between those of one person
+    follow(collection, [first, first + 1])
+    assert opening.mapped_vectors(clipdex.open(folder).snapshot(), "images") is not None
+    tags.change(collection, ["blue.png"], ["x"], [])
+    assert opening.mapped_vectors(clipdex.open(folder).snapshot(), "images") is not None
 
 
 def test_what_a_run_does_to_a_picture_leaves_its_tags(folder: Path) -> None:
@@ -191,6 +215,127 @@ def test_what_is_written_on_a_picture_while_it_moves_is_kept(folder: Path) -> No
 
     index(folder, progress=progress)
     assert seen and marks(folder) == {"new.jpg": ["-", "late", "mine", "x"]}
+
+
+def test_a_picture_that_cannot_be_read_for_a_while_gets_its_tags_back(folder: Path) -> None:
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg"], add="x")
+    searcher.exclude("red.jpg")
+    whole = (folder / "red.jpg").read_bytes()
+    for part in (2, 3, 0):  # half-written, twice in other ways, and empty
+        (folder / "red.jpg").write_bytes(whole[: len(whole) // part] if part else b"")
+        assert sum(index(folder).failed.values()) == 1
+        assert index(folder).total == 3 and marks(folder) == {}
+        compact(Collection.find(folder))
+        assert verify.verify(Collection.find(folder)).well
+    (folder / "red.jpg").write_bytes(whole)
+    shutil.copyfile(folder / "red.jpg", folder / "a copy.jpg")
+    report = index(folder)
+    assert (report.added, report.failed) == (2, {})
+    assert marks(folder) == {"red.jpg": ["-", "x"]}
+    searcher.tag(["red.jpg"], remove="x")
+    searcher.include("red.jpg")
+    (folder / "red.jpg").write_bytes(b"")
+    index(folder)
+    (folder / "red.jpg").write_bytes(whole)
+    index(folder)
+    assert marks(folder) == {}
+
+
+def test_a_picture_that_fails_while_another_model_takes_over_gets_its_tags_back(folder: Path) -> None:
+    from tests.indexer.pictures import go_over
+
+    searcher = clipdex.open(folder)
+    searcher.tag(["red.jpg", "green.jpg"], add="x")
+    whole = {name: (folder / name).read_bytes() for name in ("red.jpg", "green.jpg")}
+    (folder / "green.jpg").write_bytes(b"")
+    index(folder)
+    (folder / "red.jpg").write_bytes(b"")
+    assert go_over(folder).failed == {"empty file": 2}
+    for name, content in whole.items():
+        (folder / name).write_bytes(content)
+    assert go_over(folder).added == 2
+    assert marks(folder) == {"red.jpg": ["x"], "green.jpg": ["x"]}
+
+
+class Killed(BaseException):
+    """The run stops dead here."""
+
+
+def _kill(told: Any) -> None:
+    if told.stage == "finish":  # what is new is committed, what is gone not yet removed
+        raise Killed
+
+
+def test_a_copy_made_after_a_run_was_killed_inherits_nothing(folder: Path) -> None:
+    clipdex.open(folder).tag(["red.jpg"], add="x")
+    (folder / "red.jpg").rename(folder / "moved.jpg")
+    with pytest.raises(Killed):
+        index(folder, progress=_kill)
+    assert marks(folder) == {"red.jpg": ["x"], "moved.jpg": ["x"]}
+    shutil.copyfile(folder / "moved.jpg", folder / "a copy.jpg")
+    report = index(folder)
+    assert (report.added, report.moved, report.removed) == (1, 0, 1)
+    assert marks(folder) == {"moved.jpg": ["x"]}
+
+
+def test_a_picture_that_moves_back_after_a_run_was_killed_has_its_tags(folder: Path) -> None:
+    clipdex.open(folder).tag(["red.jpg"], add="x")
+    (folder / "red.jpg").rename(folder / "moved.jpg")
+    with pytest.raises(Killed):
+        index(folder, progress=_kill)
+    (folder / "moved.jpg").rename(folder / "red.jpg")
+    index(folder)
+    assert marks(folder) == {"red.jpg": ["x"]}
+    rows = tables.read(Collection.find(folder).table("images"), ["id", "hash"]).to_pylist()
+    assert len(rows) == 3 and all(len(row["hash"]) == 64 for row in rows)
+
+
+def test_tags_of_a_script_that_never_pauses_are_not_lost_when_a_model_takes_over(folder: Path) -> None:
+    from core.errors import CollectionError
+    from indexer.runs import remodel
+
+    present = Collection.find(folder)
+    future = remodel.begin(present, Half(), None)
+    fields = tables.read(present.table("images"), present.table("images").schema.names).to_pylist()
+    tables.append(future.table("images"), [row | {"vector": np.eye(Half.dim)[0]} for row in fields])
+
+    class Busy:  # a collection that somebody tags whenever it is looked at
+        info, place = present.info, present.place
+        looked = 0
+
+        def __init__(self, rounds: int) -> None:
+            self.rounds = rounds
+
+        def table(self, name: str) -> Any:
+            if name == "images" and self.looked < self.rounds:
+                self.looked += 1
+                where, values = "id = 'red.jpg'", {"tags": f"make_array('{self.rounds}-{self.looked}')"}
+                present.table("images").update(where=where, values_sql=values)
+            return present.table(name)
+
+    busy: Any = Busy(9)
+    tags.hand_over(busy, future)
+    found = tables.read(future.table("images"), ["id", "tags"], "tags IS NOT NULL").to_pylist()
+    assert found == [{"id": "red.jpg", "tags": ["9-9"]}]
+    busy = Busy(1000)
+    with pytest.raises(CollectionError, match="tagged without pause, so half cannot take over"):
+        tags.hand_over(busy, future)
+
+
+def test_a_tag_beside_a_compaction_that_keeps_nothing_is_written(folder: Path) -> None:
+    from datetime import timedelta
+
+    collection = Collection.find(folder)
+    images = collection.table("images")
+    for name in ("a", "b"):
+        tags.change(collection, ["red.jpg"], [name], [])
+    compact(Collection.find(folder), keep=timedelta(0))
+    with pytest.raises(RuntimeError, match="Not found"):  # the files of the version that this handle reads have gone
+        images.count_rows("id = 'red.jpg'")
+    values = {"tags": "array_append(tags, 'late')"}
+    assert tags._set(images, ["red.jpg"], values, "tags IS NOT NULL")[1] == 1
+    assert marks(folder) == {"red.jpg": ["a", "b", "late"]}
 
 
 def test_another_model_knows_the_tags_also_of_what_moved_meanwhile(folder: Path) -> None:

@@ -37,6 +37,7 @@ from indexer.tiles import MOST, Tiles, boxes
 from indexer.verify import verify
 from tests.indexer.pictures import Half, go_over, index, paint, state
 from tests.indexer.test_distributed import Here, spread
+from tests.indexer.test_run import slow_source
 
 SIZE = (400, 300)
 SPOTS = {"near.png": (20, 20), "middle.png": (180, 130), "far.png": (350, 250), "edge.png": (100, 260)}
@@ -228,6 +229,35 @@ def test_tiles_come_later_and_go_again(tiled: Path, tmp_path: Path) -> None:
         with pytest.raises(QueryError, match="has no tiles"):
             searcher.search("red", tiles=True)
     assert pictures.status().tiles is None
+
+
+def test_pictures_that_cannot_be_read_while_tiles_are_added_stay_and_get_theirs_later(
+    tiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = library(tmp_path / "pictures")
+    index(folder)
+    before = state(folder)
+    open_searcher(folder).tag("far.png", add="x")
+    with slow_source(monkeypatch, lambda item_id: item_id in ("far.png", "near.png")):
+        report = index(folder, tiles=True, time_limit=0.5)
+    assert (report.kept, report.updated, report.unchanged, report.removed, report.failed) == (2, 8, 2, 0, {})
+    assert report.total == 10 and len(rows_of(folder)) == len(rows_of(tiled)) - 2 * 24
+    assert state(folder)["failures"] == {} and verify(Collection.find(folder)).well
+    assert {key: row | {"tags": None} for key, row in state(folder)["images"].items()} == before["images"]
+    report = index(folder)
+    assert (report.updated, report.kept) == (2, 0) and rows_of(folder) == rows_of(tiled)
+    assert open_searcher(folder).tags() == {"x": 1}
+
+
+def test_contents_are_compared_while_tiles_are_added_and_each_picture_counts_once(tmp_path: Path) -> None:
+    folder = library(tmp_path)
+    index(folder)
+    before = (folder / "far.png").stat()
+    os.truncate(meadow(folder / "far.png", (70, 70)), before.st_size)  # padded, or cut and broken
+    os.utime(folder / "far.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+    report = index(folder, tiles=True, checksum=True)
+    failed = sum(report.failed.values())
+    assert (report.total, report.updated + failed, report.unchanged, report.kept) == (12, 10, 2, 0)
 
 
 def test_copies_share_tiles_moved_pictures_keep_them_and_removed_ones_take_them_away(tmp_path: Path) -> None:
