@@ -38,6 +38,7 @@ MOST_CHANGE = 0.1  # of an index, before a new one is suggested
 FEWEST_CAPTIONS = 100  # to measure with; fewer say too little
 EXAMPLES = 5_000  # captions that an index may learn from, none of them among those it is measured with
 BUILDING = "building-"
+LISTS = ("ivf-pq", "ivf-rabitq")  # kinds that read lists of what is near
 MOST_TOUCHED = 0.25  # of the effort that an index has; one that needs more is not the fastest any more
 
 
@@ -175,21 +176,28 @@ def _best(
     encoder: Encoder | None,
     tell: Callable[[str], None],
 ) -> tuple[Choice, Manifest]:
-    """The first of the kinds in question that is good, or the one that finds most. The others are swept later."""
-    built: list[tuple[float, Choice, Manifest]] = []
-    reasons = choice.reasons
+    """The first of the kinds in question that is good, or the one that finds most. At most two lie on the disk at once,
+    with the same vectors; each goes as soon as there is a better one."""
+    best: tuple[bool, float, Choice, Manifest] | None = None
+    reasons, folder = choice.reasons, snapshot.collection.path / FOLDER
     for kind in (choice.kind, *choice.instead):
+        if best is not None and best[0] and kind in LISTS:
+            continue  # lists reach the recall, if slowly: another kind of lists would have to read as many
         this = replace(choice, kind=kind, reasons=reasons)
-        manifest, touched = _build(snapshot, target, this, recall, encoder, tell)
+        beside = None if best is None else folder / best[3].folder
+        manifest, touched = _build(snapshot, target, this, recall, encoder, tell, beside)
         found = min(each.ann_recall for each in manifest.measured.values())
-        built.append((found, this, manifest))
-        light = touched <= MOST_TOUCHED or kind != choice.kind
-        if light and all(each.reached for each in manifest.measured.values()):
+        reached = all(each.reached for each in manifest.measured.values())
+        built = reached, found, this, manifest
+        better = best is None or reached or (not best[0] and found > best[1])
+        best, worse = (built, best) if better else (best, built)
+        if worse is not None:
+            shutil.rmtree(folder / worse[3].folder, ignore_errors=True)
+        if reached and (touched <= MOST_TOUCHED or kind != choice.kind):
             break
         reasons = [*reasons, f"{kind} found {found:.3f} of the answers here with {touched:.0%} of its effort"]
-    reached = [each for each in built if all(one.reached for one in each[2].measured.values())]
-    _, choice, manifest = reached[-1] if reached else max(built, key=lambda each: each[0])
-    return choice, manifest
+    assert best is not None, "a choice names a kind"
+    return best[2], files.relinked(folder / best[3].folder, best[3])
 
 
 def _build(
@@ -199,9 +207,10 @@ def _build(
     recall: float,
     encoder: Encoder | None,
     tell: Callable[[str], None],
+    beside: Path | None,
 ) -> tuple[Manifest, float]:
     """Build and measure -> what is known of the index, in a folder that nothing uses yet, and how much of the effort
-    that it has it takes."""
+    that it has it takes. `beside` is the folder of another kind over the same vectors."""
     started = time.perf_counter()
     collection = snapshot.collection
     vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
@@ -212,8 +221,7 @@ def _build(
     try:
         tell(f"building {choice.kind} over {len(vectors):,} {'captions' if target == 'texts' else 'pictures'}")
         kind.build(vectors, examples).save(folder / opening.INDEX)
-        np.save(folder / opening.VECTORS, vectors)
-        np.save(folder / opening.KEYS, rows.keys(vectors))
+        _put_vectors(folder, vectors, beside)
         index = kind.load(folder / opening.INDEX, len(vectors), vectors.shape[1])  # measured as it will be searched
         trial = Indexed(index, None, np.load(folder / opening.VECTORS, mmap_mode="r"))
         tell("measuring it against the exact search")
@@ -244,6 +252,20 @@ def _build(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return manifest, max(each.effort for each in measured.values()) / index.efforts[-1]
+
+
+def _put_vectors(folder: Path, vectors: np.ndarray, beside: Path | None) -> None:
+    """The vectors and their keys, which may be many gigabytes: as links to those of another kind where that can be."""
+    if beside is not None:
+        try:
+            for name in (opening.VECTORS, opening.KEYS):
+                (folder / name).hardlink_to(beside / name)
+            return
+        except OSError:  # a disk without links
+            for name in (opening.VECTORS, opening.KEYS):
+                (folder / name).unlink(missing_ok=True)
+    np.save(folder / opening.VECTORS, vectors)
+    np.save(folder / opening.KEYS, rows.keys(vectors))
 
 
 def text_queries(snapshot: Snapshot, encoder: Encoder | None) -> tuple[Sample, np.ndarray]:

@@ -47,6 +47,17 @@ def sealed(manifest: Manifest) -> Manifest:
     return manifest.model_copy(update={"seal": _seal(manifest, key)})
 
 
+def relinked(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest, sealed, with the stamps that its files have after other links to them came and went: that touches
+    nothing but the time of the last change about them. Where more has changed, the stamp stays, and `check` reads."""
+    told = {}
+    for name, file in manifest.files.items():
+        size, inode, written, about = _stamp(folder / name)
+        same = (size, inode, written) == (file.size, *file.stamp[:2])
+        told[name] = file.model_copy(update={"stamp": (inode, written, about)}) if same else file
+    return sealed(manifest.model_copy(update={"files": told}))
+
+
 def read(file: Path) -> Manifest | None:
     """The manifest in a file, None where there is none. Raises `UntrustedError` if it is not one of this user's."""
     try:

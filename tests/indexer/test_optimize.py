@@ -119,6 +119,44 @@ def test_where_the_fastest_kind_has_to_touch_too_much_the_next_one_is_built(
     assert len([entry for entry in (tmp_path / ".clipdex" / FOLDER).iterdir() if entry.is_dir()]) == 1
 
 
+def test_lists_that_have_to_touch_much_are_kept_where_the_graph_misses_the_recall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.indexes.choice.EXACT_BYTES", 1)
+    monkeypatch.setattr("indexer.optimize.MOST_TOUCHED", 0)
+    monkeypatch.setattr(HNSWIndex, "efforts", (1,))
+    monkeypatch.setattr("indexer.indexes.hnsw.LINKS", 2)
+    monkeypatch.setattr("indexer.indexes.hnsw.BUILD_EFFORT", 1)
+    collection, told = collection_of(tmp_path, VECTORS), list[tuple[str, list[int]]]()
+
+    def tell(line: str) -> None:
+        folders = [entry for entry in (tmp_path / ".clipdex" / FOLDER).iterdir() if entry.is_dir()]
+        told.append(
+            (
+                line.split(" over")[0],
+                [
+                    (each / opening.VECTORS).stat().st_nlink
+                    for each in folders
+                    if each.joinpath(opening.VECTORS).exists()
+                ],
+            )
+        )
+
+    found = optimize(collection, progress=tell)[0]
+    assert told == [
+        ("building ivf-pq", []),
+        ("measuring it against the exact search", [1]),
+        ("building hnsw", [1]),
+        ("measuring it against the exact search", [2, 2]),  # the vectors are on the disk once
+    ]
+    assert found.choice.kind == manifest_of(tmp_path).kind == "ivf-pq"
+    (folder,) = [entry for entry in (tmp_path / ".clipdex" / FOLDER).iterdir() if entry.is_dir()]
+    for name, file in manifest_of(tmp_path).files.items():  # so that none has to be read when it is opened
+        there = (folder / name).stat()
+        assert file.stamp == (there.st_ino, there.st_mtime_ns, there.st_ctime_ns)
+    assert_right(collection)
+
+
 def test_an_index_that_cannot_reach_the_recall_says_so_and_what_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
