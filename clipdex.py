@@ -10,12 +10,13 @@ The command line and the app call the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from core.encoder import lasting, load_encoder
-from core.errors import ClipdexError
+from core.errors import ClipdexError, ConfigError
 from core.hub import RECOMMENDED_MODEL
+from core.wanted import PATH, TEXT, wanted
 from indexer import sync
 from indexer.filters import Condition
 from indexer.query import Concept, Hit, Like, Picture, Query, Text, Vector
@@ -94,6 +95,12 @@ def index(
     alone): then the sources and `to` must be places that all of them see. `to` may be a URL (s3://bucket/collection).
     Raises a `ClipdexError` whose message says what to do.
     """
+    places = tuple(source) if isinstance(source, list | tuple | set | frozenset | Iterator) else (source,)
+    for one in places:
+        wanted("what to index", one, ((str, Path), "a path, a URL, or several in a list"), error=ConfigError)
+    for name, path in (("model", model), ("to", to), ("captions", captions)):
+        wanted(name, path, PATH, none=True, error=ConfigError)
+    wanted("kind", kind, TEXT, none=True, error=ConfigError)
     options = Options(
         engine=engine_of(engine, address, precision=precision, exact=exact),
         checksum=checksum,
@@ -106,15 +113,14 @@ def index(
         time_limit=time_limit,
         stop=stop,
     )
-    places = (source,) if isinstance(source, str | Path) else tuple(source)
-    wanted = Given(places, kind, settings, removed=tuple(remove))
+    asked = Given(places, kind, settings, removed=tuple(remove))
     if dry_run:
         named = None if model is None else load_encoder(model)
-        return sync.forecast(wanted, encoder=named, to=to, captions=captions, options=options)
-    encoder = sync.used_encoder(wanted, to, precision=precision, exact=exact) if model is None else None
+        return sync.forecast(asked, encoder=named, to=to, captions=captions, options=options)
+    encoder = sync.used_encoder(asked, to, precision=precision, exact=exact) if model is None else None
     model = RECOMMENDED_MODEL if model is None else model
     return sync.index(
-        wanted,
+        asked,
         encoder=encoder or load_encoder(model, precision=precision, exact=exact),
         to=to,
         captions=captions,
@@ -132,5 +138,7 @@ def open(  # noqa: A001
     It is searched with the model that made it, or another one that was kept, in any `precision`; any other `model` is
     a `WrongModelError`.
     """
+    for name, path in (("folder", folder), ("model", model)):
+        wanted(name, path, PATH, none=name == "model", error=ConfigError)
     encoder = None if model is None else load_encoder(model, precision=precision)
     return open_searcher(folder, encoder, precision=precision)

@@ -19,6 +19,7 @@ import numpy as np
 
 from core.encoder import Encoder
 from core.errors import ConfigError, QueryError, unknown_choice
+from core.wanted import PATH, TEXT, many, wanted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,6 +42,7 @@ def templates(which: str | Path) -> list[str]:
 
     Raises `ConfigError` for an unknown name and for a line without exactly one `{}`.
     """
+    wanted("templates", which, PATH, error=ConfigError)
     published: dict[str, list[str]] = json.loads(Path(__file__).with_name("prompts.json").read_text("utf-8"))
     del published["source"]
     if isinstance(which, str) and which in published:
@@ -106,8 +108,13 @@ def classify(
     """All labels for each of n pictures, best first; equal scores keep the order of `labels`.
 
     Pictures are as `core.images.open_image` returns them. Raises `QueryError` for blank labels, one that is given
-    twice, or none.
+    twice, and fewer than two.
     """
+    labels = many("labels", labels, '["cat", "dog"]')
+    for label in labels:
+        wanted("a label", label, TEXT)
+    if len(labels) == 1:
+        raise QueryError(f"there is only the label {labels[0]!r}: give at least two to choose from")
     twice = {label for label in labels if labels.count(label) > 1}
     if twice:
         raise QueryError(f"the label {min(twice)!r} is given more than once; each can be chosen only once")

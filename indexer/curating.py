@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.errors import QueryError
 from indexer import tags
 from indexer.answers.composed import row_of
 from indexer.query import Hit, Several, several
@@ -64,7 +65,7 @@ class Curating:
         the same name is replaced."""
         from indexer import named
 
-        return named.keep(self.snapshot(), name, self._known(positives), self._known(negatives))
+        return named.keep(self.snapshot(), name, self._known(several(positives)), self._known(several(negatives)))
 
     def concepts(self) -> list[Kept]:
         """The concepts that were kept, by name."""
@@ -86,6 +87,8 @@ class Curating:
     def _known(self, given: Several[str | Hit]) -> list[str]:
         """The ids of pictures, all of which are there. To be asked before `collection` is written to: another model may
         have taken over since it was last looked at, and then it becomes another one."""
+        if given is None:
+            raise QueryError("say which pictures: their ids, or hits; None names nothing")
         self._looked = 0.0
         snapshot, ids = self.snapshot(), [one.id if isinstance(one, Hit) else one for one in several(given)]
         for item_id in ids:

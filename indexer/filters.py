@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import QueryError
+from core.wanted import TEXT, wanted
 from indexer.storage.columns import EQUAL, kind_of
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
@@ -45,6 +46,7 @@ class Condition:
     value: Any = None
 
     def __post_init__(self) -> None:
+        wanted("a column", self.column, TEXT)
         if self.operator not in OPERATORS:
             raise QueryError(f"unknown operator {self.operator!r}; choose one of: {' '.join(OPERATORS)}")
 

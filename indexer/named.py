@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from core.errors import QueryError, unknown_choice
+from core.wanted import TEXT, wanted
 from indexer.concepts import learn
 from indexer.query import Concept, Part, Query, Vector
 from indexer.storage import tables
@@ -111,6 +112,7 @@ def vector(snapshot: Snapshot, concept: Kept) -> np.ndarray:
 
 def _named(there: Sequence[Kept], name: str) -> Kept:
     """The concept of a name, whatever its case where that is clear."""
+    wanted("the name of a concept", name, TEXT)
     name = unicodedata.normalize("NFC", name)  # as `one_line` keeps them
     for same in (lambda one: one.name == name, lambda one: one.name.casefold() == name.casefold()):
         found = [one for one in there if same(one)]

@@ -6,7 +6,6 @@ vector of length 1 before it is weighed, so that a weight means the same for all
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from core.errors import QueryError, unknown_choice
+from core.wanted import FLAG, NUMBER, PATH, TEXT, WHOLE, check_weight, told, wanted
 from indexer.filters import Condition, Filter
 from indexer.query_line import Line
 
@@ -47,13 +47,15 @@ class Text:
     templates: str | Path | None = None
 
     def __post_init__(self) -> None:
+        wanted("what to look for", self.text, TEXT)
+        wanted("templates", self.templates, PATH, none=True)
         if not self.text.strip():
             raise QueryError('the query is empty: describe what you look for, for example "a red car"')
         if (words := len(self.text.split())) > MAX_WORDS:
             raise QueryError(
                 f"the query has {words:,} words, at most {MAX_WORDS:,} can be searched: say it in one sentence"
             )
-        _check_weight(self.weight)
+        check_weight(self.weight)
 
     @property
     def label(self) -> str:
@@ -69,7 +71,11 @@ class Picture:
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        _check_weight(self.weight)
+        if not isinstance(self.image, str | Path | bytes | bytearray | memoryview):
+            from PIL import Image
+
+            wanted("an image", self.image, (Image.Image, _OF_IMAGE))
+        check_weight(self.weight)
         if self.box is not None:
             _check_box(self.box)
 
@@ -87,7 +93,7 @@ class Like:
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        _check_weight(self.weight)
+        check_weight(self.weight)
         if self.box is not None:
             _check_box(self.box)
 
@@ -105,7 +111,7 @@ class Vector:
     label: str = "vector"
 
     def __post_init__(self) -> None:
-        _check_weight(self.weight)
+        check_weight(self.weight)
 
 
 @dataclass(frozen=True)
@@ -116,13 +122,15 @@ class Concept:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_weight(self.weight)
+        wanted("the name of a concept", self.name, TEXT)
+        check_weight(self.weight)
 
     @property
     def label(self) -> str:
         return f"concept {self.name}"
 
 
+_OF_IMAGE = "a path, the bytes of a file, or a PIL image (of an array: PIL.Image.fromarray)"
 Part = Text | Picture | Like | Vector | Concept
 T = TypeVar("T")
 Several: TypeAlias = T | Sequence[T] | None
@@ -148,6 +156,7 @@ class Query:
     offset: int = 0
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not (self.parts or self.where or self.holding or self.not_holding):
             raise QueryError("nothing was asked: give words, an image, or the id of an indexed picture")
         if self.hybrid and not self.parts:
@@ -161,6 +170,14 @@ class Query:
             raise QueryError(f"limit {self.limit:,} is not between 1 and {MAX_LIMIT:,}")
         if self.offset < 0:
             raise QueryError(f"offset {self.offset:,} is negative")
+
+    def _check_types(self) -> None:
+        for name, of in _TYPES.items():
+            wanted(name, getattr(self, name), of, none=name == "collapse")
+        for one in self.where:
+            wanted("where", one, ((str, Condition, Filter), "conditions such as 'width>=1000'"))
+        for one in (*self.holding, *self.not_holding):
+            wanted("what a caption or a file name holds", one, TEXT)
 
     def _check_arrangement(self) -> None:
         if self.collapse is not None and self.collapse not in COLLAPSES:
@@ -184,7 +201,7 @@ class Query:
         text: Several[str | Text | Line] = None,
         *,
         image: Several[str | Path | bytes | Image.Image | Picture] = None,
-        like: Several[str | Like] = None,
+        like: Several[str | Hit | Like] = None,
         vector: np.ndarray | Sequence[float] | Vector | None = None,
         concept: Several[str | Concept] = None,
         without: Several[str | Part] = None,
@@ -213,7 +230,7 @@ class Query:
             words = [one for one in words if not (isinstance(one, Line) and not one.text)]
         parts: list[Part] = [_as(Text, one.text if isinstance(one, Line) else one) for one in words]
         parts += [_as(Picture, one) for one in several(image)]
-        parts += [_as(Like, one) for one in several(like)]
+        parts += [_as(Like, one.id if isinstance(one, Hit) else one) for one in several(like)]
         if vector is not None:
             parts.append(vector if isinstance(vector, Vector) else Vector(vector))
         concepts = [one for line in lines for one in line.concepts] + several(concept)
@@ -222,7 +239,7 @@ class Query:
         if holding and not parts:
             parts.append(Text(" ".join(holding)))
         for one in away:
-            part: Part = Text(one, AWAY) if isinstance(one, str) else one
+            part: Part = one if isinstance(one, Part) else Text(one, AWAY)
             parts.append(replace(part, weight=-part.weight))
         if templates is not None:
             parts = [
@@ -270,6 +287,15 @@ class Query:
         return labels
 
 
+_TYPES = {
+    **dict.fromkeys(("hybrid", "tiles"), FLAG),
+    **dict.fromkeys(("collapse", "sort", "target"), TEXT),
+    "diverse": NUMBER,
+    "limit": WHOLE,
+    "offset": WHOLE,
+}
+
+
 def several(given: Any) -> list[Any]:
     """One of something, or several, or none -> a list."""
     if given is None:
@@ -281,12 +307,9 @@ def _as(kind: type[P], given: Any) -> P:
     return given if isinstance(given, kind) else kind(given)
 
 
-def _check_weight(weight: float) -> None:
-    if not math.isfinite(weight) or weight == 0:
-        raise QueryError(f"the weight {weight} is not a number other than 0")
-
-
 def _check_box(box: Box) -> None:
+    if not isinstance(box, tuple | list) or not all(isinstance(side, int | float) for side in box):
+        raise QueryError(f"a region must be four numbers such as (0, 0, 0.5, 1), not {told(box)}")
     if len(box) != 4 or not all(0 <= side <= 1 for side in box) or box[0] >= box[2] or box[1] >= box[3]:
         raise QueryError(
             f"the region {box} is not left, top, right, bottom as fractions of the picture, such as (0, 0, 0.5, 1) "

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import QueryError
+from core.wanted import TEXT, wanted
 from indexer.filters import Condition, split
 
 QUOTES = {'"': '"', "“": "”", "„": "“”"}
@@ -179,6 +180,7 @@ class _Reader:
 
 def read(line: str, columns: Mapping[str, Any]) -> Line:
     """What a line means in a collection with these columns. Raises `QueryError` for a parenthesis left open."""
+    wanted("what a person typed", line, TEXT)
     return _Reader(line, columns).read()
 
 

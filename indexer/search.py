@@ -20,6 +20,7 @@ import numpy as np
 
 from core.encoder import Encoder
 from core.errors import ClipdexError, CollectionError, QueryError
+from core.wanted import many
 from indexer import named, query_line
 from indexer.answers import batch, tiled
 from indexer.answers.backgrounds import Backgrounds
@@ -68,7 +69,7 @@ class Searcher(Curating):
         text: Several[str | Text | Line] = None,
         *,
         image: Several[str | Path | bytes | Image.Image | Picture] = None,
-        like: Several[str | Like] = None,
+        like: Several[str | Hit | Like] = None,
         vector: np.ndarray | Sequence[float] | Vector | None = None,
         concept: Several[str | Concept] = None,
         without: Several[str | Part] = None,
@@ -184,11 +185,11 @@ class Searcher(Curating):
         from core import zeroshot
         from core.images import open_image
 
-        prompts = zeroshot.templates(templates)
+        images, prompts = many("images", images, '["a.jpg", "b.jpg"]'), zeroshot.templates(templates)
         answers: list[list[Label]] = []
         for start in range(0, len(images), OPEN_AT_ONCE):
-            opened = [open_image(as_file(image)) for image in images[start : start + OPEN_AT_ONCE]]
-            answers += zeroshot.classify(self.encoder, opened, list(labels), prompts)
+            opened = [open_image(as_file(Picture(image).image)) for image in images[start : start + OPEN_AT_ONCE]]
+            answers += zeroshot.classify(self.encoder, opened, labels, prompts)
         return answers
 
     def warm(self) -> threading.Thread | None:
@@ -232,6 +233,10 @@ class Searcher(Curating):
                 self._snapshot = Snapshot.load(self.collection)
             self._looked = time.monotonic()
             return self._snapshot
+
+    def look(self) -> None:
+        """Let the next `snapshot` look for a newer version, however short ago the last did."""
+        self._looked = 0.0
 
     def _notice_new_collection(self) -> None:
         """Follow a collection that was made again while it was open, or went over to another model."""

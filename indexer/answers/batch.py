@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import QueryError
+from core.wanted import TEXT, WHOLE, many, wanted
 from indexer import exact
 from indexer.indexes.candidates import candidates_many
 
@@ -26,6 +27,10 @@ def search_many(searcher: Searcher, texts: Sequence[str], *, limit: int = 10) ->
     excluded, all are compared with all pictures. Either is several times as quick as one after the other.
     Raises `QueryError` for an empty text or a limit that is not between 1 and 1,000.
     """
+    texts = many("texts", texts, '["red", "a blue car"]')
+    wanted("limit", limit, WHOLE)
+    for text in texts:
+        wanted("what to look for", text, TEXT)
     if not 1 <= limit <= MOST_AT_ONCE:
         raise QueryError(f"limit {limit:,} is not between 1 and {MOST_AT_ONCE:,}")
     empty = next((place for place, text in enumerate(texts) if not text.strip()), None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import ImageError, QueryError
+from core.wanted import wanted
 from indexer.query import Concept, Like, Part, Picture, Text, Vector
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def cosines(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 def row_of(snapshot: Snapshot, item_id: str) -> int:
     """The row of a picture. Raises `QueryError` for an unknown id, with the nearest known ones."""
+    wanted("a picture", item_id, (str, "the id of an indexed one, or a hit"))
     row = snapshot.rows.get(item_id)
     if row is not None:
         return row
@@ -83,9 +85,11 @@ def _vector(part: Part, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> n
 
 def _raw(values: Any, dim: int) -> np.ndarray:
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
         vector = np.array(values, np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise QueryError(f"the vector is not {dim} numbers") from None
+        raise QueryError(f"the vector is not {dim} real numbers") from None
     if vector.shape != (dim,):
         raise QueryError(f"the vector has the shape {vector.shape}, and this collection has vectors of {dim} numbers")
     largest = np.abs(vector).max()

@@ -139,12 +139,14 @@ def test_labels_that_cannot_be_told_apart_or_read_are_refused() -> None:
     for labels, message in (
         (["cat", "dog", "cat"], "'cat' is given more than once"),
         (["cat", "  "], "none may be blank"),
+        (["cat"], "only the label 'cat': give at least two"),
+        ("cat", "labels are several, in a list such as"),
         ([], "at least one label"),
     ):
         with pytest.raises(QueryError, match=message):
             classify(toy, [Image.new("RGB", (4, 4))], labels, ["{}"])
     with pytest.raises(QueryError, match="at least one template"):
-        classify(toy, [], ["cat"], [])
+        classify(toy, [], ["cat", "dog"], [])
     with pytest.raises(QueryError, match="at least one label"):
         classifier(toy, [[]], ["{}"])
 

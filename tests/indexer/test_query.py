@@ -131,8 +131,8 @@ def test_two_parts_of_one_name_keep_their_scores_apart() -> None:
         ({"vector": [float("inf")] + [1.0] * 63}, "the vector has no direction: not finite"),
         ({"vector": [1.0] * 63}, "the vector has the shape (63,), and this collection has vectors of 64 numbers"),
         ({"vector": [[1.0] * 64]}, "the shape (1, 64)"),
-        ({"vector": ["a"] * 64}, "the vector is not 64 numbers"),
-        ({"vector": [[1.0], 2.0]}, "the vector is not 64 numbers"),
+        ({"vector": ["a"] * 64}, "the vector is not 64 real numbers"),
+        ({"vector": [[1.0], 2.0]}, "the vector is not 64 real numbers"),
     ],
 )
 def test_parts_that_make_no_sense_get_a_sentence(coloured: Searcher, asked: dict[str, Any], message: str) -> None:
