@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,20 +21,15 @@ from pydantic import Field, PositiveInt, field_validator
 from core.config import Frozen, parse
 from core.errors import CollectionError, ConfigError, ModelError, WrongModelError
 from indexer.sources import Place, Settings, Several, make_source
-from indexer.storage import lease, lock, tables
+from indexer.storage import ground, tables
 from indexer.storage.migrations import FORMAT_VERSION, MARKS_SINCE, migrate
-from indexer.storage.store import LocalStore, Store, located, store_of
+from indexer.storage.store import LocalStore, located, store_of
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
 
-FOLDER = ".clipdex"
-INFO = "collection.json"
-MODELS = "models"  # the folder for tables of further models
-STAGING = "staging"  # what workers on many machines have finished, until it is in the tables
-_OWN_NAMES = {INFO, INFO + ".new", MODELS, STAGING, lock.LOCK, *(f"{name}.lance" for name in (*tables.KEYS, "tiles"))}
-
-
+FOLDER, INFO, MODELS, STAGING = ground.FOLDER, ground.INFO, ground.MODELS, ground.STAGING
+LAST = "last-run.json"  # see `indexer.runs.last`: it was finished once
 TABLES = rf"^({MODELS}/[0-9a-f]{{16}})?$"  # a folder in the collection, or the collection itself
 
 
@@ -106,8 +101,11 @@ class Collection:
         self._source: tuple[tuple[SourceInfo, ...], Several] | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Collection:
-        """The collection in the folder `path`. Raises `CollectionError` if there is none, or a damaged or newer one."""
+    def open(cls, path: Path, *, mending: bool = False) -> Collection:
+        """The collection in the folder `path`. Raises `CollectionError` if there is none, or a damaged or newer one.
+
+        Whoever is `mending` gets it without tables that `restore` makes anew.
+        """
         store = store_of(path)
         place, file = store.home, f"{store.home}/{INFO}"
         try:
@@ -115,34 +113,41 @@ class Collection:
             if not isinstance(data, dict):
                 raise ValueError("not an object")
         except FileNotFoundError:
-            raise CollectionError(f"{place} is not a finished collection: run clipdex index on its pictures") from None
+            lost = "; where a copy of its collection.json is left, put that back: a new one knows no tags"
+            raise CollectionError(
+                f"{place} is not a finished collection: run clipdex index on its pictures"
+                + (lost if store.exists(LAST) else "")
+            ) from None
         except OSError as error:
             raise CollectionError(f"{file} cannot be read: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:
-            raise CollectionError(f"{file} is damaged ({error}); delete {place} and index again") from None
+            raise CollectionError(f"{file} is damaged ({error}); {tables.anew(place)}") from None
         try:
             info = parse(Info, migrate(path, data), file)
         except ConfigError as error:
-            raise CollectionError(f"{error}; delete {place} and index again") from None
+            raise CollectionError(f"{error}; {tables.anew(place)}") from None
         collection = cls(path, info, data["format_version"])
-        if missing := collection.missing_tables():
-            raise CollectionError(f"{place} is damaged: no table {', '.join(missing)}; delete {place} and index again")
+        missing = collection.missing_tables()
+        if missing and not (mending and "images" not in missing):
+            mend = f"clipdex verify {place} --repair makes it anew, and then clipdex index reads captions again"
+            remedy = tables.anew(place) if "images" in missing else mend
+            raise CollectionError(f"{place} is damaged: no table {', '.join(missing)}; {remedy}")
         return collection
 
     @classmethod
-    def find(cls, folder: Path) -> Collection:
+    def find(cls, folder: Path, *, mending: bool = False) -> Collection:
         """The collection of a folder or of the nearest one above it; `folder` may be a collection itself."""
         folder = located(folder)
         if not isinstance(store_of(folder), LocalStore):
-            return cls.open(folder)
+            return cls.open(folder, mending=mending)
         try:
             if not folder.is_dir():
                 raise CollectionError(f"there is no folder {folder}")
             for place in (folder, *folder.parents):
                 if _holds_collection(place):
-                    return cls.open(place)
+                    return cls.open(place, mending=mending)
                 if (place / FOLDER).is_dir():
-                    return cls.open(place / FOLDER)
+                    return cls.open(place / FOLDER, mending=mending)
         except OSError as error:
             raise CollectionError(f"{folder} cannot be looked at: {error.strerror or error}") from None
         raise CollectionError(f"no collection in {folder} or above; make one: clipdex index {folder}")
@@ -156,6 +161,7 @@ class Collection:
         model = cls.describe(encoder, load)
         collection = cls(path, Info(model=model, sources=list(sources), created=now, updated=now))
         collection.make_tables()
+        shutil.rmtree(path / "indexes", ignore_errors=True)  # over tables of which this is no longer the description
         collection.save(collection.info)
         return collection
 
@@ -178,6 +184,21 @@ class Collection:
     def missing_tables(self) -> list[str]:
         return [name for name in tables.KEYS if not self.store.exists(self._table(name))]
 
+    def restore(self) -> list[str]:
+        """Make tables anew that are missing and hold nothing that cannot be found out again; which were they?
+
+        Captions are read again by the next run, failures found again. The caller holds the lock.
+        """
+        missing = self.missing_tables()
+        if not missing or "images" in missing:
+            return []
+        with tables.storage_errors(self.path, "repairing"):
+            for name in missing:
+                self._database.create_table(name, schema=tables.schemas(self.info.model.dim)[name])
+            if "texts" in missing:
+                self.table("images").update(values={"texts_key": ""})
+        return missing
+
     def view(self, space: Space) -> Collection:
         """The collection as it is when the model of `space` is the one that counts."""
         info = self.info
@@ -199,29 +220,7 @@ class Collection:
         self.check_model(encoder)
         return self
 
-    @staticmethod
-    def prepare(path: Path) -> None:
-        """Make the folder `path` if need be. Raises `CollectionError` where no collection can be kept there."""
-        store = store_of(path)
-        if not isinstance(store, LocalStore):
-            _prepare_elsewhere(store)
-            return
-        new = not path.exists()
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            strangers = [entry.name for entry in sorted(path.iterdir()) if not _is_own(entry.name)]
-            if strangers and not (path / INFO).exists():
-                raise CollectionError(f"{path} holds other things ({strangers[0]}); choose an empty folder with --to")
-            lock.check_hard_links(path)
-        except OSError as error:
-            if new:
-                with suppress(OSError):  # nothing is left of what could not be used
-                    path.rmdir()
-            raise CollectionError(
-                f"a collection cannot be kept in {path}: {error.strerror or error}; choose another place with --to DIR"
-            ) from None
-        if not str(path).isprintable():  # LanceDB takes UTF-8 without control characters
-            raise CollectionError(f"a collection cannot be kept in {str(path)!r}: choose a plain name with --to DIR")
+    prepare = staticmethod(ground.prepare)
 
     def save(self, info: Info) -> None:
         """Replace `collection.json` in one step."""
@@ -274,8 +273,8 @@ class Collection:
         if encoder.fingerprint != model.fingerprint:
             raise WrongModelError(
                 f"the collection {self.path} was made by the model {model.name} ({model.fingerprint[:12]}), not by "
-                f"{encoder.name} ({encoder.fingerprint[:12]}): search it without --model, or index the pictures with "
-                f"{encoder.name} to another place (--to DIR), or delete {self.path} and index again"
+                f"{encoder.name} ({encoder.fingerprint[:12]}): search it without --model, or let {encoder.name} take "
+                f"over with clipdex index FOLDER --model {encoder.name}; with --keep-old either can be searched with"
             )
 
     def load_encoder(self, precision: str = "auto", *, exact: bool = False) -> Encoder:
@@ -314,35 +313,7 @@ def remembered(path: Path, place: Place) -> str:
     return os.path.relpath(place, path) if inside else str(place)
 
 
-def has_collection_at(path: Path) -> bool:
-    """Is a collection there?  `path` may stand for a place in an object store. Raises `CollectionError`."""
-    store = store_of(path)
-    try:
-        return store.exists(INFO)
-    except OSError as error:
-        raise _no_access(store, error) from None
-
-
-def _no_access(store: Store, error: OSError) -> CollectionError:
-    return CollectionError(
-        f"a collection cannot be kept at {store.home}: {error.strerror or error}; check the bucket, the credentials "
-        "and the endpoint in the environment (AWS_… for s3://), or choose another place with --to"
-    )
-
-
-def _prepare_elsewhere(store: Store) -> None:
-    """Raises `CollectionError` where an object store cannot be read, or holds something else. Whether it can be written
-    is seen when the lock is taken there."""
-    try:
-        strangers = [] if store.exists(INFO) else [name for name in store.names("") if not _is_own(name)]
-    except OSError as error:
-        raise _no_access(store, error) from None
-    if strangers:
-        raise CollectionError(f"{store.home} holds other things ({strangers[0]}); choose an empty place with --to")
-
-
-def _is_own(name: str) -> bool:
-    return name in _OWN_NAMES or name.startswith((lock.LOCK + ".", lease.LEASE))
+has_collection_at = ground.exists
 
 
 def _holds_collection(folder: Path) -> bool:

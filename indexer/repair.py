@@ -7,6 +7,7 @@ index run finds it missing and makes it anew. The pictures themselves are never 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 class Kind(StrEnum):
     """What can be wrong, in the order in which it is told."""
 
+    NO_TABLE = "tables that are missing"
     UNREADABLE = "rows that cannot be read"
     NOT_FINITE = "vectors that are not finite"
     NOT_UNIT = "vectors that are not of length 1"
@@ -35,6 +37,7 @@ class Kind(StrEnum):
 
 
 _REMEDIES = {
+    Kind.NO_TABLE: "made anew, empty; the next clipdex index reads captions again and finds failures again",
     Kind.TWICE: "all but the first go",
     Kind.NO_CAPTIONS: "the picture stays without; the next clipdex index reads its captions again",
     Kind.ORPHANS: "they go",
@@ -55,6 +58,19 @@ def remedy(table: str, kind: Kind) -> str:
         return "the concept goes; keep it again from its examples"
     anew = "the row goes; the next clipdex index embeds the picture anew if its file is there"
     return _REMEDIES.get(kind, anew if table == "images" else "the row goes")
+
+
+def lost(table: Any, numbers: Sequence[int]) -> str:
+    """What people wrote about pictures whose rows go, in words to put behind the remedy."""
+    marks = rows.readable(table, numbers, ["tags", "excluded"])
+    marked = sum(bool(row["tags"]) or bool(row["excluded"]) for row in marks.to_pylist())
+    unread = len(numbers) - len(marks)
+    said = []
+    if marked:
+        said.append(f"{marked:,} of them have tags or are left out, which is lost")
+    if unread:
+        said.append(f"what tags {unread:,} of them have cannot be read, and is lost")
+    return "".join(f"; {each}" for each in said)
 
 
 def repair(collection: Collection, faults: Faults) -> None:

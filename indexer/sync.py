@@ -50,17 +50,18 @@ def index(
     meter, watch = Meter(progress), Stopwatch()
     meter.begin("scan", done=0, total=0)
     # Before anything is made: a missing disk must not become an empty folder with a collection in it.
-    roster = call(_opened(path, encoder, options), path, given)
+    roster = call(_opened(path, encoder, options, mending=True), path, given)
     listing, words = gather(roster, path)
     watch.add("scan", time.perf_counter() - started)
     Collection.prepare(path)
     with lock.writing(path, wait=lambda: options.wait and not options.stop()) as waited:
-        collection = _opened(path, encoder, options)
+        collection = _opened(path, encoder, options, mending=True)
         if waited or roster != call(collection, path, given):  # another run was there meanwhile
             roster = call(collection, path, given)
             listing, words = gather(roster, path)
         if collection is None:
             collection = Collection.create(path, encoder, roster.infos, load=load)
+        collection.restore()
         collection.upgrade()
         if collection.info.sources != list(roster.infos):
             collection.save(collection.info.model_copy(update={"sources": list(roster.infos)}))
@@ -87,11 +88,11 @@ def _bring_up_to_date(collection: Collection, job: Job) -> Report:
     return run.report()
 
 
-def _opened(path: Path, encoder: Encoder | None, options: Options) -> Collection | None:
+def _opened(path: Path, encoder: Encoder | None, options: Options, *, mending: bool = False) -> Collection | None:
     """The collection that there is, if it may be used so."""
     if not has_collection_at(path):
         return None
-    collection = Collection.open(path)
+    collection = Collection.open(path, mending=mending)
     if encoder is not None and not options.change_model:
         collection.check_model(encoder)
     return collection
@@ -127,7 +128,7 @@ def used_encoder(
     """The model that made the collection which `index` would bring up to date, None where there is none yet."""
     if not has_collection(source, to):
         return None
-    return Collection.open(collection_path(source, to)).load_encoder(precision, exact=exact)
+    return Collection.open(collection_path(source, to), mending=True).load_encoder(precision, exact=exact)
 
 
 def collection_path(source: Wanted, to: str | Path | None = None) -> Path:

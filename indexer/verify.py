@@ -24,7 +24,7 @@ from indexer.collection import Collection
 from indexer.indexes import opening
 from indexer.indexes.manifest import place
 from indexer.query import TARGETS
-from indexer.repair import Faults, Kind, remedy, repair
+from indexer.repair import Faults, Kind, lost, remedy, repair
 from indexer.runs.marks import Marks
 from indexer.runs.pipeline import UNIT
 from indexer.storage import lock, rows, tables, tile_table
@@ -43,7 +43,7 @@ class Finding:
     kind: Kind
     table: str
     count: int
-    examples: list[str]  # ids, or numbers of rows that have none
+    examples: list[str]  # ids and the like, as far as they can be read
     remedy: str  # what was done, or would be
 
 
@@ -73,6 +73,7 @@ class Verification:
         lines = [f"{counted}: {'nothing is wrong' if not (self.findings or self.indexes) else 'not all is well'}"]
         for found in self.findings:
             shown = ", ".join(found.examples) + (", …" if found.count > len(found.examples) else "")
+            shown = shown if found.examples else "their names cannot be read"
             lines.append(f"{found.count:,} {found.kind} in {found.table}: {shown}")
             lines.append(f"  {'repaired' if self.repaired else 'with --repair'}: {found.remedy}")
         for problem in self.indexes:
@@ -92,8 +93,10 @@ def verify(collection: Collection, *, mend: bool = False, progress: Tell | None 
     """
     started = time.perf_counter()
     with ExitStack() as stack:
+        missing = []
         if mend:
             stack.enter_context(lock.writing(collection.path))
+            missing = [found for view in collection.views if (found := _restored(view)) is not None]
         tell = progress or (lambda done, total: None)
         checks = [_Check(view, tell, with_concepts=view is collection) for view in collection.views]
         busy = not mend and lock.is_held(collection.path)
@@ -103,7 +106,7 @@ def verify(collection: Collection, *, mend: bool = False, progress: Tell | None 
         for check in checks:
             check.relations(busy)
         # Told by the names in rows that a repair takes away.
-        findings = [finding for check in checks for finding in check.findings()]
+        findings = missing + [finding for check in checks for finding in check.findings()]
         problems = _index_problems(collection, mend)
         if mend:
             with tables.storage_errors(collection.path, "repairing"):
@@ -113,6 +116,13 @@ def verify(collection: Collection, *, mend: bool = False, progress: Tell | None 
     first = checks[0]
     seconds = time.perf_counter() - started
     return Verification(first.rows, findings, mend, first.without_thumbnail, busy, problems, seconds)
+
+
+def _restored(collection: Collection) -> Finding | None:
+    """Missing tables that could be made anew, and were."""
+    names = collection.restore()
+    where = collection.info.tables or "the collection"
+    return Finding(Kind.NO_TABLE, where, len(names), names, remedy("", Kind.NO_TABLE)) if names else None
 
 
 def _index_problems(collection: Collection, mend: bool) -> list[str]:
@@ -189,7 +199,8 @@ class _Check:
         self._fault("images", Kind.TWICE, self.ids.repeated())
         if not busy:
             self._fault("images", Kind.NO_CAPTIONS, self.keys.absent(self.whole))
-            self._fault("texts", Kind.ORPHANS, self.text_keys.absent(self.keys, self.whole))
+            if ("images", Kind.UNREADABLE) not in self.faults:  # whose captions they may be; those go with them
+                self._fault("texts", Kind.ORPHANS, self.text_keys.absent(self.keys, self.whole))
             self._fault(tile_table.NAME, Kind.STRAY_TILES, self.tiles.absent(self.contents))
             self._fault(tile_table.NAME, Kind.PART_OF_TILES, self._incomplete())
             self._fault("failures", Kind.BOTH, self.failed.among(self.ids))
@@ -204,7 +215,7 @@ class _Check:
                 f"{self.collection.info.tables}/{table}".lstrip("/"),
                 len(self.faults[table, kind]),
                 self._names(table, kind),
-                remedy(table, kind),
+                remedy(table, kind) + self._lost(table, kind),
             )
             for table, kind in kinds
         ]
@@ -225,7 +236,7 @@ class _Check:
                 path = self.collection.path
                 raise CollectionError(
                     f"the table {name} of {path} lacks {', '.join(wrong)}, or has another type there; "
-                    f"delete {path} and index again"
+                    f"{tables.anew(path)}"
                 )
 
     def _parts(self, name: str, columns: list[str]) -> Any:
@@ -301,12 +312,17 @@ class _Check:
             self.faults.setdefault((table, kind), []).extend(numbers)
 
     def _names(self, table: str, kind: Kind) -> list[str]:
-        """A few of the rows by what people call them, or by their numbers where nothing else can be read."""
-        some = self.faults[table, kind][:EXAMPLES]
+        """A few of the rows by what people call them, as far as that can be read."""
         column = {"images": "id", "texts": "text", "failures": "location", "tiles": "hash", "concepts": "name"}[table]
-        if kind is not Kind.UNREADABLE:
-            return [str(row[column])[:80] for row in rows.take(self.opened[table], some, [column])]
-        return [f"row {number}" for number in some]
+        some = self.faults[table, kind][: rows.PART if kind is Kind.UNREADABLE else EXAMPLES]
+        found = rows.readable(self.opened[table], some, [column])[column].to_pylist()
+        return [str(name)[:80] for name in found[:EXAMPLES]]
+
+    def _lost(self, table: str, kind: Kind) -> str:
+        """What people wrote goes with rows of pictures."""
+        goes = table == "images" and kind in (Kind.UNREADABLE, Kind.NOT_FINITE, Kind.NOT_UNIT)
+        older = "tags" not in self.opened[table].schema.names
+        return lost(self.opened[table], self.faults[table, kind]) if goes and not older else ""
 
 
 def _can_be_shown(thumbnail: bytes) -> bool:

@@ -27,7 +27,7 @@ def command(
     from indexer.collection import Collection
     from indexer.verify import verify
 
-    collection = Collection.find(folder.expanduser())
+    collection = Collection.find(folder.expanduser(), mending=repair)
     with counting("Reading") as progress:
         result = verify(collection, mend=repair, progress=progress)
     if as_json:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import CollectionError
+from indexer.storage.tables import anew
 
 FORMAT_VERSION = 3
 MARKS_SINCE = 3  # people may tag and exclude pictures
@@ -41,7 +42,7 @@ def migrate(path: Path, info: dict[str, Any]) -> dict[str, Any]:
     """The description of the collection at `path` in the current format. Raises `CollectionError`."""
     version = info.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise CollectionError(f"{path / 'collection.json'} names no format version; delete {path} and index again")
+        raise CollectionError(f"{path / 'collection.json'} names no format version; {anew(path)}")
     if version > FORMAT_VERSION:
         raise CollectionError(
             f"the collection {path} has format {version} and this clipdex knows formats up to {FORMAT_VERSION}; "

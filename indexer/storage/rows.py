@@ -48,6 +48,11 @@ def take(table: Any, wanted: Sequence[int], columns: Sequence[str]) -> list[dict
     return tables.dictionaries(_take(table, list(wanted), [*columns, "_rowid"]))
 
 
+def readable(table: Any, wanted: Sequence[int], columns: Sequence[str]) -> Any:
+    """Those of the rows that can be read as far as `columns` go, as a pyarrow table."""
+    return _read(table, list(wanted), [*columns, "_rowid"]).found
+
+
 def remove(table: Any, wanted: Sequence[int]) -> None:
     """Delete rows by their numbers, readable or not."""
     for start in range(0, len(wanted), PART):

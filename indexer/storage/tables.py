@@ -305,6 +305,11 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
         raise CollectionError(_sentence(path, doing, str(error).strip() or type(error).__name__)) from error
 
 
+def anew(place: str | Path) -> str:
+    """What to do with a collection that cannot be mended, with what it costs."""
+    return f"bring it back from a copy, or delete {place} and index again; tags and concepts go with it"
+
+
 def _sentence(path: Path, doing: str, said: str) -> str:
     reason = WHERE_IN_LANCE.sub("", said.splitlines()[0])[:300]
     if "No space left" in said:
@@ -314,5 +319,5 @@ def _sentence(path: Path, doing: str, said: str) -> str:
     elif doing == "reading":
         reason += f"; to see what is damaged: clipdex verify {path}"
     elif doing == "opening":
-        reason += f"; bring it back from a copy, or delete {path} and index again"
+        reason += f"; {anew(path)}"
     return f"{doing} the collection {path} failed: {reason}"

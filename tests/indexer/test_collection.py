@@ -51,7 +51,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no model": (change("model", {}), "model.name: Field required"),
     "unknown field": (change("extra", 1), "extra"),
     "no source": (change("sources", []), "sources"),
-    "no table": (lambda path: shutil.rmtree(path / "texts.lance"), "no table texts"),
+    "no table": (lambda path: shutil.rmtree(path / "texts.lance"), "no table texts; clipdex verify"),
+    "no pictures": (lambda path: shutil.rmtree(path / "images.lance"), "no table images; .* tags and concepts go"),
     "damaged table": (damage_manifests, "opening the collection .* failed"),
 }
 
@@ -65,9 +66,32 @@ def test_a_damaged_collection_is_one_sentence(tmp_path: Path, kind: str) -> None
     with pytest.raises(CollectionError, match=message) as caught:
         clipdex.open(tmp_path).search("red")
     assert "\n" not in str(caught.value)
-    if kind != "missing":  # without its last file a collection was never finished, and a run makes it anew
+    if kind in ("missing", "no table"):  # a run makes anew what never was finished, or holds nothing of its own
+        index(tmp_path)
+        assert len(clipdex.open(tmp_path).search("red")) == 3
+    else:
         with pytest.raises(CollectionError):
             index(tmp_path)
+
+
+@pytest.mark.parametrize("to", [None, "kept"])
+def test_what_came_to_a_collection_later_does_not_keep_a_run_from_making_it_anew(
+    tmp_path: Path, to: str | None
+) -> None:
+    paint_three(tmp_path / "photos")
+    kept = tmp_path / "photos" / ".clipdex" if to is None else tmp_path / to
+    index(tmp_path / "photos", to=None if to is None else kept)
+    for name in ("indexes", "map"):
+        (kept / name).mkdir()
+    assert (kept / "last-run.json").exists()
+    (kept / "collection.json").unlink()
+    with pytest.raises(CollectionError, match=r"copy of its collection\.json .* a new one knows no tags"):
+        Collection.open(kept)
+    assert index(tmp_path / "photos", to=None if to is None else kept).added == 3
+    strange = tmp_path / "strange"
+    (strange / "map").mkdir(parents=True)
+    with pytest.raises(CollectionError, match=r"holds other things \(map\)"):
+        index(tmp_path / "photos", to=strange)
 
 
 def test_a_collection_is_found_from_below(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 import clipdex
 from core.errors import CollectionError
-from indexer import compact, optimize, verify
+from indexer import compact, optimize, tags, verify
 from indexer.collection import Collection, Space
 from indexer.indexes.manifest import Manifest, place
 from indexer.repair import Kind
@@ -330,3 +330,59 @@ def test_the_vectors_of_a_model_that_is_kept_are_looked_at_too(folder: Path) -> 
     collection.save(collection.info.model_copy(update={"others": []}))
     compact.compact(collection)
     assert not (collection.path / "models").exists()
+
+
+@pytest.mark.parametrize("how", ["repair", "index"])
+@pytest.mark.parametrize("table", ["texts", "failures"])
+def test_a_missing_table_that_can_be_made_anew_costs_no_tags(whole: Path, folder: Path, table: str, how: str) -> None:
+    tags.change(Collection.find(folder), ["03.jpg"], ["holiday"], [])
+    shutil.rmtree(folder / ".clipdex" / f"{table}.lance")
+    with pytest.raises(CollectionError, match=rf"no table {table}; clipdex verify .*/.clipdex --repair makes it anew"):
+        check(folder)
+    if how == "repair":
+        result = verify.verify(Collection.find(folder, mending=True), mend=True)
+        assert (table, "made anew, empty") == (result.findings[0].examples[0], result.findings[0].remedy[:16])
+        assert check(folder).findings == []
+    index(folder)
+    assert check(folder).findings == []
+    now, before = state(folder), state(whole)
+    assert now["images"]["03.jpg"].pop("tags") == ["holiday"]
+    before["images"]["03.jpg"].pop("tags")
+    assert (now["texts"], now["images"], set(now["failures"])) == (
+        before["texts"],
+        before["images"],
+        set(before["failures"]),
+    )
+
+
+def test_a_collection_without_its_pictures_cannot_be_mended_and_what_that_costs_is_said(folder: Path) -> None:
+    shutil.rmtree(folder / ".clipdex" / "images.lance")
+    with pytest.raises(CollectionError, match=r"no table images; bring it back .* tags and concepts go with it"):
+        Collection.open(folder / ".clipdex", mending=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "lost"),
+    [
+        ("gone", "what tags 12 of them have cannot be read, and is lost"),
+        ("its start overwritten", "2 of them have tags or are left out, which is lost"),
+    ],
+)
+def test_rows_that_go_take_tags_along_and_it_is_said(folder: Path, fault: str, lost: str) -> None:
+    tags.change(Collection.find(folder), ["03.jpg", "04.jpg"], ["holiday"], [])
+    for file in (Collection.find(folder).path / "images.lance" / "data").iterdir():
+        FILE_FAULTS[fault](file)
+    finding, *others = check(folder).findings
+    assert (finding.kind, finding.count, others) == (Kind.UNREADABLE, 12, [])  # and captions are not nobody's
+    assert "12 rows that cannot be read in images: their names cannot be read" in check(folder).summary()
+    assert finding.remedy.split("; ")[-1] == lost
+
+
+def test_the_tags_that_go_with_a_damaged_vector_are_counted(folder: Path) -> None:
+    tags.change(Collection.find(folder), ["03.jpg", "04.jpg"], ["holiday"], [])
+    damage_vector(7.0)(folder)
+    (finding,) = check(folder).findings
+    assert (finding.examples, finding.remedy.split("; ")[-1]) == (
+        ["03.jpg"],
+        "1 of them have tags or are left out, which is lost",
+    )
