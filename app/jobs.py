@@ -20,6 +20,7 @@ from typing import Any, Literal
 from app import shelf
 from app.worker import Order
 from core.errors import CollectionError
+from indexer.collection import has_collection_at
 from indexer.runs.report import Progress, Report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,6 +134,7 @@ class Jobs:
         if process is None or process.stdout is None:
             raise AssertionError("the work has begun")
         told: dict[str, Any] = {}
+        is_new = False
         for line in process.stdout:
             try:
                 told = json.loads(line)
@@ -141,6 +143,7 @@ class Jobs:
             if "progress" in told:
                 job.progress = Progress(**told["progress"])
                 if job.order.task == "index" and job.progress.stage == "embed":
+                    is_new = is_new or job.place not in shelf.known()
                     shelf.add(job.place)  # it can be searched while it grows
             job.note = told.get("note", job.note)
         process.stdout.close()
@@ -149,8 +152,17 @@ class Jobs:
             process.stdin.close()
         with self._lock:
             _finish(job, told, code)
+        if is_new and job.state in ("stopped", "failed") and not _is_there(job):
+            shelf.remove(job.place)
         if job.state == "done" and job.order.task == "index":
             shelf.add(job.place)
+
+
+def _is_there(job: Job) -> bool:
+    try:
+        return has_collection_at(Path(job.order.to))
+    except CollectionError:  # the object store does not answer now
+        return True
 
 
 def _finish(job: Job, told: dict[str, Any], code: int) -> None:

@@ -76,11 +76,10 @@ def remove(place: Path) -> None:
 
 def roots() -> list[Path] | None:
     """The folders that may be read with all that lies in them; None for every one."""
-    allowed = os.environ.get(FOLDERS_VARIABLE)
-    if not allowed and not _is_reachable():
+    chosen = json.loads(os.environ.get(FOLDERS_VARIABLE) or "[]")
+    if not chosen and not _is_reachable():
         return None
-    places = [as_place(one) for one in json.loads(allowed or "[]")]
-    return [*places, *(place for place in named() if url_of(place) is None)]
+    return [*map(as_place, chosen), *(place for place in named() if url_of(place) is None)]
 
 
 def _is_reachable() -> bool:

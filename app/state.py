@@ -57,11 +57,24 @@ def folders() -> list[Path]:
 
 
 def folder() -> Path:
-    """The collection that the URL names (`c`), or the first. Raises CollectionError when there is none."""
-    found = folder_of(str(st.query_params.get("c", ""))) or next(iter(folders()), None)
+    """The collection that the URL names (`c`), or the first. Raises CollectionError when that is not open, or there is
+    none."""
+    if name := str(st.query_params.get("c", "")):
+        if (named := folder_of(name)) is None:
+            raise CollectionError(
+                "that collection is not open here: it was closed, or the server began anew without it"
+            )
+        return named
+    found = next(iter(folders()), None)
     if found is None:
         raise CollectionError("there is no collection yet: choose a folder of pictures to index")
     return found
+
+
+def names_unknown() -> bool:
+    """Whether the URL names a collection that is not open here."""
+    name = str(st.query_params.get("c", ""))
+    return bool(name) and folder_of(name) is None
 
 
 def folder_of(name: str) -> Path | None:

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "CLIPDEX_COLLECTION"  # tells the server its folders: a path, or several as a JSON list
 FOLDERS_VARIABLE = "CLIPDEX_FOLDERS"  # a JSON list of the folders that may be indexed from the browser
 LARGEST_UPLOAD = 50  # megabytes
+# All addresses of this machine -> one of another machine (of those for examples, which nobody has).
+EVERYWHERE = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}
 
 Folders = Annotated[
     list[str] | None,
@@ -82,35 +85,76 @@ def run(
 ) -> None:
     """Serve the collections of the folders, or the one around the current folder, until Ctrl-C.
 
-    Where there is none, the first page asks which folder to index. Raises ConfigError when the port is taken, or when
-    other machines could come in without having been asked.
+    Where there is none, the first page asks which folder to index; of several, the Library shows what is wrong with one
+    that cannot be opened. Raises ConfigError when the port is taken, or when other machines could come in without
+    having been asked, and ClipdexError when no collection can be opened.
     """
-    import clipdex
-    from app.fetch import URLS_VARIABLE
-
     wanted = [str(folders)] if isinstance(folders, Path) else [str(folder) for folder in folders]
     if not wanted and is_around(Path.cwd()):
         wanted = ["."]
-    for folder in wanted:
-        clipdex.open(folder).status()  # an error belongs here, on the command line, rather than in the browser
+    told = _check_collections(wanted)
     readable = [_readable(folder) for folder in allow_folders]
     token = needed_token(host, allow_remote, token)
     check_port(port, host)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    print(f"clipdex is at {address}{f'/?token={token}' if token else ''}  (Ctrl-C stops it)", flush=True)
+    print(f"clipdex is at {address(host, port, token)}  (Ctrl-C stops it)", flush=True)
+    for problem in told:
+        print(problem, flush=True)
     if not wanted:
         print("There is no collection here: its first page asks for a folder to index.", flush=True)
-    places = [folder if "://" in folder else str(Path(folder).expanduser().absolute()) for folder in wanted]
-    told = {VARIABLE: json.dumps(places), TOKEN_VARIABLE: token, FOLDERS_VARIABLE: json.dumps(readable)}
-    told[URLS_VARIABLE] = urls
-    environment = {**os.environ, **told}
-    with subprocess.Popen(server_command(port, host), cwd=ROOT, env=environment) as server:
+    told_server = environment(wanted, token, readable, urls)
+    with subprocess.Popen(server_command(port, host), cwd=ROOT, env=told_server) as server:
         try:
             code = server.wait()
         except KeyboardInterrupt:  # the terminal has sent Ctrl-C to the server, too: let it finish
             code = server.wait()
     if code not in (0, -2, 130):
         raise typer.Exit(code=1)
+
+
+def _check_collections(wanted: Sequence[str]) -> list[str]:
+    """A line about each collection that cannot be opened. Raises ClipdexError where that is all of them."""
+    import clipdex
+    from app.output import printable
+    from core.errors import ClipdexError
+
+    problems: list[ClipdexError] = []
+    for folder in wanted:
+        try:
+            clipdex.open(folder).status()
+        except ClipdexError as error:
+            problems.append(error)
+    if problems and len(problems) == len(wanted):
+        raise problems[0]  # an error belongs here, on the command line, rather than in the browser
+    return [printable(f"Not opened: {error}") for error in problems]
+
+
+def environment(
+    wanted: Sequence[str | Path], token: str = "", readable: Sequence[str] = (), urls: str = ""
+) -> dict[str, str]:
+    """What the server finds in its environment: this program's, its collections, and what it may read."""
+    from app.fetch import URLS_VARIABLE
+
+    places = [str(one) if "://" in str(one) else str(Path(one).expanduser().absolute()) for one in wanted]
+    told = {VARIABLE: json.dumps(places), TOKEN_VARIABLE: token, FOLDERS_VARIABLE: json.dumps(list(readable))}
+    return {**os.environ, **told, URLS_VARIABLE: urls}
+
+
+def address(host: str, port: int, token: str = "") -> str:
+    """What to type into a browser. For a server on all addresses, the one that others of its network know it by."""
+    if host in EVERYWHERE:
+        host = _known_as(EVERYWHERE[host])
+    query = f"/?token={quote(token, safe='')}" if token else ""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{query}"
+
+
+def _known_as(elsewhere: str) -> str:
+    """This machine's address toward the rest of its network. Nothing is sent: connecting UDP only asks for the way."""
+    with socket.socket(socket.AF_INET6 if ":" in elsewhere else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((elsewhere, 9))
+            return str(probe.getsockname()[0])
+        except OSError:  # no network
+            return "localhost"
 
 
 def is_around(folder: Path) -> bool:
@@ -163,6 +207,8 @@ def server_command(port: int, host: str = HOST) -> list[str]:
         "server.address": host,
         "server.port": port,
         "server.headless": "true",
+        # Its banner would ask a server of Amazon's for this machine's address on the internet.
+        "logger.hideWelcomeMessage": "true",
         "server.fileWatcherType": "none",
         "server.maxUploadSize": LARGEST_UPLOAD,
         "browser.gatherUsageStats": "false",

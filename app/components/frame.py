@@ -31,8 +31,21 @@ def begin(title: str, *, first: bool = True) -> None:
     st.logo(str(_HERE / "logo.svg"), icon_image=str(_HERE / "logo.svg"), size="medium")
     st.html(f"<style>{_style()}</style>")
     _switch()
-    if first and not state.folders():
+    if state.names_unknown():
+        _not_open(first)
+    elif first and not state.folders():
         st.switch_page("app/pages/library.py")
+    state.look()
+
+
+def _not_open(first: bool) -> None:
+    """Rather than another collection in its place."""
+    if first:
+        headline("That collection is not open here")
+        st.markdown("It was closed, or the server was started again without it. Nothing on the disk has changed.")
+        st.page_link("app/pages/library.py", label="Open it, or choose another one, in the Library")
+        st.stop()
+    st.info("The collection that this address names is not open here.", icon=":material/info:")
 
 
 def _switch() -> None:
@@ -41,15 +54,22 @@ def _switch() -> None:
     if len(places) < 2:
         return
     names = labels(places)
-    st.session_state["collection"] = state.folder()
+    st.session_state["collection"] = None if state.names_unknown() else state.folder()
     st.selectbox(
         "Collection",
         places,
+        index=None if state.names_unknown() else 0,
+        placeholder="Choose a collection",
         key="collection",
         format_func=lambda place: names[place],
         label_visibility="collapsed",
-        on_change=lambda: view.ask_folder(st.session_state["collection"]),
+        on_change=_chosen,
     )
+
+
+def _chosen() -> None:
+    if (place := st.session_state["collection"]) is not None:
+        view.ask_folder(place)
 
 
 def labels(places: Sequence[Path]) -> dict[Path, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import view
+from app import state, view
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
@@ -18,6 +18,8 @@ def show(pages: Sequence[StreamlitPage]) -> None:
 
     Streamlit's own menu becomes one button in a narrow window, and forgets which collection was looked at."""
     kept = {name: value for name in view.KEPT if (value := str(st.query_params.get(name, "")))}
+    if state.names_unknown():
+        kept.pop("c")
     with st.container(key="nav", horizontal=True, vertical_alignment="center"):
         for page in pages:
             if page.visibility != "hidden":

@@ -10,6 +10,7 @@ import streamlit as st
 from app import state
 from app.components.text import as_text
 from app.jobs import Job, jobs
+from app.overview import overview
 from app.progress import STAGES, pace
 
 OFTEN, SELDOM = 1.0, 4.0  # seconds; another window may begin something
@@ -94,7 +95,8 @@ def clock(seconds: float) -> str:
 
 def _over(job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{as_text(job.title)}** :gray[{_ending(job)}]", width="stretch")
+        nothing = _made_nothing(job)
+        st.markdown(f"**{as_text(job.title)}** :gray[{_ending(job, nothing)}]", width="stretch")
         if job.state != "asks":
             st.button("Close", key=f"close-{job.number}", type="tertiary", on_click=jobs.dismiss, args=(job,))
     if job.state == "failed":
@@ -105,18 +107,34 @@ def _over(job: Job) -> None:
         _offer(job)
     else:
         report = job.report
-        for line in report.summary().splitlines() if report else job.result.get("lines", []):
+        lines = report.summary().splitlines() if report else job.result.get("lines", [])
+        for line in [] if nothing else lines:
             st.markdown(as_text(line))
         if job.order.task == "verify" and not job.result.get("well", True):
             st.button(
                 "Repair", key=f"repair-{job.number}", on_click=_again, args=(job, {"task": "repair"}, "Repairing")
             )
-        if job.order.task == "index":
+        if job.order.task == "index" and job.state == "stopped":
+            change: dict[str, object] = {}
+            st.button("Go on", key=f"on-{job.number}", on_click=_again, args=(job, change, job.title))
+        if job.order.task == "index" and not nothing:
             st.page_link("app/pages/search.py", label="Search it", query_params={"c": state.key(job.place)})
 
 
-def _ending(job: Job) -> str:
+def _made_nothing(job: Job) -> bool:
+    """Whether indexing was stopped before there was anything that could be searched."""
+    if job.order.task != "index" or job.state != "stopped":
+        return False
+    if job.place not in state.folders():
+        return True
+    seen = overview(job.place)
+    return not (seen.images or seen.problem)
+
+
+def _ending(job: Job, nothing: bool = False) -> str:
     endings = {"done": "finished", "stopped": "stopped", "failed": "failed", "asks": "waits for an answer"}
+    if nothing:
+        return f"stopped after {clock(job.seconds)}; nothing was indexed yet"
     if job.state == "stopped" and not job.result:
         return f"stopped after {clock(job.seconds)}; what was finished before is kept"
     return f"{endings[job.state]} after {clock(job.seconds)}"

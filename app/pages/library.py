@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import streamlit as st
 
@@ -67,9 +68,16 @@ def _card(each: Overview, name: str) -> None:
                 key=f"leave-{key}",
                 type="tertiary",
                 help="Takes it from this list until the server starts again. Nothing on the disk changes.",
-                on_click=shelf.remove,
+                on_click=_close,
                 args=(each.place,),
             )
+
+
+def _close(place: Path) -> None:
+    """Take a collection from the list; the address must not go on naming it (a callback)."""
+    if st.query_params.get("c") == state.key(place):
+        del st.query_params["c"]
+    shelf.remove(place)
 
 
 def _cover(each: Overview, name: str) -> str:

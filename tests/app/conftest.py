@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import socket
 import struct
@@ -21,7 +20,8 @@ from PIL import Image, ImageDraw
 
 import clipdex
 from app import state
-from app.commands.ui import server_command
+from app.commands.ui import environment, server_command
+from app.fetch import URLS_VARIABLE
 from app.routes import address
 from tests.shared import ROOT
 
@@ -108,10 +108,9 @@ def server(collection: Path) -> Iterator[Server]:
 def serve(folder: Path, *others: Path, token: str = "", opens: bool = True) -> Iterator[Server]:
     """Start the app for folders, or without any, wait until it answers, end it afterwards."""
     port = free_port()
-    places = json.dumps([str(folder), *(str(other) for other in others)] if opens else [])
-    environment = {**os.environ, "CLIPDEX_COLLECTION": places, "CLIPDEX_TOKEN": token}
+    told = environment([folder, *others] if opens else [], token, urls=os.environ.get(URLS_VARIABLE, ""))
     with subprocess.Popen(
-        server_command(port), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        server_command(port), cwd=ROOT, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)

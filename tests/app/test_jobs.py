@@ -15,6 +15,7 @@ from streamlit import config
 
 import clipdex
 from app import previews, shelf
+from app.commands.ui import environment
 from app.jobs import Job, Jobs
 from app.worker import Order
 from core.errors import CollectionError, SourceError
@@ -162,11 +163,15 @@ def test_a_damaged_account_of_the_last_run_is_none(tmp_path: Path) -> None:
 def test_where_only_this_machine_comes_in_any_readable_folder_may_be_indexed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CLIPDEX_TOKEN", "")
+    for name, value in environment([]).items():  # what the server is started with
+        monkeypatch.setenv(name, value)
     before = config.get_option("server.address")
     config.set_option("server.address", "127.0.0.1")
     try:
         assert shelf.roots() is None
+        monkeypatch.setenv("CLIPDEX_FOLDERS", environment([], readable=[str(tmp_path)])["CLIPDEX_FOLDERS"])
+        assert shelf.roots() == [tmp_path]
+        monkeypatch.setenv("CLIPDEX_FOLDERS", environment([])["CLIPDEX_FOLDERS"])
         assert shelf.allowed(f" {tmp_path} ") == tmp_path
         assert shelf.allowed("~") == Path.home()
     finally:

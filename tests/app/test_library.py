@@ -15,7 +15,7 @@ from app.components.text import as_text
 from app.jobs import jobs
 from clipdex import index
 from tests.app.conftest import EACH, paint
-from tests.app.test_jobs import waited
+from tests.app.test_jobs import many, waited
 from tests.app.test_pages import opened, shown, tiles
 from tests.indexer.object_store import bucket as bucket
 
@@ -206,6 +206,58 @@ def facts(app: AppTest) -> str:
 def listed(app: AppTest) -> str:
     (found,) = (element.proto.body for element in app.get("html") if '<ul class="failed">' in element.proto.body)
     return str(found)
+
+
+def test_work_that_was_stopped_before_anything_was_indexed_says_so_and_goes_on(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs.start(many(tmp_path / "new"), tmp_path / "new", "Indexing")
+    jobs.stop(job)
+    waited(job)
+    app = at("library", [collection], monkeypatch)
+    assert "nothing was indexed yet" in shown(app)
+    assert "is kept" not in shown(app)
+    assert "Search it" not in [link.proto.label for link in app.get("page_link")]
+    assert state.folders() == [collection]
+    for file in sorted((tmp_path / "new").glob("*/*.png"))[3:]:
+        file.unlink()
+    app.button(key=f"on-{job.number}").click().run()
+    assert waited(jobs.all()[0]).state == "done"
+    app.run()
+    assert "3 pictures in" in shown(app)
+    (link,) = (link.proto for link in app.get("page_link") if link.proto.label == "Search it")
+    assert link.query_string == f"c={state.key(tmp_path / 'new')}"
+
+
+@pytest.mark.parametrize("page", ["search", "describe", "map", "duplicates", "collection", "failures", "library"])
+def test_an_address_of_a_collection_that_is_not_open_shows_no_other_one(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    app = at("library", [collection, tmp_path], monkeypatch)
+    app.query_params["c"] = "abcdefabcdef"
+    app.query_params["q"] = "red"
+    app.switch_page(f"app/pages/{page}.py").run()
+    assert not app.exception
+    said = "\n".join([shown(app), *(title.value for title in app.title)])
+    assert "not open here" in said
+    assert app.selectbox(key="collection").value is None
+    if page != "library":
+        assert str(COUNT) not in shown(app)
+        (link,) = (link.proto for link in app.get("page_link") if "choose another" in link.proto.label)
+        assert (link.page, link.query_string) == ("library", "")
+    app.selectbox(key="collection").select(collection).run()
+    assert not app.exception
+    assert "not open here" not in shown(app)
+
+
+def test_a_collection_that_is_closed_is_named_no_longer(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = at("library", [collection], monkeypatch)
+    app.query_params["c"] = state.key(collection)
+    app.run()
+    app.button(key=f"leave-{state.key(collection)}").click().run()
+    assert not app.exception
+    assert "c" not in app.query_params
+    assert "not open here" not in shown(app)
 
 
 @pytest.mark.parametrize("page", ["search", "collection", "failures"])
