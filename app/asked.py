@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clipdex import Searcher
     from indexer.query import Box, Like, Picture, Text, Vector
 
 NOT_UNIT = 1e-3  # what vectors in half precision differ from length 1 by, and less
-_WEIGHT = re.compile(r"(.+):(\d*\.\d+|\d+\.?)", re.DOTALL)
-_POINT = re.compile(r"(.+):(\d*\.\d+)", re.DOTALL)
+_ODD = r"\d*\.?\d+e[+-]?\d+|nan|[+-]?inf"  # numbers, too, of which some are no weights: `Text` and `Like` say so
+_WEIGHT = re.compile(rf"(.+):(\d*\.\d+|\d+\.?|{_ODD})", re.DOTALL | re.IGNORECASE)
+_POINT = re.compile(rf"(.+):(\d*\.\d+|{_ODD})", re.DOTALL | re.IGNORECASE)
 
 
 def weighted(given: str, is_whole: Callable[[str], bool] | None = None, usual: float = 1.0) -> tuple[str, float]:
@@ -44,11 +46,13 @@ def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:
     return [Text(*weighted(one, usual=usual)) for one in given]
 
 
-def likes(given: Sequence[str], is_item: Callable[[str], bool], box: Box | None) -> list[Like]:
-    """`--like`: items of the collection with weights, or a region of the only one."""
+def likes(given: Sequence[str], searcher: Searcher, box: Box | None) -> list[Like]:
+    """`--like`: ids or paths of the collection's pictures with weights, or a region of the only one."""
+    from app.items import items, known
     from indexer.query import Like
 
-    return [Like(*weighted(one, is_item), box) for one in given]
+    pairs = [weighted(one, lambda name: known(searcher, name) is not None) for one in given]
+    return [Like(items(searcher, [name])[0], weight, box) for name, weight in pairs]
 
 
 def pictures(given: Sequence[str], box: Box | None) -> list[Picture]:

@@ -1,4 +1,4 @@
-"""Which pictures of the collection does a person mean who names ids or paths?"""
+"""Which pictures of the collection does a person mean who names ids or paths, such as a search has printed?"""
 
 from __future__ import annotations
 
@@ -10,23 +10,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clipdex import Searcher
 
+NAMED = 5  # of those that name nothing
+
 
 def items(searcher: Searcher, given: Sequence[str]) -> list[str]:
     """The ids, each once. Raises `QueryError` for what is neither an id nor the path of an indexed picture."""
+    from core.errors import QueryError
     from indexer.answers.composed import row_of
-    from indexer.sources.names import escape
 
-    snapshot, found = searcher.snapshot(), []
-    places = [(name, one.location) for name, one in searcher.collection.source.parts.items()]
-    for one in given:
-        known = one
-        if one not in snapshot.rows:
-            below = [
-                name + escape(os.path.relpath(one, place))
-                for name, place in places
-                if isinstance(place, Path) and os.path.exists(one)  # noqa: PTH110 - words may be of any length
-            ]
-            known = next((each for each in below if each in snapshot.rows), one)
-        row_of(snapshot, known)
-        found.append(known)
-    return list(dict.fromkeys(found))
+    found = {one: known(searcher, one) for one in given}
+    nothing = [one for one, item in found.items() if item is None]
+    if nothing and len(found) == 1:
+        row_of(searcher.snapshot(), nothing[0])
+    if nothing:
+        names = ", ".join(map(repr, nothing[:NAMED])) + (", …" if len(nothing) > NAMED else "")
+        what = "is no picture that is" if len(nothing) == 1 else "are no pictures that are"
+        raise QueryError(f"{len(nothing):,} of these {len(found):,} {what} indexed here, so nothing was done: {names}")
+    return list(dict.fromkeys(item for item in found.values() if item is not None))
+
+
+def known(searcher: Searcher, one: str) -> str | None:
+    """The id of the picture that an id or a path names, as it is or as a search prints it; None where it names none."""
+    from core.shown import unshown
+    from indexer.sources.names import escape, unescape
+
+    rows = searcher.snapshot().rows
+    for item in (one, escape(unescape(one))):
+        if item in rows:
+            return item
+    places = [(name, part.location) for name, part in searcher.collection.source.parts.items()]
+    for path in dict.fromkeys((one, unshown(one))):
+        for name, place in places:
+            if isinstance(place, Path) and path and "\0" not in path:
+                item = name + escape(os.path.relpath(path, place))
+                if item in rows:
+                    return item
+    return None

@@ -34,13 +34,11 @@ def note(message: str, prefix: str = "note: ") -> None:
 
 
 def printable(text: str) -> str:
-    """The text without control characters: a file name must not be able to steer the terminal."""
-    return "".join(char if char.isprintable() or _is_raw_byte(char) else repr(char)[1:-1] for char in text)
+    """The text without control characters: a file name must not be able to steer the terminal. `app.items` reads it
+    back; bytes of a name that are not UTF-8 stdout writes as they were."""
+    from core.shown import shown
 
-
-def _is_raw_byte(char: str) -> bool:
-    """A byte of a name that is not UTF-8; stdout writes it back as it was."""
-    return "\udc80" <= char <= "\udcff"
+    return shown(text)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -68,7 +68,7 @@ def command(
     question = Query.of(
         [*([] if line is None else [line]), *asked.texts(also)],
         image=asked.pictures(image, box),
-        like=asked.likes(like, lambda item: item in searcher.snapshot().rows, box),
+        like=asked.likes(like, searcher, box),
         vector=None if vector is None else asked.vector(vector, searcher.collection.info.model.dim),
         without=asked.texts(without, AWAY),
         where=where,

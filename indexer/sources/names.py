@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 
+from core.shown import code_of
+
 _SPECIAL = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|(\\))")
 
@@ -34,7 +36,7 @@ def _escape_one(match: re.Match[str]) -> str:
         return "\\\\"
     if 0xDC80 <= code <= 0xDCFF:  # the byte NN, which is not UTF-8 here
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
+    return code_of(char)
 
 
 def _unescape_one(match: re.Match[str]) -> str:

@@ -314,7 +314,7 @@ def test_a_name_that_is_no_utf8_is_written_as_the_bytes_it_has(tmp_path: Path) -
 
 
 def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
-    assert printable("a\x1b[31mred\nline") == "a\\x1b[31mred\\nline"
+    assert printable("a\x1b[31mred\nline") == "a\\x1b[31mred\\x0aline"
     assert printable("grün 日本 🙂") == "grün 日本 🙂"
 
 

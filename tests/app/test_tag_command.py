@@ -92,3 +92,41 @@ def test_any_name_comes_in_by_stdin(folder: Path, monkeypatch: pytest.MonkeyPatc
     lines = b"\n".join(b"photos/" + name for name in names)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
     assert command("tag", "photos", "-", "--add", "x")[1] == "2 of 2 pictures changed\n"
+
+
+def test_what_a_search_prints_names_the_same_pictures_whatever_they_are_called(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["tab\tname.jpg", "new\nline.jpg", "\x1b[31mred.jpg", "no\u200bwidth.jpg", "back\\x1b.jpg", "two\\\\.jpg"]
+    for name in [*names, os.fsdecode(b"\xe9.jpg")]:
+        shutil.copyfile(folder / "red.jpg", folder / name)
+    index(folder)
+    found = command("search", "--where", "width>0", "photos", "--limit", "40")[1]
+    lines = [line.split("\t")[-1] for line in found.splitlines()]
+    assert len(lines) == 11 and {"photos/tab\\x09name.jpg", "photos/new\\x0aline.jpg"} < set(lines)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(found))))
+    assert command("tag", "photos", "-", "--add", "all") == (0, "11 of 11 pictures changed\n", "")
+    for line in lines:
+        like = command("search", "--like", line, "photos", "--json")
+        assert like[0] == 0, like
+    code, _, err = command("concept", "add", "photos", "c", *(word for line in lines for word in ("--like", line)))
+    assert (code, err) == (0, "")
+    weighted = json.loads(command("search", "--like", "photos/red.jpg:0.5", "photos", "--json")[1])
+    assert weighted["parts"] == [{"label": "like red.jpg", "weight": 0.5}]
+
+
+def test_lines_that_name_nothing_are_named_and_nothing_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "photos/red.jpg\nphotos/none.jpg\nblue.png\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    code, out, err = command("tag", "photos", "-", "--add", "x")
+    assert (code, out) == (2, "")
+    assert err == "error: 1 of these 3 is no picture that is indexed here, so nothing was done: 'photos/none.jpg'\n"
+    assert command("tag", "photos")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "told"), [("--like", "red.jpg:nan"), ("--with", "x:1e999"), ("--like", "red.jpg:0.0")]
+)
+def test_a_weight_that_is_none_is_told(folder: Path, option: str, told: str) -> None:
+    code, out, err = command("search", option, told, "photos")
+    assert (code, out) == (2, "") and "is not a number other than 0" in err
