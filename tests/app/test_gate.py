@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import pytest
 
 import clipdex
-from app.commands.ui import needed_token
+from app.commands.ui import address, needed_token
 from app.gate import is_loopback
 from core.errors import ConfigError
-from tests.app.conftest import Server, serve
+from tests.app.conftest import Server, free_port, serve, wait_for
+from tests.shared import ROOT
 
 TOKEN = "a token, odd & long"
 SOCKET = "/_stcore/stream"
@@ -175,3 +181,44 @@ def test_other_machines_are_let_in_only_when_asked_for_and_with_a_token() -> Non
 )
 def test_what_counts_as_this_machine(host: str, reached_by_this_machine_only: bool) -> None:
     assert is_loopback(host) is reached_by_this_machine_only
+
+
+def test_a_server_on_all_addresses_says_one_that_can_be_typed_and_asks_nothing_of_the_network(
+    collection: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".clipdex").mkdir()
+    (tmp_path / ".clipdex" / "collection.json").write_text("{")
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:  # sees whatever would be asked
+        where = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), where)
+        options = ["--port", str(port), "--host", "0.0.0.0", "--allow-remote"]
+        with subprocess.Popen(
+            [sys.executable, "-c", "from app.cli import main; main()", "ui", str(tmp_path), str(collection), *options],
+            cwd=ROOT,
+            env={**os.environ, **proxies, "CLIPDEX_TOKEN": TOKEN},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+            finally:
+                os.killpg(process.pid, signal.SIGINT)
+            assert process.stdout is not None
+            told = process.stdout.read().decode()
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+    assert re.findall(r"http://\S+", told) == [address("0.0.0.0", port, TOKEN)]
+    assert f"/?token={quote(TOKEN)}" in told
+    assert "0.0.0.0" not in told
+    assert "Not opened: " in told
+    assert str(tmp_path) in told
+
+
+def test_the_address_that_is_said_can_be_typed() -> None:
+    assert address("127.0.0.1", 8501) == "http://127.0.0.1:8501"
+    assert address("::1", 8501, "a&b") == "http://[::1]:8501/?token=a%26b"
+    for everywhere in ("0.0.0.0", "::"):
+        assert urlsplit(address(everywhere, 8501)).hostname not in ("0.0.0.0", "::")
