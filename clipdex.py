@@ -23,7 +23,7 @@ from indexer.query import Concept, Hit, Like, Picture, Query, Text, Vector
 from indexer.runs.engines import engine_of
 from indexer.runs.options import READ_SECONDS, Options
 from indexer.runs.report import Progress, Report
-from indexer.runs.roster import Given
+from indexer.runs.roster import Given, check_there
 from indexer.search import Searcher, open_searcher
 from indexer.sources import NOTHING_SAID, Settings
 from indexer.status import Status
@@ -117,6 +117,7 @@ def index(
     if dry_run:
         named = None if model is None else load_encoder(model)
         return sync.forecast(asked, encoder=named, to=to, captions=captions, options=options)
+    check_there(asked)
     encoder = sync.used_encoder(asked, to, precision=precision, exact=exact) if model is None else None
     model = RECOMMENDED_MODEL if model is None else model
     return sync.index(

@@ -159,13 +159,16 @@ def _settings(single: dict[str, str | None], **several: list[str] | None) -> Set
 
 
 def announce_download(sources: str | Path | Sequence[str | Path], to: Path | None, kind: str | None = None) -> None:
-    """A new collection gets the recommended model, and where that is not here yet, this is a large download."""
+    """A new collection gets the recommended model, and where that is not here yet, this is a large download.
+
+    Raises `SourceError` if there is nothing to download it for."""
     from app.output import note
     from core import hub
     from indexer import sync
-    from indexer.runs.roster import Given
+    from indexer.runs.roster import Given, check_there
 
     given = Given((sources,) if isinstance(sources, str | Path) else tuple(sources), kind)
+    check_there(given)
     recommended = hub.find(hub.RECOMMENDED_MODEL)
     if recommended is None or recommended.description is None:
         raise AssertionError("the recommended model is one of the described ones")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="The folder whose pictures become and stay searchable.")],
+    given: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="The folder whose pictures become and stay searchable.")
+    ],
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="For a new collection; one that is there keeps its own.")
     ] = None,
@@ -31,8 +33,11 @@ def command(
     from core.hub import RECOMMENDED_MODEL
     from indexer import sync
     from indexer.runs.options import Options
+    from indexer.runs.roster import check_there
     from indexer.watch import Changes, keep_current
 
+    check_there(given)
+    folder = Path(given)
     if model is None:
         announce_download(folder, to)
     model = RECOMMENDED_MODEL if model is None else model

@@ -49,10 +49,23 @@ class Roster:
 
 
 def as_given(source: Wanted, captions: str | Path | None = None) -> Given:
-    """What was said, in full; `captions` is a CSV file."""
+    """What was said, in full; `captions` is a CSV file. Raises `SourceError` for a source without a name."""
     if not isinstance(source, Given):
         source = Given((source,) if isinstance(source, str | Path) else tuple(source))
+    if any(isinstance(each, str) and not each.strip() for each in (*source.places, *source.removed)):
+        raise SourceError("the source is empty: name a folder, an archive, a table or a URL")
     return source if captions is None else replace(source, captions=absolute(captions))
+
+
+def check_there(source: Wanted) -> None:
+    """Raises `SourceError` where a source on this machine is not there: before a model is loaded for it."""
+    given = as_given(source)
+    for each in given.places:
+        place = absolute(each)
+        if "://" in str(each) or "{" in str(each) or os.path.lexists(place):
+            continue
+        what = "folder" if find_source(each, given.kind)[0] == "folder" else "file"
+        raise SourceError(f"there is no {what} {place}; is the disk connected?")
 
 
 def place_of(given: Given, to: str | Path | None) -> Path:
@@ -78,8 +91,12 @@ def place_of(given: Given, to: str | Path | None) -> Path:
 def call(collection: Collection | None, path: Path, given: Given) -> Roster:
     """The sources of a run for the collection at `path`, which may not be there yet. Raises `SourceError`."""
     infos = {} if collection is None else {info.name: info for info in collection.info.sources}
-    for each in given.removed:
-        infos.pop(_named(infos, path, each))
+    gone = {_named(infos, path, each): each for each in given.removed}
+    for each in given.places:
+        if (name := _known(infos, path, each)) in gone:
+            raise SourceError(f"{each} is to be indexed and to be removed ({gone[name]}): say only one of them")
+    for name in gone:
+        del infos[name]
     if given.captions is not None and len(given.places) != 1:
         raise SourceError("--captions belongs to one source: give it together with that one alone")
     named, new = [], []

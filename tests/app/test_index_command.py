@@ -146,3 +146,17 @@ def test_the_runs_in_the_document_do_what_they_are_said_to_do(album: Path) -> No
         code, out, err = clipdex("index", album, *words[2:])
         assert (code, err) == (3 if "--strict" in words else 0, ""), words
         assert "4 unchanged" in out or '"unchanged": 4' in out
+
+
+@pytest.mark.parametrize("command", ["index", "watch"])
+def test_a_source_that_is_not_there_or_empty_is_told_before_a_download_is_announced(
+    tmp_path: Path, command: str
+) -> None:
+    assert fails(command, tmp_path / "typo") == f"there is no folder {tmp_path / 'typo'}; is the disk connected?"
+    assert fails(command, "").startswith("the source is empty: name a folder")
+
+
+def test_a_source_cannot_be_indexed_and_removed(album: Path) -> None:
+    clipdex("index", album, "--model", "toy")
+    assert "say only one of them" in fails("index", album, "--remove-source", album)
+    assert "the source is empty" in fails("index", album, "--remove-source", "")
