@@ -52,17 +52,16 @@ _here = _Here()
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Around a wait for other pieces: it does not count for the time of the one that this thread works on."""
+    """Around a wait for other pieces: it does not count for the time of the one that this thread works on, which begins
+    anew after it."""
     piece = _here.piece
-    started = None if piece is None else piece.started
-    if piece is None or started is None:
-        yield
-        return
-    spent, piece.started = time.monotonic() - started, None
+    if piece is not None:
+        piece.started = None
     try:
         yield
     finally:
-        piece.started = time.monotonic() - spent
+        if piece is not None:
+            piece.started = time.monotonic()
 
 
 @contextmanager
