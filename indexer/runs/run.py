@@ -24,7 +24,7 @@ from indexer.runs.pipeline import Claims, Embedding, Failed, Pipeline
 from indexer.runs.plan import make_plan
 from indexer.runs.report import Meter, Report, Stopwatch
 from indexer.runs.writer import Row, Writer
-from indexer.sources import TRANSIENT, Item, Listing, Problem, Several
+from indexer.sources import NOTHING_SAID, TRANSIENT, Item, Listing, Problem, Several
 from indexer.sources.base import BETWEEN, beginning
 from indexer.sources.several import MISSING
 from indexer.storage import tables, tile_table
@@ -274,8 +274,17 @@ def without_empty(sources: Several, listing: Listing, known: Known) -> Listing:
         if name in there or not held[name]:
             continue
         message = f"{source.location} has no pictures now and the collection has {held[name]:,}: is the disk connected?"
+        otherwise = "; if they are really gone, delete the collection, with its tags and concepts"
+        settings = getattr(source, "settings", NOTHING_SAID)
+        if listing.ignored and (settings.include or settings.exclude):
+            said = ", ".join((*settings.include, *(f"not {each}" for each in settings.exclude)))
+            otherwise = ""
+            message = (
+                f"the patterns ({said}) leave nothing of {source.location}, and the collection has {held[name]:,} "
+                "pictures: say others with --include or --exclude; --include '' and --exclude '' take them back."
+            )
         if len(sources.parts) == 1:
-            raise SourceError(f"{message} Nothing was removed; if they are really gone, delete the collection")
+            raise SourceError(f"{message} Nothing was removed{otherwise}")
         problem = Problem(name or BETWEEN, MISSING, f"{message} Nothing of it was removed")
         listing = replace(listing, missing=listing.missing | {name}, problems=[*listing.problems, problem])
     return listing

@@ -160,3 +160,11 @@ def test_a_source_cannot_be_indexed_and_removed(album: Path) -> None:
     clipdex("index", album, "--model", "toy")
     assert "say only one of them" in fails("index", album, "--remove-source", album)
     assert "the source is empty" in fails("index", album, "--remove-source", "")
+
+
+def test_patterns_that_leave_nothing_are_named_and_can_be_taken_back(album: Path) -> None:
+    clipdex("index", album, "--model", "toy")
+    said = fails("index", album, "--include", "nothing*")
+    assert said.startswith(f"the patterns (nothing*) leave nothing of {album}, and the collection has 4 pictures")
+    assert "disk" not in said and "delete" not in said
+    assert "4 unchanged" in clipdex("index", album, "--include", "")[1]
