@@ -112,7 +112,7 @@ def _usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str
     if word := _words_with_minus(error, arguments):
         return (
             f"{word!r} looks like an option: put words that begin with a minus behind --, after all options "
-            f"(clipdex search --limit 5 -- {shlex.quote(word)} FOLDER), or write --without {shlex.quote(word[1:])}"
+            f"(clipdex search --limit 5 -- {shlex.quote(word)} FOLDER){_or_without(word)}"
         )
     message = _wrong_number(error) or error.format_message().strip().rstrip(".")
     if possible := getattr(error, "possibilities", None):  # a wrong option: the nearest one first, as everywhere
@@ -138,9 +138,13 @@ def _with_hint(error: ClipdexError, arguments: Sequence[str]) -> str:
         return said
     return (
         f"{word!r} was taken for the option -m with the model {word[2:]!r}: put words that begin with a minus behind "
-        f"--, after all options (clipdex search --limit 5 -- {shlex.quote(word)} FOLDER), or write --without "
-        f"{shlex.quote(word[1:])}"
+        f"--, after all options (clipdex search --limit 5 -- {shlex.quote(word)} FOLDER){_or_without(word)}"
     )
+
+
+def _or_without(word: str) -> str:
+    """The other way to say "-snow"; of several words, filters and concepts it would mean something else."""
+    return f", or write --without {word[1:]}" if re.fullmatch(r"-[^\W\d_][\w-]*", word) else ""
 
 
 def _words_with_minus(error: typer.TyperException, arguments: Sequence[str]) -> str | None:

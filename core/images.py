@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,9 @@ UNSUPPORTED = {
         ["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "raf", "rw2", "srw"], "raw camera files cannot be read"
     ),
 }
+
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # a `Path` that was made of a URL has lost a slash
 
 
 class Opened(NamedTuple):
@@ -170,6 +174,10 @@ def _unreadable(error: OSError | ValueError, path: Path, name: str) -> NoReturn:
         raise ImageError("vanished", f"{name}: is a link that leads in a circle") from None
     if os.path.lexists(path) and number == errno.ENOENT:
         raise ImageError("vanished", f"{name}: is a link to a file that does not exist") from None
+    if address := _ADDRESS.match(str(path)):
+        raise ImageError(
+            "vanished", f"{name}: addresses ({address[1]}) are not read here: download the picture, and give its path"
+        ) from None
     detail = getattr(error, "strerror", None) or str(error)
     raise ImageError("vanished", f"{name}: cannot be opened ({detail}); was it moved, or its disk removed?") from None
 

@@ -21,7 +21,6 @@ or a filter round. Only at the start of an item do these signs mean anything, so
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,7 +35,7 @@ DATES = {"after": ">=", "before": "<"}
 TAKEN = "taken"
 _CONCEPT = re.compile(r'concept:(?:"([^"]*)"|“([^”]*)”|„([^“”]*)[“”]|(\S+))', re.IGNORECASE)
 _PUNCTUATION = ",.;:!?"
-_LIKE_A_FILTER = re.compile(r"([A-Za-z_]{3,}):[^\s:/]")
+_LIKE_A_FILTER = re.compile(r"[^\W\d]\w+(?::|[<>!]?=|[<>])[^\s:/=<>)(]")  # of a URL and of 12:30 it is none
 _OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
@@ -162,18 +161,22 @@ class _Reader:
             if not words or words.endswith("-"):
                 return False
             self.at = found.end() if found else start
+            self.doubt(f"-{words}")
         if words:
             self.without.append(words)
         return True
+
+    def doubt(self, word: str) -> None:
+        """Remember a word that looks like a filter, so that a slip in the name of a column does not go unnoticed."""
+        if _LIKE_A_FILTER.match(word.removeprefix("-")):
+            self.doubts.append(word)
 
     def word(self) -> None:
         """Anything else, up to the next space."""
         found = re.compile(r"\S+").match(self.line, self.at)
         assert found is not None
         word = found[0]
-        name = _LIKE_A_FILTER.match(word.removeprefix("-"))
-        if name and difflib.get_close_matches(name[1].lower(), [*self.columns, *DATES], n=1, cutoff=0.75):
-            self.doubts.append(word)
+        self.doubt(word)
         self.words.append(word)
         self.at = found.end()
 

@@ -53,9 +53,10 @@ def add(
     from app.output import printable
 
     searcher = clipdex.open(folder)
+    before = {one.name for one in searcher.concepts()}
     kept = searcher.keep_concept(name, items(searcher, like), items(searcher, unlike or []))
     asked = f"concept:{kept.name}" if " " not in kept.name else f'concept:"{kept.name}"'
-    print(f"kept; search for it with {printable(asked)}")
+    print(f"{'replaced' if kept.name in before else 'kept'}; search for it with {printable(asked)}")
 
 
 @command.command("remove")

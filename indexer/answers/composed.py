@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from indexer.snapshot import Snapshot
 
 NEAREST = 3  # ids suggested in place of an unknown one
+ALIKE = 0.6  # of 1: ids less alike than this are others, not slips
 LOOKED_AT = 250  # ids before and after its place in the order; comparing 100,000 takes a minute
 NOTHING = 1e-6  # a sum of unit vectors this short is the rounding of parts that cancel
 
@@ -59,8 +60,17 @@ def row_of(snapshot: Snapshot, item_id: str) -> int:
         return row
     place = bisect(snapshot.ids, item_id)
     around = snapshot.ids[max(0, place - LOOKED_AT) : place + LOOKED_AT]
-    near = difflib.get_close_matches(item_id, around, n=NEAREST, cutoff=0.5)
+    near = [
+        one
+        for one in difflib.get_close_matches(item_id, around, n=NEAREST, cutoff=0.5)
+        if difflib.SequenceMatcher(None, _stem(one), _stem(item_id)).ratio() >= ALIKE
+    ]
     raise QueryError(f"no picture {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
+
+
+def _stem(item_id: str) -> str:
+    """An id without the end of its file's name, which would make all JPEGs alike."""
+    return item_id.rpartition(".")[0] or item_id
 
 
 def _vector(part: Part, snapshot: Snapshot, encoder: Callable[[], Encoder]) -> np.ndarray:

@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 import time
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from core.errors import ConfigError, DataError, ImageError, QueryError, unknown_
 from indexer.answers.composed import row_of
 from indexer.exchange.exporting import LEFT_OUT
 from indexer.query import Hit
-from indexer.sources.names import escape
+from indexer.sources.names import escape, unescape
 
 if TYPE_CHECKING:
     from indexer.exchange.rows import Tell
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 KINDS = ("csv", "parquet", "zip", "txt")
 TOLD = ("path", "rank", "score", "relevance", "caption")  # columns of a table that are not of the collection
 MISSING = "missing.txt"  # in a zip: what could not be put into it
-_FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')  # in names of files, somewhere
+_FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # in names of files, somewhere
+_DEVICE = re.compile(r"^((?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.|$))", re.IGNORECASE)  # of Windows
 _EARLIEST, _LATEST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)  # that a zip can tell
 PART = 1_000  # rows at a time
 AT_ONCE = 1 << 20  # bytes
@@ -285,17 +287,22 @@ class _Names:
         self._taken: set[str] = set()
 
     def of(self, item_id: str) -> str:
-        parts = [_FORBIDDEN.sub("_", part).rstrip(". ") for part in re.split(r"[/\\]", item_id)]
-        name = "/".join(part for part in parts if part) or "picture"
+        parts = [_FORBIDDEN.sub("_", part).rstrip(". ") for part in unescape(item_id).split("/")]
+        name = "/".join(_DEVICE.sub(r"_\1", part) for part in parts if part) or "picture"
         stem, dot, end = name.rpartition(".")
         if not dot or "/" in end:
             stem, dot, end = name, "", ""
         number = 1
-        while name.casefold() in self._taken:
+        while _alike(name) in self._taken:
             number += 1
             name = f"{stem} ({number}){dot}{end}"
-        self._taken.add(name.casefold())
+        self._taken.add(_alike(name))
         return name
+
+
+def _alike(name: str) -> str:
+    """The same for names that some system takes for one: whatever the case, and letters with accents in one or two."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _id(one: str | Hit) -> str:

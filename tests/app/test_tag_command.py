@@ -68,6 +68,8 @@ def test_concepts_are_kept_listed_searched_and_forgotten(folder: Path) -> None:
     code, out, err = command("concept", "add", "photos", "my red", "--like", "red.jpg", "--unlike", "photos/blue.png")
     assert (code, out, err) == (0, 'kept; search for it with concept:"my red"\n', "")
     assert command("concept", "list", "photos")[1] == "my red\t1\t1\n"
+    again = command("concept", "add", "photos", " my red", "--like", "red.jpg", "--unlike", "blue.png")
+    assert again == (0, 'replaced; search for it with concept:"my red"\n', "")
     found = command("search", 'concept:"my red"', "photos", "--limit", "1")[1]
     assert found.split("\t")[1] in ("photos/red.jpg\n", "photos/trips/r.jpg\n")
     code, out, err = command("search", "concept:mine", "photos")

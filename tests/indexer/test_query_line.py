@@ -96,7 +96,6 @@ def test_a_line_means_what_the_grammar_says(line: str, meant: Line) -> None:
         "3:2 crop",
         "1 > 0",
         "width > height",
-        "two words:yes or no",
         "a/b -> c",
         "",
         "-",
@@ -121,8 +120,10 @@ def test_a_parenthesis_after_a_minus_must_be_closed() -> None:
 def test_what_looks_like_a_filter_but_is_none_is_told() -> None:
     assert read("after:party", COLUMNS) == Line("after:party", doubts=("after:party",))
     assert read("foldr:trips cat", COLUMNS) == Line("foldr:trips cat", doubts=("foldr:trips",))
-    assert read("-camra:canon cat", COLUMNS) == Line("cat", without=("camra:canon",))
-    assert read("ratio 16:9 http://folder:80 note:this", COLUMNS).doubts == ()
+    assert read("-camra:canon cat", COLUMNS) == Line("cat", without=("camra:canon",), doubts=("-camra:canon",))
+    for word in ("wdith>5", "wdith>=5", "foo:bar", "number:5", "farbe=rot", "größe!=3"):
+        assert read(f"red {word}", COLUMNS) == Line(f"red {word}", doubts=(word,))
+    assert read("ratio 16:9 at 12:30 http://folder:80 note: this C:/a x>y <3 :-) a->b a=>b", COLUMNS).doubts == ()
 
 
 def test_without_a_date_of_taking_there_is_no_after() -> None:

@@ -135,14 +135,26 @@ def test_names_in_a_zip_are_safe_and_differ() -> None:
         "etc/passwd",
         "a/b.jpg",
         "A/B (2).JPG",
-        "a/b (3).jpg",
-        "C_/x.jpg",
+        "a_b.jpg",
+        "C__x.jpg",
         "picture",
-        "a/b (4).jpg",
+        "a/b (3).jpg",
         "x/y",
         "no.end/z",
     ]
     assert names.of("etc/passwd") == "etc/passwd (2)"
+    for item_id, name in (
+        ("new\\x0aline.jpg", "new_line.jpg"),
+        ("caf\\xe9.jpg", "caf_.jpg"),
+        ("back\\\\slash.jpg", "back_slash.jpg"),
+        ("é.jpg", "é.jpg"),
+        ("e\u0301.jpg", "e\u0301 (2).jpg"),
+        ("con/CON.jpg", "_con/_CON.jpg"),
+        ("a\\x2fb.jpg", "a/b (4).jpg"),
+        ("..\\x2f..\\x2fup.jpg", "up.jpg"),
+        ("contents.jpg", "contents.jpg"),
+    ):
+        assert names.of(item_id) == name
 
 
 def test_a_large_zip_needs_the_memory_of_one_picture(tmp_path: Path) -> None:
