@@ -173,25 +173,26 @@ def _verify(order: Order, teller: Teller) -> dict[str, Any]:
         counted = {"stage": "read", "done": done, "total": total, "failed": 0, "rate": 0.0, "eta": None}
         teller.tell(progress=counted)
 
-    result = verify(_collection(order), mend=order.task == "repair", progress=tell)
+    mend = order.task == "repair"
+    result = verify(_collection(order, mending=mend), mend=mend, progress=tell)
     return {"result": {"lines": result.summary().replace("--repair", "“Repair”").splitlines(), "well": result.well}}
 
 
 def _compact(order: Order, teller: Teller) -> dict[str, Any]:
-    from app.output import size
+    from app.commands.compact import freed
     from indexer.compact import compact
 
     done = compact(_collection(order))
-    lines = [f"{size(done.before)} before, {size(done.after)} now"]
+    lines = [freed(done)]
     if done.kept:
         lines.append(f"{done.kept:,} old versions stay for ten minutes, for searches that are running now")
     return {"result": {"lines": lines}}
 
 
-def _collection(order: Order) -> Collection:
+def _collection(order: Order, *, mending: bool = False) -> Collection:
     from indexer.collection import Collection
 
-    return Collection.open(Path(order.to))
+    return Collection.open(Path(order.to), mending=mending)
 
 
 TASKS: dict[Task, Callable[[Order, Teller], dict[str, Any]]] = {

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from app.commands.compact import freed
 from app.commands.status import index_line
-from app.output import age
+from app.output import age, size
 from indexer.collection import Collection, Space
+from indexer.compact import Compaction
 from indexer.status import IndexStatus
 from indexer.storage import tables
 from tests.app.conftest import paint
@@ -126,9 +128,16 @@ def test_compact_says_what_it_freed(folder: Path) -> None:
     assert clipdex("index", folder, "-q")[0] == 0
     out = clipdex("compact", folder)[1]
     assert "old versions stay for searches that are running now" in out
+    now = Collection.find(folder).size_bytes()
+    assert f"{size(now)} now" in out
     told = json.loads(clipdex("compact", folder, "--keep", "0", "--json")[1])
     assert told["kept"] == 0
     assert told["after"] < told["before"]
+    assert (
+        freed(Compaction(**told)) == f"{size(now - told['after'])} freed: {size(now)} before, {size(told['after'])} now"
+    )
+    assert clipdex("compact", folder, "--keep", "0")[1].startswith("nothing to free: ")
+    assert freed(Compaction(548_000, 889_000, 3, 1.0)).startswith("nothing freed yet: 889.0 kB now, 341.0 kB more than")
     assert clipdex("verify", folder)[0] == 0
 
 
