@@ -67,6 +67,17 @@ def keep(collection: Collection, words: Captions) -> Captions:
         return replace(words, columns=make_room(collection.table("images"), words.columns))
 
 
+def drop_empty(table: Any, words: Captions) -> None:
+    """Take columns out of `images` that no source has any more and no row a value in. A source that is not there now
+    has its values still."""
+    fields = words.columns.fields if words.columns else ()
+    there = {*tables.schemas(1)["images"].names, *(field.name for field in fields)}
+    others = [name for name in table.schema.names if name not in there and not name.startswith(_NEW)]
+    empty = [name for name in others if not table.count_rows(f"`{name}` IS NOT NULL")]
+    if empty:
+        tables.persistently(table, lambda: table.drop_columns(empty))
+
+
 def make_room(table: Any, columns: Columns) -> Columns:
     """Give `images` the columns and the types that it lacks; the columns again, in the types of the table."""
     import pyarrow as pa

@@ -129,6 +129,7 @@ class Run:
             self.texts = _sweep_texts(writer.images, writer.texts)
             if writer.tiles is not None:
                 tile_table.sweep(writer.images, writer.tiles)
+            own_columns.drop_empty(writer.images, self.job.words)
             for table in writer.tables:
                 tables.tidy(table, MANY_VERSIONS)
         self.job.watch.add("write", time.perf_counter() - started)

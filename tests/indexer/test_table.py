@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import clipdex
-from core.errors import SourceError
+from core.errors import QueryError, SourceError
+from indexer.collection import Collection
 from indexer.sources import Settings
 from indexer.sources.table import TableSource
 from tests.indexer.pictures import failures, ids, index, paint, paint_three, state
@@ -186,6 +187,22 @@ def test_what_is_no_such_table_is_one_sentence(tmp_path: Path, kind: str) -> Non
         index(table(tmp_path / "a", text), to=tmp_path / "kept", settings=Settings(**settings))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "kept" / "collection.json").exists()
+
+
+def test_a_column_that_is_no_longer_kept_goes_and_no_search_finds_it(tmp_path: Path) -> None:
+    paint_three(tmp_path / "photos")
+    names = sorted(file.name for file in (tmp_path / "photos").iterdir())
+    file = table(tmp_path, "image,label,n\n" + "".join(f"photos/{name},3,1\n" for name in names))
+    kept = tmp_path / "kept"
+    index(file, to=kept)
+    assert counts(index(file, to=kept, settings=Settings(columns=("n",)))) == {"updated": 3}
+    assert Collection.open(kept).table("images").schema.names[-1:] == ["n"]
+    with pytest.raises(QueryError, match="unknown column 'label'"):
+        clipdex.open(kept).search("red", where=["label>2"])
+    index(file, to=kept, settings=Settings(columns=()))
+    assert "n" not in Collection.open(kept).table("images").schema.names
+    index(file, to=kept, settings=Settings(columns=None))
+    assert len(clipdex.open(kept).search("red", where=["label>2"])) == 3
 
 
 def test_columns_can_be_chosen(tmp_path: Path) -> None:
