@@ -113,6 +113,15 @@ def _checked(url: str) -> SplitResult:
     return parts
 
 
+def refusal(url: str) -> str:
+    """Why an address will not be asked, whatever it leads to; empty where it may be."""
+    try:
+        _checked(url)
+    except QueryError as error:
+        return str(error)
+    return ""
+
+
 def _host(url: str) -> str:
     return urlsplit(url).hostname or url
 
@@ -129,9 +138,8 @@ def _addresses(parts: SplitResult, also: Sequence[Network]) -> list[IP]:
     machines = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     for machine in machines:
         if not (is_public(machine) or any(machine.version == one.version and machine in one for one in also)):
-            raise QueryError(
-                f"{host} is {machine}, which is not on the public internet: pictures from there are not fetched"
-            )
+            means = host if host in (str(machine), f"[{machine}]") else f"{host} is {machine}, which"
+            raise QueryError(f"{means} is not on the public internet: pictures from there are not fetched")
     return list(dict.fromkeys(machines))
 
 

@@ -71,11 +71,15 @@ class Jobs:
         self._jobs: list[Job] = []
 
     def start(self, order: Order, place: Path, title: str) -> Job:
-        """Begin. Raises `CollectionError` while other work on the same collection is going on, and where the machine
-        can run no other program."""
+        """Begin. What only foretells what indexing would do gives way to it. Raises `CollectionError` while other work
+        on the same collection is going on, and where the machine can run no other program."""
         with self._lock:
             busy = next((job for job in self._jobs if job.order.to == order.to and not job.is_over), None)
-            if busy is not None:
+            if busy is not None and (busy.order.task, order.task) == ("forecast", "index"):
+                busy.state = "stopping"
+                if busy.process is not None:
+                    busy.process.kill()  # it changes nothing
+            elif busy is not None:
                 raise CollectionError(f"{place} is busy ({busy.title}): wait until that is done, or stop it")
             others = [job for job in self._jobs if job.order.to != order.to]
             gone = [job for job in others if job.is_over][:-MOST_KEPT]

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import offers, shelf
 from app.components.text import as_text
-from app.components.work import in_page
+from app.components.work import begun_here, in_page
 from app.jobs import jobs
 from app.output import size
 from app.worker import Order
@@ -74,9 +74,9 @@ def new_collection() -> None:
 def _begin(order: Order, place: Path, look: bool) -> None:
     name = shelf.shown(place)
     if look:
-        jobs.start(order.model_copy(update={"task": "forecast"}), place, f"What would change in {name}")
+        begun_here(jobs.start(order.model_copy(update={"task": "forecast"}), place, f"What would change in {name}"))
     else:
-        jobs.start(order, place, f"Indexing {name}")
+        begun_here(jobs.start(order, place, f"Indexing {name}"))
     st.rerun()
 
 

@@ -13,6 +13,7 @@ from app.jobs import Job, jobs
 from app.overview import overview
 from app.progress import STAGES, pace
 
+BEGUN = "work-begun-here"  # in the session: the numbers of the work that the form of this window began
 OFTEN, SELDOM = 1.0, 4.0  # seconds; another window may begin something
 BEFORE = "Loading the model"
 WAITS = {"optimize": "Building the search index", "compact": "Freeing disk space"}
@@ -27,25 +28,33 @@ HERE = {
 }
 
 
-def panel(path: Path | None = None) -> None:
-    """The work on the collection at a path, or on all of them."""
-    shown = _shown(path)
-    st.session_state["work-seen"] = _signature(shown)
+def panel(path: Path | None = None, *, here: bool | None = None) -> None:
+    """The work on the collection at a path, or on all of them; `here`: only what was begun by the form of this window,
+    or only the rest."""
+    shown = _shown(path, here)
+    st.session_state[f"work-seen-{here}"] = _signature(shown)
     busy = any(not job.is_over for job in shown)
-    st.fragment(_panel, run_every=OFTEN if busy else SELDOM)(path)
+    st.fragment(_panel, run_every=OFTEN if busy else SELDOM)(path, here)
 
 
-def _panel(path: Path | None) -> None:
-    shown = _shown(path)
-    if _signature(shown) != st.session_state.get("work-seen"):
+def _panel(path: Path | None, here: bool | None) -> None:
+    shown = _shown(path, here)
+    if _signature(shown) != st.session_state.get(f"work-seen-{here}"):
         st.rerun()  # something began or ended: counts elsewhere on the page are others now
     for job in shown:
         with st.container(border=True, key=f"job-{job.number}"):
             _running(job) if not job.is_over else _over(job)
 
 
-def _shown(path: Path | None) -> Sequence[Job]:
-    return [job for job in jobs.all() if path is None or job.order.to == str(path)]
+def _shown(path: Path | None, here: bool | None) -> Sequence[Job]:
+    begun = st.session_state.get(BEGUN, ())
+    found = [job for job in jobs.all() if path is None or job.order.to == str(path)]
+    return [job for job in found if here is None or (job.number in begun) == here]
+
+
+def begun_here(job: Job) -> None:
+    """This work belongs beside the form of this window."""
+    st.session_state[BEGUN] = (*st.session_state.get(BEGUN, ()), job.number)
 
 
 def _signature(shown: Sequence[Job]) -> list[tuple[int, bool]]:
@@ -175,7 +184,9 @@ def _offer(job: Job) -> None:
 
 
 def _again(job: Job, change: dict[str, object], title: str) -> None:
-    jobs.start(job.order.model_copy(update=change), job.place, title)
+    next_one = jobs.start(job.order.model_copy(update=change), job.place, title)
+    if job.number in st.session_state.get(BEGUN, ()):
+        begun_here(next_one)
 
 
 def in_page(message: str) -> str:

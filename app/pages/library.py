@@ -25,15 +25,16 @@ def page() -> None:
     places = state.folders()
     if places:
         frame.headline("Library", "The collections that are open here.")
-        work.panel()
+        work.panel(here=False)
         _cards([overview(place) for place in places])
         st.subheader("Add pictures", anchor=False)
     else:
         frame.headline("Choose a folder of pictures", "Once indexed, its pictures are found by what they show.")
-        work.panel()
+        work.panel(here=False)
     left, right = st.columns([3, 2], gap="large")
     with left:
         index_form.new_collection()
+        work.panel(here=True)
     with right:
         _open_form()
 

@@ -61,7 +61,8 @@ class Report:
             lines.append(f"{self.kept:,} kept that cannot be looked at now")
         notes = [f"{self.texts:,} captions"] if self.texts else []
         if self.unmatched_captions:
-            notes.append(f"{self.unmatched_captions:,} caption rows name no picture here")
+            rows = "caption row names" if self.unmatched_captions == 1 else "caption rows name"
+            notes.append(f"{self.unmatched_captions:,} {rows} no picture here")
         if self.cut_captions:
             are = "caption is" if self.cut_captions == 1 else "captions are"
             notes.append(f"{self.cut_captions:,} {are} longer than the model reads")

@@ -124,8 +124,8 @@ def test_public_addresses_are_public() -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("inside", "10.0.0.1, which is not on the public internet"),
-        ("metadata", "169.254.169.254, which is not on the public internet"),
+        ("inside", "10.0.0.1 is not on the public internet"),
+        ("metadata", "169.254.169.254 is not on the public internet"),
         ("file", "only http:// and https://"),
         ("secret", "holds a name or a password"),
         ("nowhere", "leads to what is no web address"),
@@ -187,6 +187,8 @@ def test_one_address_that_is_not_public_among_several_is_enough_to_refuse(monkey
         ("http://example.com:99999/", "no web address"),
         ("http://user:word@example.com/a.png", "a name or a password"),
         ("http://example.com/" + "a" * 3000, "3,019 characters"),
+        ("http://169.254.169.254/a.png", "^169.254.169.254 is not on the public internet"),
+        ("http://[::1]/a.png", "^::1 is not on the public internet"),
         ("http://no-such-name.invalid/a.png", "no server named"),
     ],
 )

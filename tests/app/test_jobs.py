@@ -104,6 +104,15 @@ def test_work_that_is_stopped_before_it_has_begun_is_stopped(tmp_path: Path) -> 
     assert begun[0].report is None or begun[0].report.left > 0
 
 
+def test_what_only_foretells_gives_way_to_indexing(tmp_path: Path) -> None:
+    work, order = Jobs(), pictures(tmp_path, 2)
+    foretold = work.start(order.model_copy(update={"task": "forecast"}), tmp_path, "What would change")
+    job = waited(work.start(order, tmp_path, "Indexing"))
+    assert (job.state, job.message, work.all()) == ("done", "", [job])
+    assert waited(foretold).state == "stopped"
+    assert clipdex.open(tmp_path).status().images == 2
+
+
 def test_the_end_of_the_server_ends_the_work(tmp_path: Path) -> None:
     job = Jobs().start(many(tmp_path), tmp_path, "Indexing")
     while not job.is_over and (job.progress is None or job.progress.stage != "embed"):

@@ -25,7 +25,12 @@ COUNT = 4 * EACH + 1
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
     """What a server keeps, these tests do not hand on to each other."""
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     for job in jobs.all():
         waited(job)
         jobs.dismiss(job)
