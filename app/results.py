@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.output import matches
+from core.errors import ImageError
 from indexer.query import MAX_LIMIT, Box, Like, Picture
 from indexer.query_line import TAKEN, Line
 
@@ -68,6 +71,15 @@ class Found:
         return [one for hit in self.hits for one in (hit, *(self.copies.get(hit.id, ()) if hit.id in unfolded else ()))]
 
 
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Say which uploaded picture cannot be read."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(error.reason, str(error).replace("the picture:", f"{name}:", 1)) from None
+
+
 def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None = None) -> Found:
     """The first `limit` hits; near-duplicates behind them, with a `grouping`. Raises ClipdexError."""
     line = source.read(asked.text) if asked.text else None
@@ -78,14 +90,15 @@ def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None =
         pictures.append(Picture(source.collection.source.read(source.item(one).id), box=box))
 
     def ask(count: int) -> list[Hit]:
-        return source.search(
-            line,
-            image=pictures,
-            like=list(asked.like),
-            without=[Like(one) for one in asked.unlike],
-            tiles=asked.tiles and bool(source.collection.info.tiles),
-            limit=count,
-        )
+        with named(asked.picture_name if asked.picture is not None else "the picture"):
+            return source.search(
+                line,
+                image=pictures,
+                like=list(asked.like),
+                without=[Like(one) for one in asked.unlike],
+                tiles=asked.tiles and bool(source.collection.info.tiles),
+                limit=count,
+            )
 
     if asked.by_date:
         ranked = ask(max(limit, DATED))

@@ -258,8 +258,25 @@ def fetched(url: str) -> Fetched:
     """The picture at a web address; the last one is kept. Raises QueryError or ImageError."""
     kept: Fetched | None = st.session_state.get("fetched")
     if kept is None or kept.url != url:
+        st.session_state["lost"] = url
         kept = st.session_state["fetched"] = fetch.picture(url, fetch.allowed() or ())
+        st.session_state["lost"] = ""
     return kept
+
+
+def is_lost(url: str) -> bool:
+    """Whether there was no picture to be had at a web address: new words need not wait for it."""
+    return bool(st.session_state.get("lost") == url)
+
+
+def refuse(problem: str) -> None:
+    """What was typed will not be asked for: the next run of the page says why."""
+    st.session_state["refused"] = problem
+
+
+def refused() -> str:
+    """What is wrong with what was typed just now; empty for nothing."""
+    return str(st.session_state.pop("refused", ""))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2 * MOST_OPEN)

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import streamlit as st
 
 from app import state
-from app.fetch import is_address
+from app.fetch import is_address, refusal
 from app.results import Asked
 from indexer.duplicates import KINDS, Kind
 from indexer.query import Box
@@ -97,7 +97,11 @@ def on_text() -> None:
     typed = str(st.session_state.get("q", "")).split()
     addresses = [word for word in typed if is_address(word)]
     if not addresses:
-        change(q=str(st.session_state.get("q", "")).strip())
+        kept = "" if state.is_lost(url()) else url()
+        change(q=str(st.session_state.get("q", "")).strip(), url=kept)
+        return
+    if problem := refusal(addresses[0]):  # it may hold a password: that belongs in no URL
+        state.refuse(problem)
         return
     state.want(addresses[0])
     change(q=" ".join(word for word in typed if word not in addresses), url=addresses[0])

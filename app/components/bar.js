@@ -1,6 +1,7 @@
-// Helps the search bar with what Streamlit's widgets cannot do. Receives {q, start, limit}: the words that were searched,
-// whether this is the start screen, and how many MB a picture may have. A picture that is pasted, or dropped anywhere, goes to the upload widget; "/" goes
-// to the words; "?" shows the keys; recent searches are kept in this browser only. Reports "ask" with words.
+// Helps the search bar with what Streamlit's widgets cannot do. Receives {q, start, limit, collection}: the words that were
+// searched, whether this is the start screen, how many MB a picture may have, and a short name of the collection. A picture
+// that is pasted, or dropped anywhere, goes to the upload widget; "/" goes to the words; "?" shows the keys; recent searches
+// are kept in this browser only, those of each collection for themselves. Reports "ask" with words.
 
 const RECENT = "clipdex-recent", MOST = 12, SHOWN = 6;
 const KEYS = {
@@ -24,15 +25,15 @@ const UPLOADS = [".st-key-bar input[type=file]", ".st-key-describe input[type=fi
 
 const listening = new WeakMap();
 
-function recent() {
+function recent(collection) {
   try {
-    const kept = JSON.parse(localStorage.getItem(RECENT) ?? "[]");
+    const kept = JSON.parse(localStorage.getItem(`${RECENT}-${collection}`) ?? "[]");
     return Array.isArray(kept) ? kept.filter((one) => typeof one === "string").slice(0, MOST) : [];
   } catch { return []; }
 }
 
-function keep(words) {
-  try { localStorage.setItem(RECENT, JSON.stringify(words)); } catch { /* a browser that keeps nothing */ }
+function keep(words, collection) {
+  try { localStorage.setItem(`${RECENT}-${collection}`, JSON.stringify(words)); } catch { /* a browser that keeps nothing */ }
 }
 
 const box = () => document.querySelector(".st-key-bar input[type=text]");
@@ -85,7 +86,7 @@ function listen(root, signal, limit) {
 }
 
 function showRecent(root, data, report) {
-  const words = recent();
+  const words = recent(data.collection);
   const row = root.querySelector(".recent");
   row.replaceChildren();
   row.hidden = !data.start || !words.length;
@@ -102,7 +103,7 @@ function showRecent(root, data, report) {
     forget.className = "forget";
     forget.textContent = "Forget";
     forget.setAttribute("aria-label", "Forget recent searches");
-    forget.addEventListener("click", () => { keep([]); showRecent(root, data, report); });
+    forget.addEventListener("click", () => { keep([], data.collection); showRecent(root, data, report); });
     row.append(forget);
   }
   let list = document.getElementById(RECENT);
@@ -112,7 +113,7 @@ function showRecent(root, data, report) {
 }
 
 export default function ({ parentElement: root, data, setTriggerValue }) {
-  if (data.q) keep([data.q, ...recent().filter((one) => one !== data.q)].slice(0, MOST));
+  if (data.q) keep([data.q, ...recent(data.collection).filter((one) => one !== data.q)].slice(0, MOST), data.collection);
   showRecent(root, data, setTriggerValue);
   const made = (name, text, ...inside) => {
     const one = Object.assign(document.createElement(name), { textContent: text });

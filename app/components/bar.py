@@ -43,6 +43,8 @@ def show(question: Asked | None) -> None:
             label_visibility="collapsed",
             on_change=view.on_picture,
         )
+    if problem := state.refused():
+        st.error(as_text(problem), icon=":material/error:")
     helper(view.words(), is_start=question is None)
 
 
@@ -50,7 +52,7 @@ def helper(words: str = "", *, is_start: bool = False) -> None:
     """What Streamlit's widgets cannot do: a picture that is pasted, or dropped anywhere, goes to the page's upload; a
     key shows the list of keys; the `words` that were searched are offered again."""
     if not view.plain():
-        told = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD}
+        told = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD, "collection": state.key()}
         _component()(key=_KEY, data=told, on_ask_change=_on_ask)
 
 

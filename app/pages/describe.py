@@ -10,7 +10,7 @@ import streamlit as st
 from app import onward, state, view
 from app.components import bar, frame, grid
 from app.components.text import as_text, sendable
-from app.results import Asked
+from app.results import Asked, named
 from core import zeroshot
 from core.errors import QueryError
 from core.images import open_image, thumbnail
@@ -53,7 +53,8 @@ def page() -> None:
 
 
 def _picture(name: str, content: bytes) -> Image.Image:
-    image = open_image(content)
+    with named(name):
+        image = open_image(content)
     st.image(thumbnail(image, SHOWN_SIDE), width="stretch", caption=as_text(name))
     return image
 

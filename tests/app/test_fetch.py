@@ -233,6 +233,35 @@ def test_a_typed_address_is_searched_with_where_that_is_allowed(
         chip(app, "picture from 127\\.0\\.0\\.1")
 
 
+def test_new_words_go_on_without_an_address_that_was_refused(
+    web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(fetch.URLS_VARIABLE, '["127.0.0.0/8"]')
+    app = opened(collection, monkeypatch).run()
+    app.text_input(key="q").set_value(f"http://{web}/inside").run()
+    assert "not on the public internet" in app.error[0].value
+    app.text_input(key="q").set_value("green").run()
+    assert not app.error
+    assert "url" not in app.query_params
+    assert tiles(app)[0].startswith("green/")
+
+
+def test_an_address_with_a_password_gets_into_no_url(
+    web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(fetch.URLS_VARIABLE, '["127.0.0.0/8"]')
+    asked = len(Web.asked)
+    app = opened(collection, monkeypatch).run()
+    app.text_input(key="q").set_value(f"green http://user:word@{web}/red.png").run()
+    assert not app.exception
+    assert "a name or a password" in app.error[0].value
+    assert "word" not in str(dict(app.query_params))
+    assert len(Web.asked) == asked
+    app.text_input(key="q").set_value(f"http://{web}/red.png").run()
+    assert not app.error
+    assert tiles(app)[0].startswith("red/")
+
+
 def test_a_link_that_somebody_made_fetches_nothing_before_a_click(
     web: str, collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
