@@ -32,6 +32,10 @@ class Given:
     removed: tuple[str | Path, ...] = ()
 
 
+# What can be said about sources that have columns, and how the command line calls it.
+OF_COLUMNS = {"image": "--image-column", "id": "--id-column", "captions": "--caption-column", "columns": "--columns"}
+WITHOUT_COLUMNS = {"folder": "a folder", "zip": "a zip archive", "cloud": "a folder in an object store"}
+
 Wanted = str | Path | Sequence[str | Path] | Given
 
 
@@ -115,6 +119,7 @@ def call(collection: Collection | None, path: Path, given: Given) -> Roster:
             )
         infos[name] = _updated(infos[name], path, given)
         named.append(name)
+    _check_columns([infos[name] for name in named], given.settings)
     if not infos:
         raise SourceError(f"no source would be left; to give up the collection, delete {path}")
     return Roster(tuple(infos.values()), frozenset(named), frozenset(new))
@@ -184,6 +189,14 @@ def _check_apart(infos: dict[str, SourceInfo], path: Path, place: Place) -> None
             raise SourceError(f"{place} lies in {other}, which is a source of this collection already")
         if other.is_relative_to(place):
             raise SourceError(f"{place} holds {other}, a source of this collection: remove that with --remove-source")
+
+
+def _check_columns(infos: Sequence[SourceInfo], said: Settings) -> None:
+    """Raises `SourceError` where columns are named and no source has any: it would change nothing."""
+    options = [option for name, option in OF_COLUMNS.items() if getattr(said, name)]
+    if options and infos and all(info.kind in WITHOUT_COLUMNS for info in infos):
+        what = WITHOUT_COLUMNS[infos[0].kind]
+        raise SourceError(f"{options[0]} is for tables and tar files, and this is {what}: leave it out")
 
 
 def _updated(info: SourceInfo, path: Path, given: Given) -> SourceInfo:

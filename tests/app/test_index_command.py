@@ -168,3 +168,10 @@ def test_patterns_that_leave_nothing_are_named_and_can_be_taken_back(album: Path
     assert said.startswith(f"the patterns (nothing*) leave nothing of {album}, and the collection has 4 pictures")
     assert "disk" not in said and "delete" not in said
     assert "4 unchanged" in clipdex("index", album, "--include", "")[1]
+
+
+@pytest.mark.parametrize("option", ["--columns", "--image-column", "--id-column", "--caption-column"])
+def test_a_folder_has_no_columns(album: Path, option: str) -> None:
+    said = fails("index", album, "--model", "toy", option, "year")
+    assert said == f"{option} is for tables and tar files, and this is a folder: leave it out"
+    assert not (album / ".clipdex").exists()
