@@ -95,12 +95,6 @@ def index(
     alone): then the sources and `to` must be places that all of them see. `to` may be a URL (s3://bucket/collection).
     Raises a `ClipdexError` whose message says what to do.
     """
-    places = tuple(source) if isinstance(source, list | tuple | set | frozenset | Iterator) else (source,)
-    for one in places:
-        wanted("what to index", one, ((str, Path), "a path, a URL, or several in a list"), error=ConfigError)
-    for name, path in (("model", model), ("to", to), ("captions", captions)):
-        wanted(name, path, PATH, none=True, error=ConfigError)
-    wanted("kind", kind, TEXT, none=True, error=ConfigError)
     options = Options(
         engine=engine_of(engine, address, precision=precision, exact=exact),
         checksum=checksum,
@@ -113,7 +107,7 @@ def index(
         time_limit=time_limit,
         stop=stop,
     )
-    asked = Given(places, kind, settings, removed=tuple(remove))
+    asked = Given(_checked(source, kind, model=model, to=to, captions=captions), kind, settings, removed=tuple(remove))
     if dry_run:
         named = None if model is None else load_encoder(model)
         return sync.forecast(asked, encoder=named, to=to, captions=captions, options=options)
@@ -143,3 +137,14 @@ def open(  # noqa: A001
         wanted(name, path, PATH, none=name == "model", error=ConfigError)
     encoder = None if model is None else load_encoder(model, precision=precision)
     return open_searcher(folder, encoder, precision=precision)
+
+
+def _checked(source: str | Path | Sequence[str | Path], kind: object, **paths: object) -> tuple[str | Path, ...]:
+    """The sources. Raises `ConfigError` for what is of a wrong type."""
+    places = tuple(source) if isinstance(source, list | tuple | set | frozenset | Iterator) else (source,)
+    for one in places:
+        wanted("what to index", one, ((str, Path), "a path, a URL, or several in a list"), error=ConfigError)
+    wanted("kind", kind, TEXT, none=True, error=ConfigError)
+    for name, path in paths.items():
+        wanted(name, path, PATH, none=True, error=ConfigError)
+    return places

@@ -39,6 +39,14 @@ def one_of(options: dict[str, bool]) -> None:
         raise QueryError(f"choose one of {' and '.join(given)}")
 
 
+def free(save: Path | None, *, force: bool) -> None:
+    """Raises `QueryError` where `--save` would replace a file, unless that is wanted."""
+    from core.errors import QueryError
+
+    if save is not None and not force and os.path.lexists(save.expanduser()):
+        raise QueryError(f"{save} is there already: choose another name, or replace it with --force")
+
+
 def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:
     """`--with` and `--without`: words with weights."""
     from indexer.query import Text

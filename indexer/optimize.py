@@ -100,6 +100,8 @@ def optimize(
                 choice, manifest = _best(snapshot, target, choice, recall, encoder, tell)
                 _put_into_use(collection, manifest)
             else:
+                if not n:
+                    choice = Choice("exact", ["there are none, so there is nothing to index"], 0)
                 place(collection.path, target).unlink(missing_ok=True)
             found.append(Optimized(target, choice, manifest))
             sweep(folder)

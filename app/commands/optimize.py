@@ -41,6 +41,8 @@ def command(
         _show(each)
     for file in drawn:
         print(f"drawn: {file}")
+    if report and not drawn:
+        print("nothing drawn: an exact search finds every answer, so there is no recall to draw")
 
 
 def in_bytes(text: str) -> int:

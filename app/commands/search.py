@@ -44,6 +44,7 @@ def command(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table with commas, names in its first row.")] = False,
     save: Annotated[Path | None, typer.Option(help="Write the hits to this .csv, .parquet, .zip or .txt.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --save replace a file.")] = False,
 ) -> None:
     """Find pictures by words, by examples, and by what is known of them.
 
@@ -58,6 +59,7 @@ def command(
     from indexer.query_line import Line
 
     asked.one_of({"--json": as_json, "--csv": as_csv, "--save": save is not None})
+    asked.free(save, force=force)
     image, like, also, without, where = (given or [] for given in (image, like, also, without, where))
     asks = bool(image or like or also or without or where or vector is not None)
     words, place = asked.query_and_folder(query, folder, needed=not asks)

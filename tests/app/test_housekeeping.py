@@ -204,3 +204,15 @@ def test_every_command_of_these_that_the_page_shows_does_what_it_says(tmp_path: 
 
 
 OURS = {"status", "failures", "verify", "compact", "import", "export"}
+
+
+def test_optimize_says_why_it_builds_or_draws_nothing(folder: Path) -> None:
+    code, out, _ = clipdex("optimize", folder, "--report")
+    assert code == 0 and out.splitlines()[-3:] == [
+        "captions: exact",
+        "  there are none, so there is nothing to index",
+        "nothing drawn: an exact search finds every answer, so there is no recall to draw",
+    ]
+    out = clipdex("optimize", folder, "--kind", "hnsw")[1]
+    assert out.startswith("pictures: hnsw\n  it was asked for\n")
+    assert out.endswith("captions: exact\n  there are none, so there is nothing to index\n")

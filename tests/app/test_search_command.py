@@ -213,6 +213,7 @@ def test_a_folder_alone_is_told_apart_from_words(collection: Path, tmp_path: Pat
         (["red -(blue"], "the parenthesis in '-(blue' is not closed"),
         (["red", "--without", "red:1.0"], "the parts of the query cancel each other"),
         (["red", "--json", "--csv"], "choose one of --json and --csv"),
+        (["red", "--image", "https://x.org/a.jpg"], "addresses (https) are not read here: download the picture"),
         (["red", "--json", "--save", "hits.zip"], "choose one of --json and --save"),
         (["red", "--csv", "--save", "hits.csv"], "choose one of --csv and --save"),
         (["red", "--region", "0,0,1,1"], "--region is a part of the one picture that --image or --like names; there"),

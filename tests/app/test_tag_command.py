@@ -82,6 +82,11 @@ def test_hits_are_saved_to_a_file(folder: Path, tmp_path: Path) -> None:
     code, out, err = command("search", "red", "photos", "--limit", "2", "--save", "hits.csv")
     assert (code, out, err) == (0, "2 pictures in hits.csv\n", "")
     assert (tmp_path / "hits.csv").read_text().count("\n") == 3
+    code, out, err = command("search", "red", "photos", "--limit", "3", "--save", "hits.csv")
+    assert (code, out) == (2, "") and err.startswith("error: hits.csv is there already: choose another name")
+    assert (tmp_path / "hits.csv").read_text().count("\n") == 3
+    again = command("search", "red", "photos", "--limit", "3", "--save", "hits.csv", "--force")
+    assert again == (0, "3 pictures in hits.csv\n", "")
     code, out, err = command("search", "red", "photos", "--save", "hits.doc")
     assert code == 2 and "csv, parquet, txt, zip" in err
 

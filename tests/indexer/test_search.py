@@ -116,6 +116,11 @@ def test_questions_that_make_no_sense_get_a_sentence(many: Searcher, asked: dict
         many.search(**asked)
 
 
+def test_names_that_are_not_like_the_one_asked_for_are_not_suggested(many: Searcher) -> None:
+    with pytest.raises(QueryError, match=r"no picture 'quite another\.png' is indexed here$"):
+        many.search(like="quite another.png")
+
+
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff\xe0 cut"])
 def test_a_query_picture_that_cannot_be_read_is_an_image_error(many: Searcher, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "query.jpg").write_bytes(content)
