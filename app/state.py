@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from indexer.search import Searcher
 
 MOST_OPEN = 8  # collections held in memory at once
-SECONDS_FAR_AWAY = 5.0  # for which the newest version of a collection in an object store counts as the newest
+SECONDS_CURRENT = 5.0  # for which the newest version of a collection counts as the newest: a page asks for it often
 NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that are shown otherwise, or of no interest
 
 
@@ -86,11 +86,9 @@ def folder_of(name: str) -> Path | None:
 def _opened(path: str) -> Searcher:
     """One searcher a collection for all sessions; it notices by itself what later runs write."""
     import clipdex
-    from indexer.storage.store import LocalStore
 
     opened = clipdex.open(path)
-    if not isinstance(opened.collection.store, LocalStore):
-        opened.look_again = SECONDS_FAR_AWAY
+    opened.look_again = SECONDS_CURRENT
     return opened
 
 
@@ -108,6 +106,16 @@ def searcher(place: Path | None = None) -> Searcher:
     if url_of(place) is not None:  # nothing to look for above it, and each look takes a while
         return _opened(str(located(place)))
     return _opened(str(Collection.find(place).path))
+
+
+def look() -> None:
+    """Let what follows in this run of a page see the newest version; in an object store, where a look takes a while,
+    that of a few seconds ago will do."""
+    from indexer.storage.store import LocalStore
+
+    with suppress(ClipdexError):
+        if isinstance((source := searcher()).collection.store, LocalStore):
+            source.look()
 
 
 def status() -> Status:
