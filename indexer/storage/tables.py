@@ -34,6 +34,7 @@ KEEP_VERSIONS = timedelta(minutes=10)  # searches that opened an older one have 
 NEVER, AT_ONCE = timedelta(days=36_500), timedelta(milliseconds=1)  # LanceDB warns of nought
 MARGIN = timedelta(seconds=1)
 WHERE_IN_LANCE = re.compile(r",? \S+\.rs:\d+:\d+")  # a line of its source says nothing to anybody
+LANCE_SAYS = re.compile(r"^lance error: (LanceError\(\w+\): )?")
 # How disks say that there can be no table: a read-only one, and one that was copied to where hard links do not work.
 FORBIDDEN = ("Permission denied", "Read-only file system", "Operation not permitted", "Operation not supported")
 
@@ -311,12 +312,12 @@ def anew(place: str | Path) -> str:
 
 
 def _sentence(path: Path, doing: str, said: str) -> str:
-    reason = WHERE_IN_LANCE.sub("", said.splitlines()[0])[:300]
+    reason = LANCE_SAYS.sub("", WHERE_IN_LANCE.sub("", said.splitlines()[0]))[:300]
     if "No space left" in said:
         reason = "the disk is full; make space and run it again, finished work is kept"
     elif found := next((words for words in FORBIDDEN if words in said), None):
         reason = f"{found}; if nobody may write there, keep the collection in another place with --to DIR"
-    elif doing == "reading":
+    elif doing.startswith(("reading", "tagging")):
         reason += f"; to see what is damaged: clipdex verify {path}"
     elif doing == "opening":
         reason += f"; {anew(path)}"

@@ -25,7 +25,7 @@ def empty(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_a_folder_is_indexed_stopped_indexed_again_and_searched(
-    page: Page, browser: Browser, empty: Server, tmp_path: Path
+    empty: Server, page: Page, browser: Browser, tmp_path: Path
 ) -> None:
     fill(tmp_path / "cards", COUNT)
     page.goto(empty.url)
