@@ -66,6 +66,16 @@ class Found:
     copies: dict[str, list[Hit]] = field(default_factory=dict)
     """The near-duplicates that stand behind a hit, by its id, where they are grouped."""
 
+    def told(self, limit: int, possible: int) -> str:
+        """How many pictures match, of the possible ones, among hits that were asked for up to a limit."""
+        noun = "picture" if possible == 1 else "pictures"
+        every = [one for hit in self.hits for one in (hit, *self.copies.get(hit.id, ()))]
+        if all(hit.relevance is None for hit in every):
+            return f"{possible:,} {noun}"
+        fit = sum(map(matches, every))
+        is_open = len(self.hits) >= limit and len(every) < possible and matches(self.hits[-1])
+        return f"{fit:,}{'+' if is_open else ''} of {possible:,} {noun}"
+
     def with_copies(self, unfolded: Collection[str]) -> list[Hit]:
         """The hits, those of some groups in full."""
         return [one for hit in self.hits for one in (hit, *(self.copies.get(hit.id, ()) if hit.id in unfolded else ()))]

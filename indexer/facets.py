@@ -130,20 +130,24 @@ def _tags(snapshot: Snapshot, line: Line) -> Facet:
 
 
 def _folders(snapshot: Snapshot, line: Line) -> Facet:
-    """The folders at the top, or those in the one that is chosen."""
+    """The folders at the top; where one is chosen, it, those beside it, and those in it."""
     if FOLDER not in snapshot.images.schema.names:
         return Facet(FOLDER, [], 0)
     chosen = next((str(one.value) for one in line.where if (one.column, one.operator) == (FOLDER, EQUAL)), "")
-    inside = f"{chosen.rstrip('/')}/" if chosen else ""
+    chosen = chosen.strip("/")
+    above = chosen.rpartition("/")[0]
+    levels = [f"{above}/" if above else ""]
+    levels += [f"{chosen}/"] if chosen else []
     counts: Counter[str] = Counter()
     for place, count in _counts(_column(snapshot, line, FOLDER)).items():
-        if place.lower().startswith(inside.lower()) and len(place) > len(inside):
-            counts[place[: len(inside)] + place[len(inside) :].split("/")[0]] += count
+        for level in levels:
+            if place.lower().startswith(level.lower()) and len(place) > len(level):
+                counts[place[: len(level)] + place[len(level) :].split("/")[0]] += count
     return _facet(FOLDER, counts)
 
 
 def _times(snapshot: Snapshot, line: Line) -> Facet:
-    """Years, or the months of the one that is chosen; the newest first."""
+    """Years; where one is chosen, its months behind it; the newest first."""
     import pyarrow.compute as pc
 
     if TAKEN not in snapshot.images.schema.names:
@@ -154,8 +158,11 @@ def _times(snapshot: Snapshot, line: Line) -> Facet:
     year = chosen[:4] if re.match(r"\d{4}", chosen) else ""
     counts: Counter[str] = Counter()
     for month, count in months.items():
-        if month.startswith(year):
-            counts[month if year else month[:4]] += count
-    newest = sorted(counts, reverse=True)
-    values = [Value(text, Condition(TAKEN, EQUAL, text), counts[text]) for text in newest[:SHOWN]]
-    return Facet(TAKEN, values, max(0, len(newest) - SHOWN))
+        counts[month[:4]] += count
+        if year and month.startswith(year):
+            counts[month] += count
+    # A year before its months.
+    newest = sorted(counts, key=lambda text: (text[:4], len(text) == 4, text), reverse=True)
+    shown = [text for text in newest if text[:4] == year or newest.index(text) < SHOWN]
+    values = [Value(text, Condition(TAKEN, EQUAL, text), counts[text]) for text in shown]
+    return Facet(TAKEN, values, len(newest) - len(shown))

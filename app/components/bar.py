@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import state, view
 from app.commands.ui import LARGEST_UPLOAD
+from app.components.spoken import spoken
 from app.components.text import as_text
 from indexer.answers.line_text import pieces, written
 
@@ -76,7 +77,7 @@ def chips(question: Asked, line: Line | None) -> None:
     found: list[tuple[str, str, Callable[..., None], tuple[Any, ...]]] = []
     if line is not None and line.is_special:
         for text, rest in pieces(line):
-            found.append((text, f"without {text}", ask_line, (rest,)))
+            found.append((spoken(text), f"without {spoken(text)}", ask_line, (rest,)))
     if question.picture is not None:
         found.append((f"picture {question.picture_name}", "without the picture", view.drop_picture, ()))
     if url := view.url():

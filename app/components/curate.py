@@ -77,7 +77,7 @@ def _bar(chosen: list[str], hits: Sequence[Hit]) -> None:
             )
         with st.popover("Keep as concept", icon=":material/lightbulb:", key="curate-concept"):
             _concept(chosen)
-        st.button("Clear", icon=":material/close:", key="curate-clear", type="tertiary", on_click=grid.select_none)
+        st.button("Deselect", icon=":material/close:", key="curate-clear", type="tertiary", on_click=grid.select_none)
 
 
 def _try(act: Callable[[], str], icon: str) -> bool:
@@ -170,6 +170,7 @@ def _undo() -> None:
 def _include(chosen: list[str]) -> None:
     if _try(lambda: f"{_pictures(state.searcher().include(chosen))} taken in again", "visibility"):
         _close()
+        grid.select(chosen)
 
 
 def _close() -> None:

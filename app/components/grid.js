@@ -1,8 +1,8 @@
 // Renders hits as tiles. Receives {items, open, scores, line, more, below, tiles, question, emptied}: an item is {id, thumb,
-// path, rank, score, match, caption, name, ratio, copies, unfolded, copy}; the tile number `line` is the first below the
+// path, rank, score, relevance, caption, name, ratio, copies, unfolded, copy}; the tile number `line` is the first below the
 // line where relevance ends; `more` says that there are more hits than these; `tiles` is where blurred pictures and missing
 // files are asked for. Reports "opened", "similar", "toward", "away", "unfolded" with ids, and "more"; the state
-// "selection" is the ids that are selected, and another `emptied` empties it. Every text goes in as text, never as HTML.
+// "selection" is the ids that are selected, and another `emptied` makes it `selects`. Every text goes in as text, never as HTML.
 // Only tiles in and near the window exist; `grid_layout.js` says where each one lies.
 
 const icon = (paths) => `<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2"
@@ -19,6 +19,8 @@ const ACTIONS = [
   ["away", "Less like this", "-"],
   ["copy", "Copy path", "c"],
 ];
+const BELOW = "Relevance, from 0 to 1, says how clearly a picture fits, compared with how well words that mean nothing "
+  + "fit in this collection. Pictures below 0.5 stand here; they may still be what you look for.";
 const SAME = "clipdex-same";  // on the page while it runs again for the same answer: it need not fade
 const LAYOUT = "clipdex-layout", SIZE = "clipdex-size";
 const AT_ONCE = 60, HAND_REST = 250;
@@ -71,6 +73,10 @@ function note(tile, text) {
   if (text) tile.querySelector(".look").append(element("div", "gone", text));
 }
 
+function placeOf(item) {
+  return `Rank ${item.rank}, score ${item.score}${item.relevance ? `, relevance ${item.relevance}` : ""}`;
+}
+
 function describe(tile, item, scores) {
   const named = item.caption || item.name;
   const image = tile.querySelector("img");
@@ -84,12 +90,12 @@ function describe(tile, item, scores) {
     image.src = item.thumb;
   }
   const count = item.copies ? `. ${item.copies} more like it` : item.copy ? ". Of the same group" : "";
-  const place = scores ? `. Rank ${item.rank}, score ${item.score}${item.match ? `, match ${item.match}` : ""}` : "";
+  const place = scores ? `. ${placeOf(item)}` : "";
   tile.querySelector(".look").setAttribute("aria-label", named + place + count);
   tile.querySelector(".pick").setAttribute("aria-label", `Select: ${named}`);
   const tag = tile.querySelector(".tag");
   tag.hidden = !scores;
-  tag.title = item.match ? `Rank ${item.rank}, cosine ${item.score}, relevance ${item.match}` : `Rank ${item.rank}, cosine ${item.score}`;
+  tag.title = placeOf(item);
   tag.replaceChildren(element("b", "", String(item.rank)), document.createTextNode(item.score));
   tile.classList.toggle("unfolded", item.unfolded);
   tile.classList.toggle("copy", item.copy);
@@ -148,7 +154,7 @@ class Grid {
     };
     this.tell = (name, value) => { document.body.classList.add(SAME); tell(name, value); };
     this.data = data;
-    if (this.emptied !== undefined && this.emptied !== data.emptied) this.selected.clear();
+    if (this.emptied !== data.emptied) this.selected = new Set(data.selects);
     this.emptied = data.emptied;
     this.items = new Map(data.items.map((item) => [item.id, item]));
     this.list = [...this.items.values()];
@@ -250,7 +256,8 @@ class Grid {
       this.line.append(element("span", "", "Nothing here clearly matches; these are the best guesses"));
     } else {
       const count = `${(more ? this.data.below : items.length - line).toLocaleString()} more`;
-      const button = element("button", "", this.unfolded ? `Below the line: ${count}` : `${count} below the line · show them`);
+      const button = element("button", "", `${count} that match less clearly${this.unfolded ? "" : " · show them"}`);
+      button.title = BELOW;
       button.setAttribute("aria-expanded", String(Boolean(this.unfolded)));
       button.addEventListener("click", () => {
         this.unfolded = !this.unfolded;
@@ -365,7 +372,7 @@ class Grid {
     const picks = event.target.closest(".pick") || event.ctrlKey || event.metaKey;
     if (event.shiftKey) return this.reach(tile.dataset.id);
     if (picks || this.selected.size) return this.toggle(tile.dataset.id);
-    if (event.target.closest(".look")) this.report("opened", tile.dataset.id);
+    if (event.target.closest(".look, .tag")) this.report("opened", tile.dataset.id);
   }
 
   toggle(id) {
@@ -469,7 +476,7 @@ class Grid {
       button.addEventListener("click", () => this.act(name, [...this.selected]));
       this.chosen.append(button);
     }
-    const none = element("button", "", "Clear");
+    const none = element("button", "", "Deselect");
     none.addEventListener("click", () => this.select([]));
     this.chosen.append(none);
     const size = this.bar.querySelector(".size");

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _KEY = "grid"
-_EMPTIED = "grid-emptied"
+# How often the selection was set from here, to what, and what the browser had told until then.
+_EMPTIED, _SELECTS, _STALE = "grid-emptied", "grid-selects", "grid-stale"
 _PLAIN_COLUMNS = 4
 # Wider or taller pictures are cropped to these in the grid, so that none fills a row or becomes a sliver.
 _NARROWEST, _WIDEST = 0.5, 2.8
@@ -78,7 +79,8 @@ def show(
             "curated": curated,
             "below": len(hits) + more - (line or 0),
             "tiles": tiles_address(key),
-            "emptied": st.session_state.get(_EMPTIED, 0),
+            "emptied": _emptied(),
+            "selects": st.session_state.get(_SELECTS, []),
         },
         default={"selection": []},
         on_selection_change=lambda: None,  # another run of the page, which asks `selected`
@@ -93,6 +95,16 @@ def show(
 
 def selected() -> list[str]:
     """The ids that are selected, in the order of selecting; also before the grid is shown in this run."""
+    ids = _told_selection()
+    if (stale := st.session_state.get(_STALE)) is not None:
+        if ids == stale:  # the browser has not answered yet, or shows no grid that could
+            return list(st.session_state[_SELECTS])
+        del st.session_state[_STALE]
+        st.session_state[_SELECTS] = []
+    return ids
+
+
+def _told_selection() -> list[str]:
     told = st.session_state.get(_KEY)
     ids = told.get("selection") if told is not None else None
     return [str(one) for one in ids] if isinstance(ids, list) else []
@@ -100,9 +112,17 @@ def selected() -> list[str]:
 
 def select_none() -> None:
     """Empty the selection in the browser (in a callback, or before the grid is shown)."""
+    select([])
+
+
+def select(items: Sequence[str]) -> None:
+    """Make these the selection in the browser (in a callback, or before the grid is shown)."""
     st.session_state[_EMPTIED] = _emptied() + 1
     if view.plain():
-        st.session_state[_KEY] = {"selection": []}
+        st.session_state[_KEY] = {"selection": list(items)}
+    else:
+        st.session_state[_SELECTS] = list(items)
+        st.session_state[_STALE] = _told_selection()
 
 
 def _emptied() -> int:
@@ -131,7 +151,7 @@ def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:
         "path": sendable(str(hit.path)) if hit.path is not None else hit.id,
         "rank": hit.rank,
         "score": f"{hit.score:.3f}",
-        "match": "" if hit.relevance is None else f"{hit.relevance:.2f}",
+        "relevance": "" if hit.relevance is None else f"{hit.relevance:.2f}",
         "caption": sendable(hit.caption or ""),
         "name": sendable(hit.id.rsplit("/", 1)[-1]),
         "ratio": round(min(max(ratio, _NARROWEST), _WIDEST), 3),
@@ -164,7 +184,7 @@ def _show_plain(hits: Sequence[Hit], *, scores: bool, line: int | None, copies: 
         nothing = (
             "Nothing here clearly matches; these are the best guesses"
             if end == 0
-            else f"{len(hits) - end:,} more below the line"
+            else f"{len(hits) - end:,} more that match less clearly"
         )
         st.caption(nothing)
         _plain_rows(hits[end:], scores=scores, copies=copies)

@@ -4,6 +4,8 @@ const SIZES = { 1: [72, 0.075, 115], 2: [96, 0.11, 165], 3: [120, 0.15, 230], 4:
 const LINE = 60;  // pixels that the line between what matches and what does not takes
 const STRETCH = 1.25;  // how much higher than wished a row may become
 
+const NEARLY = 1.12;  // likewise a last row that this fills
+
 // The wished height of a row for a size from 1 to 5, and the gap between tiles, in a window of so many pixels.
 function measures(size, window) {
   const [least, part, most] = SIZES[size] ?? SIZES[3];
@@ -51,7 +53,11 @@ function arrange(ratios, { width, row, gap, squares, line, folded }) {
         [start, sum] = [at + 1, 0];
       }
     }
-    if (start < to) shelf(start, to, Math.min(row, (width - gap * (to - start - 1)) / sum), false);
+    if (start < to) {
+      const height = (width - gap * (to - start - 1)) / sum;
+      const nearly = height <= row * NEARLY;  // a last row that is nearly full ends where the others do
+      shelf(start, to, nearly ? height : row, nearly);
+    }
   };
   const split = line === null ? ratios.length : Math.min(line, ratios.length);
   fill(0, split);

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import state, view
 from app.components.bar import ask_line
+from app.components.spoken import spoken
 from app.components.text import as_text
 from indexer.answers.line_text import condition_text, narrowed
 from indexer.facets import facets, without_each
@@ -16,6 +17,7 @@ from indexer.query_line import Line
 
 if TYPE_CHECKING:
     from app.results import Asked
+    from indexer.filters import Condition
 
 GROUPS: dict[str, tuple[str, str]] = {
     "": ("Nothing", "Every picture has its own place."),
@@ -23,6 +25,11 @@ GROUPS: dict[str, tuple[str, str]] = {
     "picture": ("Same picture", "Also resized, cropped, recoloured or saved again."),
     "scene": ("Same scene", "Also other shots of it, such as a burst."),
 }
+SHORT = {"bytes": "equal", "picture": "picture", "scene": "scene"}  # in the label of the button
+NOTHING_TO_CHOOSE = (
+    "Nothing to choose by here: these pictures have no dates, cameras, tags or other columns in which they differ, and "
+    "lie in one folder. Tags that you give them, and columns of a captions.csv, are offered here."
+)
 RELEVANCE, DATE = "Relevance", "Date"
 NAMES = {"tags": "Tags", "taken": "Taken", "folder": "Folder", "camera": "Camera", "lens": "Lens", "format": "Format"}
 
@@ -61,7 +68,7 @@ def _parts(question: Asked) -> None:
 
 def _grouping(question: Asked) -> None:
     """Which near-duplicates take one place."""
-    label = f"Group: {GROUPS[question.group][0].lower()}" if question.group else "Group"
+    label = f"Group · {SHORT[question.group]}" if question.group else "Group"
     with st.popover(label, icon=":material/photo_library:", key="group-popover"):
         st.session_state["group"] = question.group or ""
         st.radio(
@@ -75,21 +82,19 @@ def _grouping(question: Asked) -> None:
 
 
 def _facets(line: Line | None) -> None:
-    """Each column's values with how many pictures have them; a click keeps these only."""
+    """Each column's values with how many pictures have them; a click keeps these only, another one all again."""
     line = line or Line("")
     with state.errors_in_place():
-        found = facets(state.searcher().snapshot(), line)
-    if not found:
-        st.caption("These pictures have no folders, dates or other columns to choose by.")
-    _concepts(line)
-    chosen = {condition_text(condition) for condition in line.where}
+        filtered = {condition.column for condition in line.where}
+        found = [
+            facet
+            for facet in facets(state.searcher().snapshot(), line)
+            if len(facet.values) > 1 or facet.column == "tags" or facet.column in filtered  # something to choose
+        ]
+    if not _concepts(line) and not found:
+        st.caption(NOTHING_TO_CHOOSE)
+    chosen = {condition_text(condition): condition for condition in line.where}
     for facet in found:
-        if (
-            len(facet.values) == 1
-            and facet.column != "tags"
-            and not any(condition.column == facet.column for condition in line.where)
-        ):
-            continue  # nothing to choose
         st.markdown(f"**{as_text(NAMES.get(facet.column, facet.column))}**")
         with st.container(horizontal=True, key=f"facet-{facet.column}"):
             for value in facet.values:
@@ -100,18 +105,22 @@ def _facets(line: Line | None) -> None:
                     key=f"facet-{text}",
                     type="primary" if text in chosen else "secondary",
                     on_click=ask_line,
-                    args=(narrowed(line, value.condition),),
+                    args=(_without(line, chosen[text]) if text in chosen else narrowed(line, value.condition),),
                 )
             if facet.further:
                 st.caption(f"and {facet.further:,} more: type {as_text(facet.column)}:…")
 
 
-def _concepts(line: Line) -> None:
-    """The concepts that were kept; a click searches for one, too, or no more."""
+def _without(line: Line, condition: Condition) -> Line:
+    return replace(line, where=tuple(one for one in line.where if one is not condition))
+
+
+def _concepts(line: Line) -> bool:
+    """The concepts that were kept, if there are any; a click searches for one, too, or no more."""
     with state.errors_in_place():
         kept = [one.name for one in state.searcher().concepts()]
     if not kept:
-        return
+        return False
     st.markdown("**Concepts**")
     with st.container(horizontal=True, key="facet-concepts"):
         for name in kept:
@@ -123,6 +132,7 @@ def _concepts(line: Line) -> None:
                 on_click=ask_line,
                 args=(replace(line, concepts=others if name in line.concepts else (*others, name)),),
             )
+    return True
 
 
 def nothing_found(line: Line | None) -> None:
@@ -137,7 +147,7 @@ def nothing_found(line: Line | None) -> None:
     with st.container(horizontal=True, key="ways"):
         for number, (text, rest, count) in enumerate(way for way in ways if way[2]):
             st.button(
-                f"Without {as_text(text)} :gray[{count:,} {'picture' if count == 1 else 'pictures'}]",
+                f"Without {as_text(spoken(text))} :gray[{count:,} {'picture' if count == 1 else 'pictures'}]",
                 key=f"way-{number}",
                 on_click=ask_line,
                 args=(rest,),

@@ -24,3 +24,9 @@ def show(pages: Sequence[StreamlitPage]) -> None:
         for page in pages:
             if page.visibility != "hidden":
                 st.page_link(page, query_params=kept)
+
+
+def mark(path: str) -> None:
+    """Show the link to another page as if it were this one, from which one came."""
+    look = "background: color-mix(in srgb, currentColor 6%, transparent);"
+    st.html(f'<style>.st-key-nav a[href^="{path}"] {{ {look} }}</style>')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _KEY = "picture"
 _SHOWN_CAPTIONS, _MOST_CAPTIONS = 2, 30  # beyond the first one; and of all
+_LONG_CAPTION = 180  # characters, about five lines
 _HOT = (255, 92, 20)
 
 
@@ -137,13 +139,24 @@ def overlay(values: np.ndarray) -> str:
 def _captions(item: Details) -> None:
     """The first ones; the rest a click away."""
     first, *others = item.captions[:_MOST_CAPTIONS] or [item.id.rsplit("/", 1)[-1]]
-    st.markdown(f"**{as_text(first)}**")
+    _caption(first, f"**{as_text(first)}**")
     if len(others) <= _SHOWN_CAPTIONS:
         for caption in others:
-            st.markdown(f":gray[{as_text(caption)}]")
+            _caption(caption, f":gray[{as_text(caption)}]")
         return
     with st.expander(f"{len(others)} more captions"):
         st.markdown("\n".join(f"- {as_text(caption)}" for caption in others))
+
+
+def _caption(text: str, otherwise: str) -> None:
+    """A caption; of a long one some lines, and the rest a click away."""
+    if len(text) <= _LONG_CAPTION:
+        st.markdown(otherwise)
+        return
+    st.html(
+        f'<details class="clipdex-long"><summary><span class="begin">{escape(sendable(text))}</span>'
+        '<span class="further"></span></summary></details>'
+    )
 
 
 def _score(hit: Hit | None) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import previews, shelf, state
 from app.commands.failures import told
-from app.components import frame, index_form, library_style, work
+from app.components import frame, index_form, library_style, nav, work
 from app.components.inline import data_url
 from app.components.text import sendable
 from app.jobs import jobs
@@ -31,6 +31,7 @@ def page() -> None:
     """Each file with reason, message and what can be shown of it; choose by reason, export, try again."""
     frame.begin("Not readable")
     library_style.begin()
+    nav.mark("collection")  # this page stands in no menu
     with state.errors_in_place():
         status = state.status()
     frame.headline("Not readable", str(status.folder))

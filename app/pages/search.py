@@ -39,7 +39,7 @@ def page() -> None:
             st.markdown(f":gray[{count:,} {'picture' if count == 1 else 'pictures'}, found by what they show]")
         _start(count)
     else:
-        _results(question, count)
+        _results(question)
 
 
 def _start(count: int) -> None:
@@ -58,16 +58,16 @@ def _start(count: int) -> None:
     viewer.show_if_open(some)
 
 
-def _results(question: Asked, count: int) -> None:
+def _results(question: Asked) -> None:
     question = _with_fetched(question)
     with state.errors_in_place():
         answer = state.answer(question, view.shown())
         found, line = answer.found, answer.found.line
         words = line.text if line is not None else ""
         cut = state.searcher().first_cut(words) if words else None
-        possible = matching(state.searcher().snapshot(), line) if line is not None and line.is_special else count
+        possible = matching(state.searcher().snapshot(), line)  # those that are excluded do not count
     bar.chips(question, line)
-    _heading(question, words, possible, answer)
+    _heading(question, words, found.told(view.shown(), possible), answer)
     _notes(question, cut, line.doubts if line is not None else ())
     if not found.hits:
         curate.show()
@@ -107,15 +107,12 @@ def _with_fetched(question: Asked) -> Asked:
     return question
 
 
-def _heading(question: Asked, words: str, possible: int, answer: state.Answer) -> None:
+def _heading(question: Asked, words: str, told: str, answer: state.Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         if title := question.title(words):
             st.subheader(as_text(title), anchor=False, width="content")
-        st.markdown(
-            f":gray[{possible:,} {'picture' if possible == 1 else 'pictures'} · {answer.seconds * 1000:.0f} ms]",
-            width="content",
-        )
-        st.button("Clear", icon=":material/close:", key="clear", type="tertiary", on_click=view.start)
+        st.markdown(f":gray[{told} · {answer.seconds * 1000:.0f} ms]", width="content")
+        st.button("Clear search", icon=":material/close:", key="clear", type="tertiary", on_click=view.start)
         narrow.tools(question, answer.found.line)
 
 

@@ -165,7 +165,7 @@ def test_more_results_come_below_by_scrolling_and_leave_the_others_in_place(page
     last.evaluate("tile => { tile.marked = true }")
     line = page.locator(".line button")
     if line.count():
-        expect(line).to_contain_text("more below the line")
+        expect(line).to_contain_text("more that match less clearly")
         line.click()
     tiles(page).nth(59).scroll_into_view_if_needed()
     expect_count(page, 4 * EACH + 1)
@@ -226,13 +226,13 @@ def test_the_keyboard_finds_leads_away_and_copies(page: Page, server: Server) ->
 def test_chips_are_taken_away_and_back_brings_them_again(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/?q=card folder:blue")
     expect(tiles(page)).to_have_count(EACH, timeout=PATIENCE)
-    page.get_by_role("button", name="folder=blue").click()
+    page.get_by_role("button", name="folder: blue").click()
     expect(page.get_by_placeholder("Describe a picture")).to_have_value("card", timeout=PATIENCE)
     page.go_back()
     expect(page.get_by_placeholder("Describe a picture")).to_have_value("card folder:blue", timeout=PATIENCE)
-    expect(page.get_by_role("button", name="folder=blue")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="folder: blue")).to_be_visible(timeout=PATIENCE)
     page.go_forward()
-    expect(page.get_by_role("button", name="folder=blue")).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("button", name="folder: blue")).to_have_count(0, timeout=PATIENCE)
 
 
 GIVE = """([kind, bytes]) => {

@@ -81,7 +81,7 @@ def test_tags_are_given_and_taken(app: AppTest, folder: Path) -> None:
     app.query_params["q"] = 'tag:"a trip"'
     app.run()
     assert sorted(tiles(app)) == sorted(ids)
-    assert [one.label for one in app.button if (one.key or "").startswith("chip-")] == [as_text('tag:"a trip"')]
+    assert [one.label for one in app.button if (one.key or "").startswith("chip-")] == [as_text("tag: a trip")]
 
 
 def test_excluded_pictures_leave_the_answer_and_come_back(app: AppTest) -> None:
@@ -94,6 +94,7 @@ def test_excluded_pictures_leave_the_answer_and_come_back(app: AppTest) -> None:
     assert set(tiles(app)) == set(before) - set(ids)
     app.button("curate-back").click().run()
     assert tiles(app) == before and not [one for one in app.button if one.key == "curate-back"]
+    assert any(str(one.value) == "**2** selected" for one in app.markdown)
 
 
 def test_examples_lead_the_search_and_a_concept_is_kept(app: AppTest, folder: Path) -> None:
@@ -161,4 +162,9 @@ def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -
     page.keyboard.press("Escape")
     search(page, "tag:warm")
     expect_count(page, 4)
-    expect(page.get_by_role("button", name="tag:warm")).to_be_visible()
+    expect(page.get_by_role("button", name="tag: warm")).to_be_visible()
+    expect(bar).to_contain_text("4 selected")
+    bar.get_by_role("button", name="Exclude").click()
+    page.get_by_role("button", name="Undo").click()
+    expect_count(page, 4)
+    expect(bar).to_contain_text("4 selected", timeout=PATIENCE)  # what was selected is so again

@@ -349,10 +349,10 @@ def test_signs_and_conditions_are_chips_that_can_be_taken_away(app: AppTest) -> 
     app.query_params["q"] = 'card -blue "disc at" folder:red'
     app.run()
     assert not app.exception
-    assert chips(app) == [as_text('"disc at"'), as_text("-blue"), as_text("folder=red")]
+    assert chips(app) == [as_text('"disc at"'), as_text("-blue"), as_text("folder: red")]
     assert {tile.split("/")[0] for tile in tiles(app)} == {"red"}
     assert len(tiles(app)) == EACH
-    chip(app, as_text("folder=red")).click().run()
+    chip(app, as_text("folder: red")).click().run()
     assert app.text_input(key="q").value == 'card "disc at" -blue'
     assert param(app, "q") == 'card "disc at" -blue'
     assert len(tiles(app)) == 60
@@ -391,6 +391,27 @@ def test_facets_narrow_with_counts(app: AppTest) -> None:
     assert "a card" in [heading.value for heading in app.subheader]
 
 
+def test_the_chosen_folder_stays_among_the_facets_and_another_can_take_its_place(app: AppTest) -> None:
+    app.query_params["q"] = "a card folder:green"
+    app.run()
+    assert app.button(key="facet-folder=green").proto.type == "primary"
+    app.button(key="facet-folder=blue").click().run()
+    assert param(app, "q") == "a card folder=blue"
+    app.button(key="facet-folder=blue").click().run()  # once more: all again
+    assert param(app, "q") == "a card"
+
+
+def test_the_heading_says_how_many_match_of_how_many(app: AppTest) -> None:
+    app.query_params["q"] = "red"
+    app.run()
+    told = next(str(one.value) for one in app.markdown if " ms]" in str(one.value))
+    found = re.fullmatch(r":gray\[(\d+)\+? of (\d+) pictures · \d+ ms\]", told)
+    assert found and int(found[2]) == COUNT and 0 < int(found[1]) < COUNT
+    app.query_params["q"] = "folder:red"
+    app.run()
+    assert f":gray[{EACH + 1} pictures" in next(str(one.value) for one in app.markdown if " ms]" in str(one.value))
+
+
 def test_words_that_look_like_a_condition_are_said_to_be_words(app: AppTest) -> None:
     app.query_params["q"] = "card foldr:green"
     app.run()
@@ -404,7 +425,7 @@ def test_an_empty_result_says_what_to_change(app: AppTest) -> None:
     assert not app.exception
     assert "No picture meets all 2 conditions" in shown(app)
     ways = {button.label: button for button in app.button if (button.key or "").startswith("way-")}
-    assert list(ways) == [f"Without {as_text('width>100000')} :gray[{EACH} pictures]"]  # the other way finds nothing
+    assert list(ways) == [f"Without {as_text('width > 100000')} :gray[{EACH} pictures]"]  # the other way finds nothing
     app.button(key="way-0").click().run()
     assert param(app, "q") == "card folder=green"
     assert len(tiles(app)) == EACH
@@ -505,7 +526,7 @@ def test_several_collections_are_switched_in_the_url(
     assert tiles(app) == ["a.png"]
     app.query_params["c"] = "../../etc"
     app.run()
-    assert len(tiles(app)) == 60
+    assert tiles(app) == [] and "That collection is not open here" in shown(app)
 
 
 def test_collections_of_the_same_name_are_told_apart() -> None:

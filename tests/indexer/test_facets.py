@@ -58,9 +58,12 @@ def test_values_are_counted_over_the_whole_collection(found: Callable[[str], dic
 def test_a_column_counts_what_the_other_conditions_leave(found: Callable[[str], dict[str, Facet]]) -> None:
     some = found('folder:trips camera:"Acme One"')
     assert counts(some["camera"]) == {"Acme One": 2, "Acme Two": 1}  # its own condition does not narrow it
-    assert counts(some["folder"]) == {"trips/2023": 2}  # in the chosen one
+    assert counts(some["folder"]) == {"trips": 2, "trips/2023": 2}  # the chosen one, and those in it
+    beside = counts(found("folder:trips")["folder"])
+    assert (beside["trips"], beside["home"]) == (3, 2)  # another one can be chosen instead
     assert counts(some["taken"]) == {"2023": 2}
-    assert counts(found("taken:2024")["taken"]) == {"2024-07": 1, "2024-06": 1}
+    months = found("taken:2024")["taken"]
+    assert list(counts(months).items()) == [("2024", 2), ("2024-07", 1), ("2024-06", 1), ("2023", 2)]
 
 
 def test_each_count_is_what_a_search_by_it_finds(searcher: Searcher, found: Callable[[str], dict[str, Facet]]) -> None:
