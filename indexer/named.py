@@ -6,6 +6,7 @@ model leaves them: a concept that another model's vectors made is learnt anew fr
 
 from __future__ import annotations
 
+import threading
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 TABLE = "concepts"
 MOST_EXAMPLES = 10_000  # of each kind
 
+_making = threading.Lock()  # of two that make the table at once the later one would empty it
 _learnt: WeakKeyDictionary[Snapshot, dict[tuple[str, datetime], np.ndarray]] = WeakKeyDictionary()
 
 
@@ -56,7 +58,10 @@ def keep(snapshot: Snapshot, name: str, fits: Sequence[str], does_not: Sequence[
     collection = snapshot.collection
     made = Kept(name, fits, does_not, datetime.now(UTC), collection.info.model.fingerprint, tuple(vector.tolist()))
     with tables.storage_errors(collection.path, "keeping a concept in"):
-        table = collection.store.connect("").create_table(TABLE, schema=schema(), exist_ok=True)
+        with _making:
+            table = table_of(collection)
+            if table is None:
+                table = collection.store.connect("").create_table(TABLE, schema=schema(), exist_ok=True)
         rows = pa.Table.from_pylist([vars(made)], schema())
         insert = table.merge_insert("name").when_matched_update_all().when_not_matched_insert_all()
         tables.persistently(table, lambda: insert.execute(rows))

@@ -278,9 +278,7 @@ def test_vectors_of_two_models_never_meet(tmp_path: Path) -> None:
 
     paint_and_index(tmp_path)
     before = state(tmp_path)
-    with pytest.raises(
-        WrongModelError, match=r"made by the model toy .* not by other .*clipdex index FOLDER --model other"
-    ):
+    with pytest.raises(WrongModelError, match=r"made by the model toy .* not by other .*index FOLDER --model other"):
         open_searcher(tmp_path, Other())
     with pytest.raises(WrongModelError):
         sync.index(tmp_path, encoder=Other())
