@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from core.errors import SourceError
 from indexer import tags
-from indexer.storage import tables, tile_table
 from indexer.collection import MODELS, Collection, Space
 from indexer.runs.known import Known
 from indexer.runs.report import Report
 from indexer.runs.run import Job, Run, without_empty
+from indexer.storage import tables, tile_table
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
