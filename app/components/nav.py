@@ -28,5 +28,5 @@ def show(pages: Sequence[StreamlitPage]) -> None:
 
 def mark(path: str) -> None:
     """Show the link to another page as if it were this one, from which one came."""
-    look = "background: color-mix(in srgb, currentColor 6%, transparent);"
+    look = "background: rgb(128 118 96 / 0.12);"
     st.html(f'<style>.st-key-nav a[href^="{path}"] {{ {look} }}</style>')
