@@ -188,8 +188,15 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         path, encoder = Path(folder), Wide()
         collection = Collection.create(path, encoder, [SourceInfo(kind="folder", location="/srv")])
-        ignored = {"written": lambda row: None, "failed": lambda problem: None}
-        writer = Writer(collection, encoder, Captions(), Known.nothing(), Stopwatch(), **ignored)
+        writer = Writer(
+            collection,
+            encoder,
+            Captions(),
+            Known.nothing(),
+            Stopwatch(),
+            written=lambda row: None,
+            failed=lambda problem: None,
+        )
         # Seconds of work by any core: what else the machine does at the time does not count.
         started = time.process_time()
         for data in files:
