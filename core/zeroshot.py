@@ -108,12 +108,13 @@ def classify(
     """All labels for each of n pictures, best first; equal scores keep the order of `labels`.
 
     Pictures are as `core.images.open_image` returns them. Raises `QueryError` for blank labels, one that is given
-    twice, and fewer than two.
+    twice, and fewer than two where their probabilities share one.
     """
     labels = many("labels", labels, '["cat", "dog"]')
     for label in labels:
         wanted("a label", label, TEXT)
-    if len(labels) == 1:
+    bias = getattr(encoder, "logit_bias", None)
+    if len(labels) == 1 and bias is None:  # with a bias each label has a probability of its own
         raise QueryError(f"there is only the label {labels[0]!r}: give at least two to choose from")
     twice = {label for label in labels if labels.count(label) > 1}
     if twice:
@@ -122,7 +123,7 @@ def classify(
     if not images:
         return []
     cosines = encoder.encode_images(images) @ weights.T
-    shares = probabilities(encoder.logit_scale, cosines, getattr(encoder, "logit_bias", None))
+    shares = probabilities(encoder.logit_scale, cosines, bias)
     return [
         [Label(labels[c], float(row[c]), float(share[c])) for c in np.argsort(-row, kind="stable")]
         for row, share in zip(cosines, shares, strict=True)

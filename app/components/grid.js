@@ -141,6 +141,9 @@ class Grid {
     });
     // Whatever scrolls, the window or something between it and the grid.
     document.addEventListener("scroll", () => this.soon(), { capture: true, passive: true });
+    this.give = () => {};
+    for (const kind of ["pointerdown", "focusin"])
+      document.addEventListener(kind, (event) => { if (!event.composedPath().includes(this.grid)) this.give(); }, true);
     new ResizeObserver(() => { this.arrange(); this.draw(); }).observe(this.grid);
   }
 
@@ -410,13 +413,18 @@ class Grid {
     this.hand();
   }
 
-  // Python is told once the hand rests.
+  // Python is told once the hand rests, or turns to something else: what is pressed next is meant for this selection.
   hand() {
     const ids = [...this.selected], told = JSON.stringify(ids);
     if (told === this.told) return;
     this.told = told;
     clearTimeout(this.handing);
-    this.handing = setTimeout(() => this.tell("selection", ids), HAND_REST);
+    this.give = () => {
+      clearTimeout(this.handing);
+      this.give = () => {};
+      this.tell("selection", ids);
+    };
+    this.handing = setTimeout(() => this.give(), HAND_REST);
   }
 
   // --- keyboard

@@ -28,7 +28,7 @@ function makeCopy(copy, group, report) {
   if (copy.where) text.append(element("div", "where", copy.where));
   text.append(element("div", "facts", copy.facts));
   const keep = element("button", "keep", "Keep this one");
-  keep.setAttribute("aria-label", `Keep ${copy.name} instead`);
+  keep.setAttribute("aria-label", `Keep this one: ${copy.name}`);
   keep.hidden = kept;
   keep.addEventListener("click", () => report("keep", [group.number, copy.id]));
   made.append(look, text, keep);

@@ -96,7 +96,7 @@ def test_duplicates_are_looked_for_and_shown_side_by_side(page: Page, server: Se
     copy = page.locator(".copy").first
     expect(copy).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".copy.kept .badge").first).to_have_text("Keep")
-    page.get_by_role("button", name=re.compile("^Keep .* instead")).first.click()
+    page.get_by_role("button", name=re.compile("^Keep this one: ")).first.click()
     expect(page.get_by_text("kept by your choice").first).to_be_visible(timeout=PATIENCE)
     copy.locator(".look").click()
     expect(page.locator("img.large")).to_be_visible(timeout=PATIENCE)
