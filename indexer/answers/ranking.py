@@ -6,7 +6,7 @@ filters alone lists what they keep.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -34,22 +34,31 @@ class Ranked:
     rows: np.ndarray  # (k,) int64
     scores: np.ndarray  # (k,) float32, exact cosines; 0 where nothing was compared
     parts: dict[str, np.ndarray] = field(default_factory=dict)  # what else there is to say of each, (k,)
-    first: np.ndarray = field(default_factory=lambda: np.zeros(0))  # the best cosines of all pages, NEEDED if there are
-    searched: int = 0  # rows that were allowed
+    # The NEEDED best cosines of all pages, or all of fewer, and of how many rows; those of excluded pictures, too.
+    first: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    searched: int = 0
 
 
 def ranked(query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranked:
     """The page of the answer that `query` asks for; `vector` (d,) is all its parts in one. Raises `QueryError`."""
-    may = allowed(query, snapshot)
-    page = slice(query.offset, query.offset + query.limit)
+    may, excluded = _masks(query, snapshot)
     if vector is None:
         assert may is not None, "a query without parts has conditions"
-        rows = np.flatnonzero(may)[page]
+        rows = np.flatnonzero(may)[query.offset : query.offset + query.limit]
         return Ranked(rows, np.zeros(len(rows), np.float32))
-    if query.hybrid:
-        return _hybrid(query, snapshot, vector, may)
-    if query.collapse or query.diverse:
-        return _arranged(query, snapshot, vector, may)
+    rank = _hybrid if query.hybrid else _arranged if query.collapse or query.diverse else _plain
+    found = rank(query, snapshot, vector, may)
+    if excluded is None or not excluded.any():
+        return found
+    # Excluding a hit says nothing about the others: their relevance is as if it were still among them.
+    better = _nearest(query, snapshot, vector, NEEDED, excluded)[1]
+    first = np.sort(np.append(found.first, better))[::-1][:NEEDED]
+    return replace(found, first=first, searched=found.searched + int(np.count_nonzero(excluded)))
+
+
+def _plain(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:
+    """The page of the ranking by cosine alone."""
+    page = slice(query.offset, query.offset + query.limit)
     rows, scores = _nearest(query, snapshot, vector, max(page.stop, NEEDED), may)
     return Ranked(rows[page], scores[page], first=scores[:NEEDED], searched=_count(query, snapshot, may))
 
@@ -65,6 +74,11 @@ def _nearest(
 
 def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
     """(n,) bool: the rows that meet all conditions and hold what they must; None for all. Raises `QueryError`."""
+    return _masks(query, snapshot)[0]
+
+
+def _masks(query: Query, snapshot: Snapshot) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The rows that are allowed, and those that only their exclusion keeps out, each as `allowed`; None for none."""
     found: np.ndarray | None = None
     where = filters.resolve(query.where, snapshot.columns)
     if where:
@@ -75,18 +89,12 @@ def allowed(query: Query, snapshot: Snapshot) -> np.ndarray | None:
         for phrase in phrases:
             marks = holding(snapshot, phrase, query.target) == wanted
             found = marks if found is None else found & marks
-    return _without_excluded(found, where, query.target, snapshot)
-
-
-def _without_excluded(
-    found: np.ndarray | None, where: filters.Filter, target: str, snapshot: Snapshot
-) -> np.ndarray | None:
-    """Excluded pictures are in no answer, unless a condition speaks of them."""
     excluded = snapshot.excluded
     if excluded is None or any(each.column == "excluded" for each in where.conditions):
-        return found
-    kept = ~excluded[snapshot.text_owners] if target == "texts" else ~excluded
-    return kept if found is None else found & kept
+        return found, None  # excluded pictures are in no answer, unless a condition speaks of them
+    if query.target == "texts":
+        excluded = excluded[snapshot.text_owners]
+    return (~excluded, excluded) if found is None else (found & ~excluded, found & excluded)
 
 
 def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,3 +196,15 @@ def test_what_nothing_is_known_of_has_no_relevance(searcher: Searcher) -> None:
     mixed = searcher.search("red", like="01.png", without="blue", where="width>0", limit=60)
     assert all(0 <= (hit.relevance or 0) <= 1 for hit in mixed)
     assert mixed[0].relevance is not None
+
+
+def test_excluding_hits_changes_the_relevance_of_no_other(searcher: Searcher) -> None:
+    ways: list[dict[str, Any]] = [{}, {"hybrid": True}, {"collapse": "bytes"}, {"diverse": 0.3}, {"where": "width>0"}]
+    before = [{hit.id: hit.relevance for hit in searcher.search("red", limit=60, **way)} for way in ways]
+    best = [hit.id for hit in searcher.search("red", limit=5)]
+    assert searcher.exclude(best) == 5
+    for way, told in zip(ways, before, strict=True):
+        found = searcher.search("red", limit=60, **way)
+        assert len(found) == len(told) - 5 and not {hit.id for hit in found} & set(best)
+        assert {hit.id: hit.relevance for hit in found}.items() <= told.items()
+    assert searcher.include(best) == 5
