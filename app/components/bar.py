@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,6 +9,7 @@ import streamlit as st
 
 from app import state, view
 from app.commands.ui import LARGEST_UPLOAD
+from app.components.mounted import component
 from app.components.spoken import spoken
 from app.components.text import as_text
 from indexer.answers.line_text import pieces, written
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from app.results import Asked
     from indexer.query_line import Line
 
-_HERE = Path(__file__).parent
 _KEY = "helper"
 _LONGEST_CHIP = 48
 
@@ -54,17 +52,7 @@ def helper(words: str = "", *, is_start: bool = False) -> None:
     key shows the list of keys; the `words` that were searched are offered again."""
     if not view.plain():
         told = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD, "collection": state.key()}
-        _component()(key=_KEY, data=told, on_ask_change=_on_ask)
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "clipdex_bar",
-        html=(_HERE / "bar.html").read_text(encoding="utf-8"),
-        css=(_HERE / "bar.css").read_text(encoding="utf-8"),
-        js=(_HERE / "bar.js").read_text(encoding="utf-8"),
-    )
+        component("bar")(key=_KEY, data=told, on_ask_change=_on_ask)
 
 
 def _on_ask() -> None:

@@ -7,13 +7,12 @@ widgets, for people without JavaScript components and for tests.
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app import state, view
+from app.components.mounted import component, told
 from app.components.text import as_text, sendable
 from app.output import matches
 from app.routes import address, tiles_address
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from clipdex import Hit
 
-_HERE = Path(__file__).parent
 _KEY = "grid"
 # How often the selection was set from here, to what, and what the browser had told until then.
 _EMPTIED, _SELECTS, _STALE = "grid-emptied", "grid-selects", "grid-stale"
@@ -59,7 +57,7 @@ def show(
     behind, unfolded = copies or {}, view.unfolded()
     copied = {one.id for leader in unfolded for one in behind.get(leader, ())}
     state.warm_thumbnails([hit.id for hit in hits[: view.PAGE_SIZE]])
-    _component()(
+    component("grid", "grid_layout.js")(
         key=_KEY,
         data={
             "items": [
@@ -84,12 +82,12 @@ def show(
         },
         default={"selection": []},
         on_selection_change=lambda: None,  # another run of the page, which asks `selected`
-        on_opened_change=lambda: _told("opened", view.open_item),
-        on_similar_change=lambda: _told("similar", view.ask_like),
-        on_toward_change=lambda: _told("toward", view.toward),
-        on_away_change=lambda: _told("away", view.away),
-        on_unfolded_change=lambda: _told("unfolded", view.unfold),
-        on_more_change=lambda: _told("more", lambda _: view.scroll_on()),
+        on_opened_change=lambda: told(_KEY, "opened", view.open_item),
+        on_similar_change=lambda: told(_KEY, "similar", view.ask_like),
+        on_toward_change=lambda: told(_KEY, "toward", view.toward),
+        on_away_change=lambda: told(_KEY, "away", view.away),
+        on_unfolded_change=lambda: told(_KEY, "unfolded", view.unfold),
+        on_more_change=lambda: told(_KEY, "more", lambda _: view.scroll_on()),
     )
 
 
@@ -105,8 +103,8 @@ def selected() -> list[str]:
 
 
 def _told_selection() -> list[str]:
-    told = st.session_state.get(_KEY)
-    ids = told.get("selection") if told is not None else None
+    reported = st.session_state.get(_KEY)
+    ids = reported.get("selection") if reported is not None else None
     return [str(one) for one in ids] if isinstance(ids, list) else []
 
 
@@ -158,22 +156,6 @@ def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:
     }
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "clipdex_grid",
-        html=(_HERE / "grid.html").read_text(encoding="utf-8"),
-        css=(_HERE / "grid.css").read_text(encoding="utf-8"),
-        js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("grid_layout.js", "grid.js")),
-    )
-
-
-def _told(what: str, then: Any) -> None:
-    """Do something with what the component reported."""
-    if (value := st.session_state[_KEY].get(what)) is not None:
-        then(value)
-
-
 # --- without the component -------------------------------------------------------------------------------------------
 
 
@@ -221,5 +203,5 @@ def _plain_tile(hit: Hit, *, scores: bool, copies: int) -> None:
             st.button("+", key=f"toward-{hit.id}", help="More like this", on_click=view.toward, args=([hit.id],))
             st.button("−", key=f"away-{hit.id}", help="Less like this", on_click=view.away, args=([hit.id],))
         if copies:
-            told = "Show its near-duplicates beside it, or hide them again"
-            st.button(f"+{copies}", key=f"unfold-{hit.id}", help=told, on_click=view.unfold, args=(hit.id,))
+            why = "Show its near-duplicates beside it, or hide them again"
+            st.button(f"+{copies}", key=f"unfold-{hit.id}", help=why, on_click=view.unfold, args=(hit.id,))

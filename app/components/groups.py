@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from app import state, view
 from app.components.grid import show_thumbnail
+from app.components.mounted import component, told
 from app.components.text import as_text, sendable
 from app.output import size
 from app.routes import address
@@ -19,7 +18,6 @@ from app.routes import address
 if TYPE_CHECKING:
     from indexer.snapshot import Snapshot
 
-_HERE = Path(__file__).parent
 _KEY = "groups"
 _MOST_COPIES = 60  # of one group; further ones are counted
 
@@ -41,7 +39,7 @@ def show(snapshot: Snapshot, groups: Sequence[Shown], on_keep: Callable[[int, st
         return
     with state.errors_in_place():
         key = state.key()
-    told = [
+    listed = [
         {
             "number": group.number,
             "keep": group.keep,
@@ -54,27 +52,12 @@ def show(snapshot: Snapshot, groups: Sequence[Shown], on_keep: Callable[[int, st
         for group in groups
     ]
     state.warm_thumbnails([one for group in groups for one in group.ids[:_MOST_COPIES]])
-    _component()(
+    component("groups")(
         key=_KEY,
-        data={"groups": told},
-        on_opened_change=lambda: _told("opened", lambda one: view.open_item(str(one))),
-        on_keep_change=lambda: _told("keep", lambda pair: on_keep(int(pair[0]), str(pair[1]))),
+        data={"groups": listed},
+        on_opened_change=lambda: told(_KEY, "opened", lambda one: view.open_item(str(one))),
+        on_keep_change=lambda: told(_KEY, "keep", lambda pair: on_keep(int(pair[0]), str(pair[1]))),
     )
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "clipdex_groups",
-        html=(_HERE / "groups.html").read_text(encoding="utf-8"),
-        css=(_HERE / "groups.css").read_text(encoding="utf-8"),
-        js=(_HERE / "groups.js").read_text(encoding="utf-8"),
-    )
-
-
-def _told(what: str, then: Callable[[Any], None]) -> None:
-    if (value := st.session_state[_KEY].get(what)) is not None:
-        then(value)
 
 
 def _text(snapshot: Snapshot, item: str) -> dict[str, str]:

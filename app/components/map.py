@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from app.colours import HIDDEN, Colours
+from app.components.mounted import component, told
 from app.components.text import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HERE = Path(__file__).parent
 _KEY = "map"
 
 
@@ -38,7 +36,7 @@ def show(
     on_stale: Callable[[], None],
 ) -> None:
     """The map whose places are at an address. `title` says what a scale is, `further` names what shares the grey."""
-    _component()(
+    component("map", "map_paint.js")(
         key=_KEY,
         data={
             "places": address,
@@ -56,19 +54,9 @@ def show(
             "area": None if area is None else area.tolist(),
             "label": sendable(label),
         },
-        on_area_change=lambda: _told("area", on_area),
-        on_opened_change=lambda: _told("opened", on_open),
-        on_stale_change=lambda: _told("stale", lambda _: on_stale()),
-    )
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "clipdex_map",
-        html=(_HERE / "map.html").read_text(encoding="utf-8"),
-        css=(_HERE / "map.css").read_text(encoding="utf-8"),
-        js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("map_paint.js", "map.js")),
+        on_area_change=lambda: told(_KEY, "area", on_area),
+        on_opened_change=lambda: told(_KEY, "opened", on_open),
+        on_stale_change=lambda: told(_KEY, "stale", lambda _: on_stale()),
     )
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import cache
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import streamlit as st
 
 from app import state, view
 from app.components.grid import show_thumbnail
+from app.components.mounted import component
 from app.components.text import as_text, sendable
 from app.output import size
 from app.routes import address
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from clipdex import Hit
     from indexer.query import Details
 
-_HERE = Path(__file__).parent
 _KEY = "picture"
 _SHOWN_CAPTIONS, _MOST_CAPTIONS = 2, 30  # beyond the first one; and of all
 _LONG_CAPTION = 180  # characters, about five lines
@@ -67,7 +65,7 @@ def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_ste
     with state.errors_in_place():
         stamp = state.stamps([item.id])[item.id]
     width, height = item.width or 1, item.height or 1  # of a picture that was imported without its file
-    _component()(
+    component("picture")(
         key=_KEY,
         data={
             "src": address("image", state.key(), item.id, stamp),
@@ -80,16 +78,6 @@ def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_ste
         },
         on_part_change=lambda: _on_part(item.id),
         on_step_change=on_step,
-    )
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "clipdex_picture",
-        html=(_HERE / "picture.html").read_text(encoding="utf-8"),
-        css=(_HERE / "picture.css").read_text(encoding="utf-8"),
-        js=(_HERE / "picture.js").read_text(encoding="utf-8"),
     )
 
 
