@@ -7,12 +7,11 @@ painted; when they have changed since, the answer is 404 and the page paints ane
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.components.text import sendable
-from app.routes import HEADERS, address, base
+from app.routes import HEADERS, address, base, listed
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
@@ -53,19 +52,11 @@ async def _places(request: Request) -> Response:
 
 async def _names(request: Request) -> Response:
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import JSONResponse, PlainTextResponse
+    from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_LIST:
-            return PlainTextResponse("too long", status_code=413, headers=HEADERS)
-    try:
-        rows = json.loads(body)
-    except (ValueError, RecursionError):
-        rows = None
-    if not isinstance(rows, list) or len(rows) > MOST_ROWS or not all(type(one) is int for one in rows):
-        return PlainTextResponse("not a list of rows", status_code=400, headers=HEADERS)
+    rows = await listed(request, int, most=MOST_ROWS, longest=LONGEST_LIST)
+    if isinstance(rows, Response):
+        return rows
     told = await run_in_threadpool(_named, request.path_params["key"], request.path_params["mark"], rows)
     if told is None:
         return PlainTextResponse("no such map", status_code=404, headers=HEADERS)

@@ -15,7 +15,7 @@ import io
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.errors import ClipdexError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
+
+T = TypeVar("T")
 
 # What browsers show as it is, by Pillow's name of the format. All else is converted.
 SHOWN_BY_BROWSERS = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
@@ -131,25 +133,35 @@ async def _tiles(request: Request) -> Response:
 
     With `?soft=N` only the first N get a blur: the others are seen already."""
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import JSONResponse, PlainTextResponse
+    from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_LIST:
-            return PlainTextResponse("too long", status_code=413, headers=HEADERS)
-    try:
-        ids = json.loads(body)
-    except (ValueError, RecursionError):
-        ids = None
-    if not isinstance(ids, list) or len(ids) > MOST_TILES or not all(isinstance(one, str) for one in ids):
-        return PlainTextResponse("not a list of ids", status_code=400, headers=HEADERS)
+    ids = await listed(request, str, most=MOST_TILES, longest=LONGEST_LIST)
+    if isinstance(ids, Response):
+        return ids
     soft = request.query_params.get("soft", "")
     blurs = set(ids[: int(soft)] if soft.isascii() and soft.isdigit() and len(soft) < 5 else ids)
     told = await run_in_threadpool(_tiles_of, request.path_params["key"], ids, blurs)
     if told is None:
         return PlainTextResponse("no such collection", status_code=404, headers=HEADERS)
     return JSONResponse(told, headers={**HEADERS, "Cache-Control": "no-store"})
+
+
+async def listed(request: Request, kind: type[T], *, most: int, longest: int) -> list[T] | Response:
+    """The body, a JSON list of at most so many values of one kind and so many bytes; otherwise the answer to it."""
+    from starlette.responses import PlainTextResponse
+
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > longest:
+            return PlainTextResponse("too long", status_code=413, headers=HEADERS)
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or len(found) > most or not all(type(one) is kind for one in found):
+        return PlainTextResponse(f"not a list of at most {most}", status_code=400, headers=HEADERS)
+    return found
 
 
 def _tiles_of(key: str, ids: list[str], blurs: set[str]) -> dict[str, dict[str, Any]] | None:
