@@ -22,11 +22,10 @@ class Curating:
     """A part of `Searcher`. Each raises `QueryError` for unknown ids; hits may be given in place of ids."""
 
     collection: Collection
-    _looked: float
+    if TYPE_CHECKING:  # what `Searcher` brings
 
-    def snapshot(self) -> Snapshot:
-        """The newest version of the collection."""
-        raise NotImplementedError
+        def snapshot(self) -> Snapshot: ...
+        def look(self) -> None: ...
 
     def tag(self, ids: Several[str | Hit], *, add: Several[str] = None, remove: Several[str] = None) -> int:
         """Give pictures tags and take others away; how many were changed by it? They are kept with the collection and
@@ -81,7 +80,7 @@ class Curating:
 
     def _written(self, changed: int) -> int:
         """What is written here is seen here at once, however seldom the collection is looked at."""
-        self._looked = 0.0
+        self.look()
         return changed
 
     def _known(self, given: Several[str | Hit]) -> list[str]:
@@ -89,7 +88,7 @@ class Curating:
         have taken over since it was last looked at, and then it becomes another one."""
         if given is None:
             raise QueryError("say which pictures: their ids, or hits; None names nothing")
-        self._looked = 0.0
+        self.look()
         snapshot, ids = self.snapshot(), [one.id if isinstance(one, Hit) else one for one in several(given)]
         for item_id in ids:
             row_of(snapshot, item_id)

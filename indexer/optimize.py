@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,8 @@ def optimize(
             choice = choose(n, collection.info.model.dim, asked=kind, memory=memory or _half_of_memory())
             manifest = None
             if choice.kind != "exact" and n:
-                choice, manifest = _best(snapshot, target, choice, recall, encoder, tell)
+                make = partial(_build, snapshot, target, recall=recall, encoder=encoder, tell=tell)
+                choice, manifest = _best(folder, choice, make)
                 _put_into_use(collection, manifest)
             else:
                 if not n:
@@ -171,23 +173,19 @@ def _better(kind: str) -> list[str]:
 
 
 def _best(
-    snapshot: Snapshot,
-    target: Target,
-    choice: Choice,
-    recall: float,
-    encoder: Encoder | None,
-    tell: Callable[[str], None],
+    folder: Path, choice: Choice, make: Callable[[Choice, Path | None], tuple[Manifest, float]]
 ) -> tuple[Choice, Manifest]:
-    """The first of the kinds in question that is good, or the one that finds most. At most two lie on the disk at once,
-    with the same vectors; each goes as soon as there is a better one."""
+    """The first of the kinds in question that is good, or the one that finds most; `make` is `_build` of a choice,
+    beside a folder. At most two lie on the disk at once, with the same vectors; each goes as soon as there is a better
+    one."""
     best: tuple[bool, float, Choice, Manifest] | None = None
-    reasons, folder = choice.reasons, snapshot.collection.path / FOLDER
+    reasons = choice.reasons
     for kind in (choice.kind, *choice.instead):
         if best is not None and best[0] and kind in LISTS:
             continue  # lists reach the recall, if slowly: another kind of lists would have to read as many
         this = replace(choice, kind=kind, reasons=reasons)
         beside = None if best is None else folder / best[3].folder
-        manifest, touched = _build(snapshot, target, this, recall, encoder, tell, beside)
+        manifest, touched = make(this, beside)
         found = min(each.ann_recall for each in manifest.measured.values())
         reached = all(each.reached for each in manifest.measured.values())
         built = reached, found, this, manifest
@@ -206,10 +204,11 @@ def _build(
     snapshot: Snapshot,
     target: Target,
     choice: Choice,
+    beside: Path | None,
+    *,
     recall: float,
     encoder: Encoder | None,
     tell: Callable[[str], None],
-    beside: Path | None,
 ) -> tuple[Manifest, float]:
     """Build and measure -> what is known of the index, in a folder that nothing uses yet, and how much of the effort
     that it has it takes. `beside` is the folder of another kind over the same vectors."""

@@ -141,7 +141,7 @@ class Searcher(Curating):
             return self._answer(query, snapshot)
         except CollectionError:
             # A run may tidy up the version that was just opened, or make other tables: the newest has not gone.
-            self._looked = 0.0
+            self.look()
             newest = self.snapshot()
             if newest is snapshot:
                 raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -164,22 +165,25 @@ def _kind(source: Searcher, snapshot: Snapshot, kind: Kind, found: Found) -> Non
 
 def _exclude(source: Searcher, others: Sequence[str]) -> None:
     """Keep the others out of every answer, and remember them for one step back."""
-    try:
+    with _problem_kept():
         source.exclude(list(others))
-    except ClipdexError as error:
-        st.session_state["not-excluded"] = str(error)
-        return
-    st.session_state["excluded"] = (state.key(), list(others))
-    view.change(p="")
+        st.session_state["excluded"] = (state.key(), list(others))
+        view.change(p="")
 
 
 def _include(source: Searcher, items: Sequence[str]) -> None:
-    try:
+    with _problem_kept():
         source.include(list(items))
+        st.session_state.pop("excluded", None)
+
+
+@contextmanager
+def _problem_kept() -> Iterator[None]:
+    """What goes wrong in a callback is told by the run of the page that follows."""
+    try:
+        yield
     except ClipdexError as error:
         st.session_state["not-excluded"] = str(error)
-        return
-    st.session_state.pop("excluded", None)
 
 
 def _told(source: Searcher) -> None:

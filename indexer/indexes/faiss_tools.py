@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ def selector(allowed: np.ndarray | None) -> Any:
     if allowed is None:
         return None
     return library().IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+
+
+def probes(lists: int) -> tuple[int, ...]:
+    """Numbers of inverted lists worth a trial: from one to all of them, each √2 times the one before."""
+    steps = {round(2 ** (power / 2)) for power in range(2 * int(math.log2(lists)) + 1)}
+    return tuple(sorted(steps | {lists}))
 
 
 def search(index: Any, queries: np.ndarray, k: int, parameters: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -34,8 +34,7 @@ class IVFRaBitQIndex:
     @property
     def efforts(self) -> tuple[int, ...]:
         """Numbers of lists to look into."""
-        steps = sorted({round(2 ** (power / 2)) for power in range(2 * int(math.log2(self.lists)) + 1)} | {self.lists})
-        return tuple(steps)
+        return faiss_tools.probes(self.lists)
 
     @classmethod
     def build(cls, vectors: np.ndarray, queries: np.ndarray | None = None) -> IVFRaBitQIndex:

@@ -47,6 +47,7 @@ def schemas(dim: int) -> dict[str, Any]:
     import pyarrow as pa
 
     vector = pa.field("vector", pa.list_(pa.float32(), dim), nullable=False)
+    marks = pa.field("tags", pa.list_(pa.string())), pa.field("excluded", pa.bool_())  # tags sorted, each once
 
     def required(name: str, kind: Any) -> Any:
         return pa.field(name, kind, nullable=False)
@@ -73,8 +74,7 @@ def schemas(dim: int) -> dict[str, Any]:
                 pa.field("format", pa.string()),
                 pa.field("folder", pa.string()),  # "trips/2024", empty at the top
                 pa.field("columns_key", pa.string()),  # changes with the values of the source's own columns
-                pa.field("tags", pa.list_(pa.string())),  # sorted, each once
-                pa.field("excluded", pa.bool_()),
+                *marks,
             ]
         ),
         "texts": pa.schema(
@@ -95,9 +95,7 @@ def schemas(dim: int) -> dict[str, Any]:
                 required("size", pa.int64()),
                 required("mtime_ns", pa.int64()),
                 required("when", pa.timestamp("us", tz="UTC")),
-                # Of the picture that was indexed before it failed: it gets them back.
-                pa.field("tags", pa.list_(pa.string())),
-                pa.field("excluded", pa.bool_()),
+                *marks,  # of the picture that was indexed before it failed: it gets them back
             ]
         ),
     }
