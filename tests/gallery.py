@@ -23,13 +23,11 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app.commands.ui import server_command
+from tests.app.chromium import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENES = 300
 SIDE = 384
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-PATIENCE = 60_000  # milliseconds; the machines that run tests are often busy
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
 FOLDERS = {
     "trips/sea": ("beach", "island", "sea", "underwater", "lake", "river"),
     "trips/mountains": ("mountains", "hills", "snow field", "desert", "forest"),

@@ -16,7 +16,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 import clipdex
-from tests.gallery import CHROMIUM, OPTIONS, PATIENCE, ROOT, collections, served, settled
+from tests.app.chromium import CHROMIUM, OPTIONS, PATIENCE
+from tests.gallery import ROOT, collections, served, settled
 
 DOCS = ROOT / "docs"
 MOST_BYTES = 2_500_000  # all of them together
@@ -105,7 +106,7 @@ def main() -> None:
     pictures, scans = collections()
     taken: dict[str, Image.Image] = {}
     with served(pictures, scans) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, "--hide-scrollbars"])
         page = browser.new_page(reduced_motion="reduce")
         page.set_default_timeout(PATIENCE)
         for name, (address, act) in screens(pictures).items():

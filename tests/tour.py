@@ -15,7 +15,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from tests.gallery import CHROMIUM, OPTIONS, ROOT, collections, served, settled
+from tests.app.chromium import CHROMIUM, OPTIONS, PATIENCE
+from tests.gallery import ROOT, collections, served, settled
 
 TARGET = ROOT / "docs" / "tour.webp"
 MOST_BYTES = 3_000_000
@@ -23,7 +24,6 @@ QUALITIES = (84, 76, 70, 62, 54, 46, 38, 30, 24)
 VIEW, WIDTH = {"width": 1180, "height": 740}, 900
 FRAME = 120  # milliseconds
 READING = 1.3  # how much longer than thought at first people want to see something that stands still
-PATIENCE = 60_000
 # The arrow that people see moving, and a line that says what is going on.
 STAGE = """() => {
   if (document.getElementById("tour")) return;
@@ -208,7 +208,7 @@ def packed(film: Film, quality: int) -> bytes:
 def main() -> None:
     pictures, scans = collections()
     with served(pictures, scans) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, "--hide-scrollbars"])
         page = browser.new_page(viewport=VIEW, reduced_motion="reduce")  # type: ignore[arg-type]
         page.set_default_timeout(PATIENCE)
         film = Film(page)

@@ -23,7 +23,10 @@ from app import state
 from app.commands.ui import environment, server_command
 from app.fetch import URLS_VARIABLE
 from app.routes import address
+from tests.app.chromium import browser, page
 from tests.shared import ROOT
+
+__all__ = ["browser", "page"]  # the fixtures
 
 COLOURS = {"red": (214, 24, 24), "green": (20, 150, 40), "blue": (24, 48, 214), "yellow": (240, 220, 20)}
 EACH = 20

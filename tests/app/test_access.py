@@ -7,16 +7,16 @@ or stands in `STREAMLIT` with the reason why we cannot.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from app.pages import PAGES
+from tests.app.chromium import PATIENCE
 from tests.app.conftest import Server
-from tests.gallery import CHROMIUM, OPTIONS, PATIENCE, settled
+from tests.gallery import settled
 from tests.shared import ROOT
 
 AXE = sorted((ROOT / ".venv").glob("axe-core-*/package/axe.min.js"))
@@ -26,19 +26,8 @@ LOOKS = [(1400, "light"), (400, "dark"), (1400, "dark"), (400, "light")]
 # Found in what Streamlit draws itself, and out of our reach: (rule, part of the element's selector or HTML, why).
 STREAMLIT: list[tuple[str, str, str]] = []
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 needs_axe = pytest.mark.skipif(not AXE, reason="needs axe-core, which `make axe` fetches from npm")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 def views() -> dict[str, str]:

@@ -16,13 +16,10 @@ from streamlit.testing.v1 import AppTest
 import clipdex
 from app import exports
 from app.components.text import as_text
-from tests.app import test_browser
+from tests.app.chromium import PATIENCE, expect_count, search
+from tests.app.chromium import tiles as found
 from tests.app.conftest import Server, paint, serve
-from tests.app.test_browser import CHROMIUM, PATIENCE, expect_count, search
-from tests.app.test_browser import tiles as found
 from tests.app.test_pages import opened, tiles
-
-browser, page = test_browser.browser, test_browser.page  # the fixtures
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +130,6 @@ def test_only_the_last_offers_are_kept() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium: apt-get install chromium")
 def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -> None:
     page.goto(f"{running.url}/?q=red")
     expect_count(page, 12)

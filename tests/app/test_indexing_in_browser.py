@@ -10,11 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import clipdex
-from tests.app import test_browser
+from tests.app.chromium import PATIENCE, expect_first, search, tiles
 from tests.app.conftest import Server, fill, serve
-from tests.app.test_browser import PATIENCE, expect_first, search, tiles
 
-browser, page, pytestmark = test_browser.browser, test_browser.page, test_browser.pytestmark
+pytestmark = pytest.mark.browser
 COUNT = 600
 
 

@@ -13,11 +13,11 @@ from playwright.sync_api import Page, expect
 
 import clipdex
 from app.commands.ui import LARGEST_UPLOAD
-from tests.app import test_browser
+from tests.app.chromium import PATIENCE, expect_count, tiles
 from tests.app.conftest import COLOURS, EVIL, Server, paint, serve
-from tests.app.test_browser import GIVE, PATIENCE, expect_count, tiles
+from tests.app.test_browser import GIVE
 
-browser, page, pytestmark = test_browser.browser, test_browser.page, test_browser.pytestmark
+pytestmark = pytest.mark.browser
 MANY = 240
 ALL = MANY + 5
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.app import test_browser
+from tests.app.chromium import PATIENCE, tiles
 from tests.app.conftest import Server
-from tests.app.test_browser import PATIENCE, tiles
 from tests.app.test_pages import COUNT
 
-browser, page, pytestmark = test_browser.browser, test_browser.page, test_browser.pytestmark
+pytestmark = pytest.mark.browser
 
 
 def go_to(page: Page, server: Server, name: str) -> None:

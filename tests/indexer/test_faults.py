@@ -20,6 +20,7 @@ from core.encoder import load_encoder
 from indexer import sync
 from indexer.runs import writer
 from indexer.storage import tables
+from tests.indexer.dying import Dying, Killed
 from tests.indexer.pictures import go_over, index, paint, state
 from tests.shared import ROOT
 
@@ -53,10 +54,6 @@ def change(folder: Path, n: int) -> None:
     (folder / "0" / "000.txt").write_text("two\nthree\n")
 
 
-class Killed(BaseException):
-    """The run stops dead here."""
-
-
 def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, undisturbed = tmp_path / "folder", tmp_path / "undisturbed"
     begin(folder, 12)
@@ -69,25 +66,12 @@ def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monk
     index(folder, to=tmp_path / "fresh")
     assert state(tmp_path / "fresh") == expected  # history leaves no trace
 
-    append, upsert, remove = tables.append, tables.upsert, tables.remove
-    left = 0
-
-    def dying(write: Any, *arguments: Any) -> Any:
-        nonlocal left
-        for result in (lambda: None, lambda: write(*arguments)):
-            if left == 0:
-                raise Killed
-            left -= 1
-            value = result()
-        return value
-
-    monkeypatch.setattr(tables, "append", lambda *arguments: dying(append, *arguments))
-    monkeypatch.setattr(tables, "upsert", lambda *arguments: dying(upsert, *arguments))
-    monkeypatch.setattr(tables, "remove", lambda *arguments: dying(remove, *arguments))
-    for moment in range(0, 1000, 1 if os.environ.get("CLIPDEX_SLOW") else 5):
+    writes = Dying()
+    writes.replace(monkeypatch, tables, "append", "upsert", "remove")
+    for moment in writes.moments(step=5):
         victim = tmp_path / f"victim{moment}"
         shutil.copytree(tmp_path / "before", victim)
-        left = moment
+        writes.left = moment
         try:
             index(folder, to=victim)
         except Killed:
@@ -96,7 +80,7 @@ def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monk
                 assert hit.caption in searcher.item(hit.id).captions
         else:
             break
-        left = -1
+        writes.left = -1
         index(folder, to=victim)
         assert state(victim) == expected, f"killed at write {moment}"
         shutil.rmtree(victim)

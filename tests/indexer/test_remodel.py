@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -21,6 +20,7 @@ from indexer.runs.options import Options
 from indexer.runs.report import Progress
 from indexer.search import open_searcher
 from indexer.storage import tables
+from tests.indexer.dying import Dying, Killed
 from tests.indexer.pictures import Half, failures, go_over, ids, index, paint, paint_three, state
 
 
@@ -193,10 +193,6 @@ def test_a_dry_run_counts_what_the_other_model_has_to_do(tmp_path: Path) -> None
     assert not (tmp_path / ".clipdex" / "models").exists()
 
 
-class Killed(BaseException):
-    """The run stops dead here."""
-
-
 def test_a_migration_may_stop_before_and_after_every_single_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,28 +202,13 @@ def test_a_migration_may_stop_before_and_after_every_single_write(
     old = state(tmp_path / "before")
     sync.index(folder, encoder=Half(), to=tmp_path / "undisturbed")
     expected = state(tmp_path / "undisturbed")
-    left = 0
-
-    def dying(function: Any) -> Any:
-        def write(*arguments: Any, **named: Any) -> Any:
-            nonlocal left
-            for result in (lambda: None, lambda: function(*arguments, **named)):
-                if left == 0:
-                    raise Killed
-                left -= 1
-                value = result()
-            return value
-
-        return write
-
-    for name in ("append", "upsert", "remove"):
-        monkeypatch.setattr(tables, name, dying(getattr(tables, name)))
-    for name in ("save", "make_tables"):
-        monkeypatch.setattr(Collection, name, dying(getattr(Collection, name)))
-    for moment in range(0, 1000, 1 if os.environ.get("CLIPDEX_SLOW") else 5):
+    writes = Dying()
+    writes.replace(monkeypatch, tables, "append", "upsert", "remove")
+    writes.replace(monkeypatch, Collection, "save", "make_tables")
+    for moment in writes.moments(step=5):
         victim = tmp_path / f"victim{moment}"
         shutil.copytree(tmp_path / "before", victim)
-        left = moment
+        writes.left = moment
         try:
             go_over(folder, victim)
         except Killed:
@@ -235,7 +216,7 @@ def test_a_migration_may_stop_before_and_after_every_single_write(
             assert clipdex.open(victim).snapshot().vectors.shape[1] in (32, 64)
         else:
             break
-        left = -1
+        writes.left = -1
         go_over(folder, victim)
         assert state(victim) == expected, f"killed at write {moment}"
         shutil.rmtree(victim)

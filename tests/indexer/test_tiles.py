@@ -35,6 +35,7 @@ from indexer.storage import tables, tile_table
 from indexer.sync import index as sync_index
 from indexer.tiles import MOST, Tiles, boxes
 from indexer.verify import verify
+from tests.indexer.dying import Dying, Killed
 from tests.indexer.pictures import Half, go_over, index, paint, state
 from tests.indexer.test_distributed import Here, spread
 from tests.indexer.test_run import slow_source
@@ -294,10 +295,6 @@ def test_what_a_killed_run_left_is_passed_over_and_swept(tmp_path: Path) -> None
     assert rows_of(folder) == before
 
 
-class Killed(BaseException):
-    """The run stops dead here."""
-
-
 def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "pictures"
     for name, spot in SPOTS.items():
@@ -308,34 +305,23 @@ def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monk
     (folder / "far.png").unlink()
     meadow(folder / "new.png", (10, 240))
     index(folder, to=tmp_path / "undisturbed", tiles=True)
-    expected, left = rows_of(tmp_path / "undisturbed"), 0
+    expected = rows_of(tmp_path / "undisturbed")
 
-    def dying(function: Any) -> Any:
-        def write(*arguments: Any, **named: Any) -> Any:
-            nonlocal left
-            for result in (lambda: None, lambda: function(*arguments, **named)):
-                if left == 0:
-                    raise Killed
-                left -= 1
-                value = result()
-            return value
-
-        return write
-
-    for module, name in ((tables, "append"), (tables, "upsert"), (tables, "remove"), (tile_table, "append")):
-        monkeypatch.setattr(module, name, dying(getattr(module, name)))
-    monkeypatch.setattr(Collection, "save", dying(Collection.save))
-    for moment in range(0, 1000, 1 if os.environ.get("CLIPDEX_SLOW") else 7):
+    writes = Dying()
+    writes.replace(monkeypatch, tables, "append", "upsert", "remove")
+    writes.replace(monkeypatch, tile_table, "append")
+    writes.replace(monkeypatch, Collection, "save")
+    for moment in writes.moments(step=7):
         victim = tmp_path / f"victim{moment}"
         shutil.copytree(tmp_path / "before", victim)
-        left = moment
+        writes.left = moment
         try:
             index(folder, to=victim, tiles=True)
         except Killed:
             pass
         else:
             break
-        left = -1
+        writes.left = -1
         assert {finding.kind for finding in verify(Collection.find(victim)).findings} <= {Kind.STRAY_TILES}
         index(folder, to=victim, tiles=True)
         assert rows_of(victim) == expected, f"killed at write {moment}"

@@ -1,0 +1,62 @@
+"""How is the app looked at in a real browser?  Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 60_000  # milliseconds; the machines that run tests are often busy
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("needs Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails its test when a script breaks or something outside this machine is asked for."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: None if is_here(asked.url) else wrong.append(f"asked for {asked.url}"))
+    yield page
+    page.close()
+    assert wrong == []
+
+
+def is_here(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def tiles(page: Page) -> Locator:
+    return page.locator(".tile")
+
+
+def search(page: Page, words: str) -> None:
+    page.get_by_placeholder("Describe a picture").fill(words)
+    page.keyboard.press("Enter")
+
+
+def expect_count(page: Page, count: int) -> None:
+    """Wait until the grid has so many tiles, of which only those near the window exist."""
+    expect(page.locator(".grid")).to_have_attribute("data-count", str(count), timeout=PATIENCE)
+
+
+def expect_first(page: Page, folder: str) -> None:
+    """Wait until the best hit lies in a folder."""
+    expect(tiles(page).first).to_have_attribute("data-id", re.compile(f"^{folder}/"), timeout=PATIENCE)
