@@ -3,7 +3,7 @@
 // line where relevance ends; `more` says that there are more hits than these; `tiles` is where blurred pictures and missing
 // files are asked for. Reports "opened", "similar", "toward", "away", "unfolded" with ids, and "more"; the state
 // "selection" is the ids that are selected, and another `emptied` makes it `selects`. Every text goes in as text, never as HTML.
-// Only tiles in and near the window exist; `grid_layout.js` says where each one lies.
+// Only tiles in and near the window exist; `grid_layout.js` says where each one lies, `grid_pictures.js` brings the pictures.
 
 const icon = (paths) => `<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2"
   stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${paths}</svg>`;
@@ -46,17 +46,12 @@ function remember(name, value) {
 
 // --- one tile --------------------------------------------------------------------------------------------------------
 
-const drawn = new Set();  // pictures that the browser has shown before: they need not fade in again
-
 function makeTile(item) {
   const tile = element("li", "tile");
   tile.dataset.id = item.id;
   const look = element("button", "look");
   look.tabIndex = -1;
-  const image = element("img", "");
-  image.addEventListener("load", () => { image.classList.add("ready"); drawn.add(image.getAttribute("src")); });
-  image.addEventListener("error", () => { image.hidden = true; note(tile, "This picture cannot be shown"); });
-  look.append(image);
+  look.append(element("img", ""));
   const pick = element("button", "pick");
   pick.tabIndex = -1;
   pick.title = "Select (space)";
@@ -66,6 +61,8 @@ function makeTile(item) {
   tile.append(look, pick, foot, element("div", "tag"));
   return tile;
 }
+
+function isDrawn(tile) { return tile.querySelector("img").classList.contains("ready"); }
 
 function note(tile, text) {
   tile.querySelector(".gone")?.remove();
@@ -79,16 +76,10 @@ function placeOf(item) {
 
 function describe(tile, item, scores) {
   const named = item.caption || item.name;
-  const image = tile.querySelector("img");
-  image.alt = named;
   // The address changes with the picture, also while its tile is on the screen.
-  if (image.getAttribute("src") !== item.thumb) {
-    image.hidden = false;
-    note(tile, "");
-    image.classList.toggle("ready", drawn.has(item.thumb));
-    image.decoding = drawn.has(item.thumb) ? "sync" : "async";
-    image.src = item.thumb;
-  }
+  if (tile.dataset.thumb !== item.thumb) note(tile, "");
+  tile.querySelector("img").alt = named;
+  bring(tile, item.thumb, () => { tile.querySelector("img").hidden = true; note(tile, "This picture cannot be shown"); });
   const count = item.copies ? `. ${item.copies} more like it` : item.copy ? ". Of the same group" : "";
   const place = scores ? `. ${placeOf(item)}` : "";
   tile.querySelector(".look").setAttribute("aria-label", named + place + count);
@@ -215,7 +206,7 @@ class Grid {
   // Only what changed is touched; the elements stand in the order of the hits.
   place(places) {
     const wanted = new Set(places.map((place) => this.list[place].id));
-    for (const [id, tile] of this.made) if (!wanted.has(id)) { tile.remove(); this.made.delete(id); }
+    for (const [id, tile] of this.made) if (!wanted.has(id)) { tile.remove(); leave(tile); this.made.delete(id); }
     let before = null;
     for (const place of places) {
       const item = this.list[place];
@@ -291,7 +282,10 @@ class Grid {
   }
 
   tellTile(tile, known) {
-    if (known.blur && !tile.querySelector("img").classList.contains("ready")) tile.style.backgroundImage = `url(${known.blur})`;
+    if (known.blur && !isDrawn(tile)) {
+      tile.style.backgroundImage = `url(${known.blur})`;
+      tile.classList.add("soft");
+    }
     if (known.gone) note(tile, "The file is no longer there");
   }
 
@@ -301,7 +295,6 @@ class Grid {
     for (const tile of this.waiting) if (tiles.includes(tile) || !tile.isConnected) this.waiting.delete(tile);
     if (this.waiting.size) this.timer = setTimeout(() => this.ask(), ASK_AFTER);
     if (!tiles.length) return;
-    const isDrawn = (tile) => tile.querySelector("img").classList.contains("ready");
     tiles.sort((one, other) => isDrawn(one) - isDrawn(other));
     const soft = tiles.filter((tile) => !isDrawn(tile)).length;  // pictures that are seen already need no soft ones
     try {

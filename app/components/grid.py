@@ -57,7 +57,7 @@ def show(
     behind, unfolded = copies or {}, view.unfolded()
     copied = {one.id for leader in unfolded for one in behind.get(leader, ())}
     state.warm_thumbnails([hit.id for hit in hits[: view.PAGE_SIZE]])
-    component("grid", "grid_layout.js")(
+    component("grid", "grid_layout.js", "grid_pictures.js")(
         key=_KEY,
         data={
             "items": [

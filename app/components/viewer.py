@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from app import state, view
+from app.components import done, tagging
 from app.components.grid import show_thumbnail
 from app.components.mounted import component
 from app.components.text import as_text, sendable
@@ -39,6 +40,7 @@ def show_if_open(hits: Sequence[Hit], words: str = "") -> None:
 def _dialog(hits: Sequence[Hit], words: str) -> None:
     # The URL decides, not an argument: the arrows change it and rerun only this function.
     identity = view.item()
+    done.tell()
     with state.errors_in_place():
         item = state.searcher().item(identity)
     places = {hit.id: number for number, hit in enumerate(hits)}
@@ -50,6 +52,7 @@ def _dialog(hits: Sequence[Hit], words: str) -> None:
         _score(hit)
         heat = _why(item, words) if words and item.width else None
         _ways_onward(hits, at, identity)
+        tagging.editor([identity], "viewer")
         _facts(item)
     with picture:
         _picture(item, heat, hit, lambda: _on_step(hits, at))
@@ -163,7 +166,7 @@ def _facts(item: Details) -> None:
     lines += [("file", size(item.size))] if item.size is not None else []
     lines += [("changed", f"{item.modified.astimezone():%d %B %Y}")] if item.modified else []
     with state.errors_in_place():
-        lines += state.columns(item.id).items()
+        lines += ((name, value) for name, value in state.columns(item.id).items() if name != "tags")
     if lines:
         st.caption("  \n".join(f"{as_text(name)}: {as_text(value)}" for name, value in lines))
     st.caption("On disk" if item.path is not None else "Place in its source")

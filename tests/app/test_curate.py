@@ -62,6 +62,21 @@ def test_nothing_selected_shows_no_bar(app: AppTest) -> None:
     assert not app.exception and not [one for one in app.button if (one.key or "").startswith("curate-")]
 
 
+def test_tags_of_one_picture_are_given_and_taken_where_it_is_looked_at(app: AppTest, folder: Path) -> None:
+    app.query_params["q"] = "red"
+    app.query_params["item"] = "red/2.png"
+    app.run()
+    app.multiselect("viewer-new").set_value(["warm", "a trip"]).run()
+    assert not app.exception and told(app) == "1 picture tagged warm, a trip"
+    searcher = clipdex.open(folder)
+    assert [hit.id for hit in searcher.search(searcher.read('tag:warm tag:"a trip"'))] == ["red/2.png"]
+    app.button("viewer-tag-a trip").click().run()
+    assert told(app) == "a trip taken from 1 picture" and clipdex.open(folder).tags() == {"warm": 1}
+    assert "warm" not in app.multiselect("viewer-new").options  # it has that already
+    app.multiselect("viewer-new").set_value(['12"']).run()
+    assert "quotation mark" in told(app) and clipdex.open(folder).tags() == {"warm": 1}
+
+
 def test_tags_are_given_and_taken(app: AppTest, folder: Path) -> None:
     app.query_params["q"] = "red"
     app.run()

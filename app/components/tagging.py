@@ -1,0 +1,67 @@
+"""How are tags given to pictures, and taken from them?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import state
+from app.components.done import attempt, pictures
+from app.components.text import as_text
+
+MOST_OFFERED = 1_000  # tags to choose from
+MOST_SHOWN = 30  # tags of the pictures, to be taken from them
+
+
+def editor(ids: Sequence[str], name: str) -> None:
+    """New tags to give, and those that the pictures have, to take away. The keys of its widgets begin with `name`."""
+    with state.errors_in_place():
+        every = list(state.searcher().tags())[:MOST_OFFERED]
+        have = _counts(ids)
+    one = len(ids) == 1
+    st.multiselect(
+        f"Tags to give {'it' if one else 'them'}",
+        [tag for tag in every if have[tag] < len(ids)],
+        key=f"{name}-new",
+        accept_new_options=True,
+        placeholder="Choose, or type a new one",
+        on_change=_add,
+        args=(ids, f"{name}-new"),
+    )
+    if have:
+        st.caption(f"{'It has' if one else 'They have'} these; a click takes one away.")
+        with st.container(horizontal=True, key=f"{name}-tags"):
+            for tag, count in have.most_common(MOST_SHOWN):
+                st.button(
+                    as_text(tag) if one else f"{as_text(tag)} :gray[{count:,}]",
+                    icon=":material/close:",
+                    icon_position="right",
+                    key=f"{name}-tag-{tag}",
+                    on_click=_remove,
+                    args=(ids, tag),
+                )
+
+
+def _counts(ids: Sequence[str]) -> Counter[str]:
+    """The tags of some pictures, and how many have each."""
+    snapshot = state.searcher().snapshot()
+    rows = [snapshot.rows[one] for one in ids]
+    return Counter(snapshot.images["tags"].combine_chunks().take(rows).flatten().to_pylist())
+
+
+def _add(ids: Sequence[str], key: str) -> None:
+    names = list(st.session_state.get(key, ()))
+
+    def act() -> str:
+        changed = state.searcher().tag(ids, add=names)
+        return f"{pictures(changed)} tagged {', '.join(names)}" if changed else "They have these tags already"
+
+    if names:
+        attempt(act, "sell")
+        st.session_state[key] = []
+
+
+def _remove(ids: Sequence[str], tag: str) -> None:
+    attempt(lambda: f"{tag} taken from {pictures(state.searcher().tag(ids, remove=tag))}", "sell")
