@@ -1,7 +1,8 @@
 """What can be done with the pictures that are selected?  Tag, exclude and export them, search by them, learn from them.
 
 The bar is there while something is selected. What it did is told at the next look at the page, with a way back where
-pictures left the answer.
+pictures left the answer. Its callbacks ask for the selection when they run (`_chosen`): the browser sends a new
+selection together with the click, and what was selected when the page last ran is not what the person sees.
 """
 
 from __future__ import annotations
@@ -37,12 +38,17 @@ def show(hits: Sequence[Hit] = ()) -> None:
     st.html(f"<style>{_style()}</style>")
     done.tell()
     with state.errors_in_place():
-        rows = state.searcher().snapshot().rows
-    chosen = [one for one in grid.selected() if one in rows]
+        chosen = _chosen()
     if chosen:
         _bar(chosen, hits)
     else:
         _undo()
+
+
+def _chosen() -> list[str]:
+    """The selected pictures of this collection, as they are now. Raises CollectionError."""
+    rows = state.searcher().snapshot().rows
+    return [one for one in grid.selected() if one in rows]
 
 
 @cache
@@ -54,33 +60,34 @@ def _bar(chosen: list[str], hits: Sequence[Hit]) -> None:
     with st.container(horizontal=True, key="curate"):
         st.markdown(f"**{len(chosen):,}** selected", width="content")
         with st.popover("Tag", icon=":material/sell:", key="curate-tag"):
-            tagging.editor(chosen, "curate")
+            tagging.editor(_chosen, "curate")
         st.button(
             "Exclude",
             icon=":material/visibility_off:",
             key="curate-exclude",
             help="No search finds them until they are taken in again. Their files stay where they are.",
             on_click=_exclude,
-            args=(chosen,),
         )
         with st.popover("Export", icon=":material/download:", key="curate-export"):
             _exports(chosen, hits)
         for label, icon, then in (("More like these", "add", view.toward), ("Less like these", "remove", view.away)):
-            st.button(
-                label, icon=f":material/{icon}:", key=f"curate-{icon}", on_click=_examples, args=(then, tuple(chosen))
-            )
+            st.button(label, icon=f":material/{icon}:", key=f"curate-{icon}", on_click=_examples, args=(then,))
         with st.popover("Keep as concept", icon=":material/lightbulb:", key="curate-concept"):
-            _concept(chosen)
+            _concept()
         st.button("Deselect", icon=":material/close:", key="curate-clear", type="tertiary", on_click=grid.select_none)
 
 
 # --- leaving pictures out --------------------------------------------------------------------------------------------
 
 
-def _exclude(chosen: list[str]) -> None:
-    if done.attempt(lambda: f"{done.pictures(state.searcher().exclude(chosen))} excluded", "visibility_off"):
-        done.remember("", "")  # the bar says it
+def _exclude() -> None:
+    def act() -> str:
+        chosen = _chosen()
+        state.searcher().exclude(chosen)
         st.session_state[_UNDO] = _seen(), chosen
+        return ""  # the bar says it
+
+    if done.attempt(act, "visibility_off"):
         grid.select_none()
 
 
@@ -117,7 +124,12 @@ def _seen() -> tuple[str, str]:
 
 
 def _exports(chosen: list[str], hits: Sequence[Hit]) -> None:
-    """Nothing is read or written before one of these is clicked."""
+    """Nothing is read or written before one of these is clicked.
+
+    They write what was selected when this list was shown. A table is made in a thread of its own, for a request that
+    brings no selection and has no session (`st.session_state` is empty there); the address of the zip stands in the
+    page. The list is opened first, so it hardly ever is behind.
+    """
     key = state.key()
     by_id = {hit.id: hit for hit in hits}
     known: list[str | Hit] = [by_id.get(one, one) for one in chosen]
@@ -148,15 +160,19 @@ def _exports(chosen: list[str], hits: Sequence[Hit]) -> None:
 # --- searching by them -----------------------------------------------------------------------------------------------
 
 
-def _examples(then: Callable[[Sequence[str]], None], chosen: Sequence[str]) -> None:
-    if len(chosen) > view.MOST_EXAMPLES:
-        told = f"The last {view.MOST_EXAMPLES} of the {len(chosen):,} count; keep them as a concept to use them all"
-        done.remember(told, "info")
-    then(chosen)
-    grid.select_none()
+def _examples(then: Callable[[Sequence[str]], None]) -> None:
+    def act() -> str:
+        if chosen := _chosen():
+            then(chosen)
+        if len(chosen) <= view.MOST_EXAMPLES:
+            return ""
+        return f"The last {view.MOST_EXAMPLES} of the {len(chosen):,} count; keep them as a concept to use them all"
+
+    if done.attempt(act, "info"):
+        grid.select_none()
 
 
-def _concept(chosen: list[str]) -> None:
+def _concept() -> None:
     """A name for what they have in common."""
     against = st.query_params.get_all("not")
     st.caption(
@@ -164,16 +180,16 @@ def _concept(chosen: list[str]) -> None:
         + (f" The {len(against)} that the search leads away from count as examples that do not fit." if against else "")
     )
     st.text_input("Name", key=_NAME, placeholder="my dog")
-    st.button(
-        "Keep", icon=":material/lightbulb:", key="curate-keep", type="primary", on_click=_keep, args=(chosen, against)
-    )
+    st.button("Keep", icon=":material/lightbulb:", key="curate-keep", type="primary", on_click=_keep)
 
 
-def _keep(chosen: list[str], against: list[str]) -> None:
+def _keep() -> None:
     name = str(st.session_state.get(_NAME, ""))
 
     def act() -> str:
-        kept = state.searcher().keep_concept(name, chosen, [one for one in against if one not in chosen])
+        chosen = _chosen()
+        against = [one for one in st.query_params.get_all("not") if one not in chosen]
+        kept = state.searcher().keep_concept(name, chosen, against)
         return f"Kept. Search for it with {written(Line('', concepts=(kept.name,)))}"
 
     if done.attempt(act, "lightbulb"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import streamlit as st
 
@@ -15,9 +16,16 @@ MOST_OFFERED = 1_000  # tags to choose from
 MOST_SHOWN = 30  # tags of the pictures, to be taken from them
 
 
-def editor(ids: Sequence[str], name: str) -> None:
-    """New tags to give, and those that the pictures have, to take away. The keys of its widgets begin with `name`."""
+Asked: TypeAlias = Callable[[], Sequence[str]]
+
+
+def editor(asked: Asked, name: str) -> None:
+    """New tags to give, and those that the pictures have, to take away. The keys of its widgets begin with `name`.
+
+    `asked` says which pictures, and is asked again when something is done: a selection may have changed by then.
+    """
     with state.errors_in_place():
+        ids = asked()
         every = list(state.searcher().tags())[:MOST_OFFERED]
         have = _counts(ids)
     one = len(ids) == 1
@@ -28,7 +36,7 @@ def editor(ids: Sequence[str], name: str) -> None:
         accept_new_options=True,
         placeholder="Choose, or type a new one",
         on_change=_add,
-        args=(ids, f"{name}-new"),
+        args=(asked, f"{name}-new"),
     )
     if have:
         st.caption(f"{'It has' if one else 'They have'} these; a click takes one away.")
@@ -40,7 +48,7 @@ def editor(ids: Sequence[str], name: str) -> None:
                     icon_position="right",
                     key=f"{name}-tag-{tag}",
                     on_click=_remove,
-                    args=(ids, tag),
+                    args=(asked, tag),
                 )
 
 
@@ -51,11 +59,11 @@ def _counts(ids: Sequence[str]) -> Counter[str]:
     return Counter(snapshot.images["tags"].combine_chunks().take(rows).flatten().to_pylist())
 
 
-def _add(ids: Sequence[str], key: str) -> None:
+def _add(asked: Asked, key: str) -> None:
     names = list(st.session_state.get(key, ()))
 
     def act() -> str:
-        changed = state.searcher().tag(ids, add=names)
+        changed = state.searcher().tag(asked(), add=names)
         return f"{pictures(changed)} tagged {', '.join(names)}" if changed else "They have these tags already"
 
     if names:
@@ -63,5 +71,5 @@ def _add(ids: Sequence[str], key: str) -> None:
         st.session_state[key] = []
 
 
-def _remove(ids: Sequence[str], tag: str) -> None:
-    attempt(lambda: f"{tag} taken from {pictures(state.searcher().tag(ids, remove=tag))}", "sell")
+def _remove(asked: Asked, tag: str) -> None:
+    attempt(lambda: f"{tag} taken from {pictures(state.searcher().tag(asked(), remove=tag))}", "sell")

@@ -52,7 +52,7 @@ def _dialog(hits: Sequence[Hit], words: str) -> None:
         _score(hit)
         heat = _why(item, words) if words and item.width else None
         _ways_onward(hits, at, identity)
-        tagging.editor([identity], "viewer")
+        tagging.editor(lambda: [identity], "viewer")
         _facts(item)
     with picture:
         _picture(item, heat, hit, lambda: _on_step(hits, at))

@@ -125,6 +125,38 @@ def test_examples_lead_the_search_and_a_concept_is_kept(app: AppTest, folder: Pa
     assert tiles(app)[0].startswith("red/")
 
 
+def test_a_selection_that_changes_with_the_click_is_the_one_that_counts(app: AppTest, folder: Path) -> None:
+    app.query_params["q"] = "red"
+    app.run()
+    ids = select(app, 3)
+
+    def tick(item: str) -> None:
+        box = next(box for box in app.checkbox if (box.key or "").startswith(f"select-{item}-"))
+        box.set_value(not box.value)  # sent with the click that follows
+
+    tick(ids[0])
+    app.multiselect("curate-new").set_value(["warm"]).run()
+    assert told(app) == "2 pictures tagged warm"
+    tick(ids[1])
+    app.button("curate-tag-warm").click().run()
+    searcher = clipdex.open(folder)
+    assert told(app) == "warm taken from 1 picture" and searcher.search(searcher.read("tag:warm"))[0].id == ids[1]
+    tick(ids[0])
+    app.text_input("curate-name").set_value("cards")
+    app.button("curate-keep").click().run()
+    (kept,) = clipdex.open(folder).concepts()
+    assert sorted(kept.fits) == sorted([ids[0], ids[2]])
+    tick(ids[0])
+    app.button("curate-add").click().run()
+    assert app.query_params["like"] == ids[2]
+    first = select(app, 1)
+    tick(first[0])
+    tick(ids[1])
+    app.button("curate-exclude").click().run()
+    assert not app.exception and any(str(one.value) == "1 picture excluded" for one in app.markdown)
+    assert ids[1] not in tiles(app) and first[0] in tiles(app)
+
+
 @pytest.fixture(scope="module")
 def running(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     place = Path(shutil.copytree(made, tmp_path_factory.mktemp("served") / "pictures"))
