@@ -229,6 +229,20 @@ def scroll_on() -> None:
     st.session_state["scrolled"] = (_question(), min(shown() * 3 + PAGE_SIZE, MOST_SHOWN))
 
 
+def go_past(item_id: str) -> None:
+    """See the hit that comes after the last one that is shown: more are searched for, and `arrive` opens it."""
+    scroll_on()
+    st.session_state["past"] = item_id
+    st.rerun()  # the whole page, though what asked is a dialog, which runs alone otherwise
+
+
+def arrive(shown_ids: Sequence[str]) -> None:
+    """Open the hit to which `go_past` leads, if there is one (while the page runs)."""
+    past = st.session_state.pop("past", None)
+    if past == item() and past in shown_ids[:-1]:
+        st.query_params["item"] = shown_ids[shown_ids.index(past) + 1]
+
+
 def _question() -> tuple[tuple[str, tuple[str, ...]], ...]:
     names = sorted(set(st.query_params) - {"item", "n", "open"})
     return tuple((name, tuple(st.query_params.get_all(name))) for name in names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +31,16 @@ _LONG_CAPTION = 180  # characters, about five lines
 _HOT = (255, 92, 20)
 
 
-def show_if_open(hits: Sequence[Hit], words: str = "") -> None:
-    """Show the item that the URL names, over the grid of hits; `words` are those of the query."""
+def show_if_open(hits: Sequence[Hit], words: str = "", *, more: bool = False) -> None:
+    """Show the item that the URL names, over the grid of hits; `words` are those of the query, and with `more` the
+    answer goes on after these hits."""
     if view.item():
-        _dialog(hits, words)
+        view.arrive([hit.id for hit in hits])
+        _dialog(hits, words, more)
 
 
 @st.dialog("Picture", width="large", on_dismiss=view.close_item)
-def _dialog(hits: Sequence[Hit], words: str) -> None:
+def _dialog(hits: Sequence[Hit], words: str, more: bool) -> None:
     # The URL decides, not an argument: the arrows change it and rerun only this function.
     identity = view.item()
     done.tell()
@@ -51,11 +54,12 @@ def _dialog(hits: Sequence[Hit], words: str) -> None:
         _captions(item)
         _score(hit)
         heat = _why(item, words) if words and item.width else None
-        _ways_onward(hits, at, identity)
+        _ways_onward(identity)
+        _steps(hits, at, more)
         tagging.editor(lambda: [identity], "viewer")
         _facts(item)
     with picture:
-        _picture(item, heat, hit, lambda: _on_step(hits, at))
+        _picture(item, heat, hit, lambda: _on_step(hits, at, more))
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
@@ -91,10 +95,10 @@ def _on_part(item: str) -> None:
         st.rerun()
 
 
-def _on_step(hits: Sequence[Hit], at: int | None) -> None:
+def _on_step(hits: Sequence[Hit], at: int | None, more: bool) -> None:
     step = st.session_state[_KEY].get("step")
-    if at is not None and step in (-1, 1) and 0 <= at + step < len(hits):
-        view.open_item(hits[at + step].id)
+    if step in (-1, 1) and (then := _beside(hits, at, step, more)):
+        then()
 
 
 def _why(item: Details, words: str) -> dict[str, Any] | None:
@@ -180,7 +184,7 @@ def _place(item: Details) -> str:
 # --- ways onward -----------------------------------------------------------------------------------------------------
 
 
-def _ways_onward(hits: Sequence[Hit], at: int | None, identity: str) -> None:
+def _ways_onward(identity: str) -> None:
     if st.button("Find similar", icon=":material/image_search:", key="viewer-similar", type="primary", width="stretch"):
         view.ask_like(identity)
         st.rerun()
@@ -191,18 +195,26 @@ def _ways_onward(hits: Sequence[Hit], at: int | None, identity: str) -> None:
                 st.rerun()
     kept = {name: value for name in view.KEPT if (value := str(st.query_params.get(name, "")))}
     st.page_link("app/pages/describe.py", label="Which words fit it?", query_params={**kept, "item": identity})
+
+
+def _steps(hits: Sequence[Hit], at: int | None, more: bool) -> None:
     with st.container(horizontal=True, key="viewer-steps"):
-        _step("Previous", "ArrowLeft", hits[at - 1].id if at else None)
-        _step("Next", "ArrowRight", hits[at + 1].id if at is not None and at + 1 < len(hits) else None)
+        for label, shortcut, step in (("Previous", "ArrowLeft", -1), ("Next", "ArrowRight", 1)):
+            then = _beside(hits, at, step, more)
+            st.button(
+                label,
+                key=f"viewer-{label.lower()}",
+                shortcut=shortcut,
+                disabled=then is None,
+                on_click=then,
+                width="stretch",
+            )
 
 
-def _step(label: str, shortcut: str, target: str | None) -> None:
-    st.button(
-        label,
-        key=f"viewer-{label.lower()}",
-        shortcut=shortcut,
-        disabled=target is None,
-        on_click=view.open_item,
-        args=(target or "",),
-        width="stretch",
-    )
+def _beside(hits: Sequence[Hit], at: int | None, step: int, more: bool) -> Callable[[], None] | None:
+    """What shows the hit before (-1) or after (1) the one at a place; None where there is none."""
+    if at is None or at + step < 0:
+        return None
+    if at + step < len(hits):
+        return partial(view.open_item, hits[at + step].id)
+    return partial(view.go_past, hits[at].id) if more else None

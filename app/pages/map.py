@@ -225,7 +225,7 @@ def _selected(
     curate.show(hits)
     if more and view.plain():
         st.button("Show more", icon=":material/expand_more:", key="more", on_click=view.show_more)
-    viewer.show_if_open(hits, line.text if line is not None else "")
+    viewer.show_if_open(hits, line.text if line is not None else "", more=more > 0)
 
 
 if __name__ == "__main__":  # as Streamlit names a page that it runs

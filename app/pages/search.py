@@ -81,7 +81,7 @@ def _results(question: Asked) -> None:
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.button("Show more", icon=":material/expand_more:", key="more", on_click=view.show_more)
     curate.show(hits)
-    viewer.show_if_open(hits, words)
+    viewer.show_if_open(hits, words, more=more > 0)
 
 
 def _with_fetched(question: Asked) -> Asked:

@@ -159,6 +159,22 @@ def test_of_many_results_only_those_near_the_window_exist(page: Page, many: Serv
     expect(page.locator(".chosen")).to_contain_text(f"{ALL} selected")
 
 
+def test_keys_and_fingers_step_on_behind_the_last_hit_that_is_shown(page: Page, many: Server) -> None:
+    opened(page, f"{many.url}/?q=width>1&item=059.png")
+    large = page.locator("img.large")
+    page.keyboard.press("ArrowRight")
+    expect(large).to_have_attribute("alt", "060.png", timeout=PATIENCE)
+    expect_count(page, 240)
+    page.keyboard.press("ArrowRight")
+    expect(large).to_have_attribute("alt", "061.png", timeout=PATIENCE)
+    page.go_back()
+    expect(large).to_have_attribute("alt", "060.png", timeout=PATIENCE)
+    opened(page, f"{many.url}/?q=width>1&n=61&item=060.png")
+    for kind, at in (("pointerdown", 0.8), ("pointermove", 0.3), ("pointerup", 0.3)):
+        page.locator(".stage").evaluate(TOUCH, [kind, [[1, at, 0.5]]])
+    expect(large).to_have_attribute("alt", "061.png", timeout=PATIENCE)
+
+
 def test_the_part_that_matched_is_marked(page: Page, many: Server) -> None:
     opened(page, f"{many.url}/?q=red width=400&tiles=1&item=small.png")
     expect(page.get_by_role("img", name="The part that matched")).to_be_visible()

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import state
+from app import state, view
 from app.components.frame import labels
 from app.components.text import as_text
 from app.pages import PAGES
@@ -162,6 +162,23 @@ def test_next_and_previous_walk_through_the_hits(app: AppTest) -> None:
     assert param(app, "item") == hits[1]
     app.button(key="viewer-previous").click().run()
     assert param(app, "item") == hits[0]
+
+
+def test_next_goes_on_behind_the_last_hit_that_is_shown(app: AppTest) -> None:
+    app.query_params["q"] = "yellow"
+    app.run()
+    hits = tiles(app)
+    assert len(hits) == view.PAGE_SIZE < COUNT
+    app.button(key=f"open-{hits[-1]}").click().run()
+    app.button(key="viewer-next").click().run()
+    assert not app.exception
+    every = tiles(app)
+    assert every[: len(hits)] == hits and len(every) == COUNT and param(app, "item") == every[len(hits)]
+    app.button(key="viewer-previous").click().run()
+    assert param(app, "item") == hits[-1]
+    app.query_params["item"] = every[-1]
+    app.run()
+    assert app.button(key="viewer-next").disabled  # the very last one
 
 
 def test_similar_pictures_are_found_and_clear_leads_to_the_start(app: AppTest) -> None:
