@@ -138,7 +138,7 @@ class Jobs:
         if process is None or process.stdout is None:
             raise AssertionError("the work has begun")
         told: dict[str, Any] = {}
-        is_new = False
+        is_listed = is_new = False
         for line in process.stdout:
             try:
                 told = json.loads(line)
@@ -146,9 +146,9 @@ class Jobs:
                 break
             if "progress" in told:
                 job.progress = Progress(**told["progress"])
-                if job.order.task == "index" and job.progress.stage == "embed":
-                    is_new = is_new or job.place not in shelf.known()
-                    shelf.add(job.place)  # it can be searched while it grows
+                if job.order.task == "index" and job.progress.stage == "embed" and not is_listed:
+                    is_listed, is_new = True, job.place not in shelf.known()
+                    shelf.add(job.place)  # it can be searched while it grows; once, for somebody may close it meanwhile
             job.note = told.get("note", job.note)
         process.stdout.close()
         code = process.wait()
@@ -158,7 +158,7 @@ class Jobs:
             _finish(job, told, code)
         if is_new and job.state in ("stopped", "failed") and not _is_there(job):
             shelf.remove(job.place)
-        if job.state == "done" and job.order.task == "index":
+        if job.state == "done" and job.order.task == "index" and not is_listed:
             shelf.add(job.place)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import presence, shelf
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ class Overview:
 
 def overview(place: Path) -> Overview:
     """A collection from afar; what is wrong with it is told, not raised."""
-    from indexer.collection import Collection
-
+    if not presence.is_there(place):
+        what = "there is no folder" if presence.is_there(place) is False else "no answer from the disk of"
+        return Overview(place, problem=f"{what} {place} now: connect its disk, or close it here")
     try:
-        collection = Collection.find(place)
+        collection = shelf.collection_of(place)
         versions = tuple(collection.table(name).version for name in ("images", "failures"))
         images, failures, cover = _counted(collection, (str(collection.path), *versions, *collection.stamp()))
     except ClipdexError as error:

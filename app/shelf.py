@@ -1,7 +1,8 @@
 """Which collections does this server have, and which folders may it be shown?
 
-It begins with the folders it was started with; what is indexed or opened in the browser is added while it runs. Folders
-are typed into a page, so who can open the page decides what is read:
+It begins with the folders it was started with, and those that were opened or made in a browser before (`kept`); what
+is indexed or opened in the browser is added while it runs. Folders are typed into a page, so who can open the page
+decides what is read, and which of the kept ones are seen:
 
 - where only this machine can reach the server, and no token was set, any folder that its user may read, as on the
   command line;
@@ -14,12 +15,16 @@ import json
 import os
 import sys
 import threading
-from functools import cache
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache, lru_cache
 from pathlib import Path
 
+from app import kept, presence
 from app.commands.ui import FOLDERS_VARIABLE, VARIABLE, is_around
 from app.gate import TOKEN_VARIABLE, is_loopback
-from core.errors import SourceError
+from core.errors import ClipdexError, CollectionError, SourceError
+from indexer.collection import FOLDER, Collection
 from indexer.storage.store import url_of
 
 _added: list[Path] = []
@@ -28,10 +33,27 @@ _lock = threading.Lock()
 
 
 def known() -> list[Path]:
-    """The collections, those that the server was started with first."""
+    """The collections, those that the server was started with first. One whose disk is not there is among them."""
+    remembered = _remembered()
     with _lock:
-        every = [*named(), *_added]
+        every = [*named(), *remembered, *_added]
         return [place for place in dict.fromkeys(every) if place not in _removed]
+
+
+def first() -> Path | None:
+    """The one to show where none is named: not one that is only remembered, and not there, while there are others."""
+    places, remembered = known(), set(_remembered()) - set(named())
+    there = (place for place in places if place not in remembered or presence.is_there(place))
+    return next(there, next(iter(places), None))
+
+
+def _remembered() -> list[Path]:
+    """Those of earlier servers, as far as they may be read from here."""
+    within = roots()
+    places = [as_place(told) for told in kept.places()]
+    if within is None:
+        return places
+    return [place for place in places if url_of(place) is None and _lay_in(place, tuple(within))]
 
 
 def named() -> list[Path]:
@@ -59,19 +81,56 @@ def _around(folder: Path) -> list[Path]:
 
 
 def add(place: Path) -> None:
-    """One more collection, for all windows, until the server ends."""
+    """One more collection, for all windows, and for later servers unless this one was started with it."""
     with _lock:
         _removed.discard(place)
         if place not in _added:
             _added.append(place)
+    if place not in named():
+        kept.keep(shown(place))
 
 
 def remove(place: Path) -> None:
-    """Take a collection from the list; nothing on disk changes."""
+    """Take a collection from the list, for later servers, too; nothing on disk changes."""
     with _lock:
         _removed.add(place)
         if place in _added:
             _added.remove(place)
+    kept.forget(shown(place))
+
+
+def collection_of(place: Path) -> Collection:
+    """The collection at a place or above it. Raises `CollectionError`, also for one above that may not be read from
+    here: the folder of a collection that went may lie in another one."""
+    found = Collection.find(place)
+    within = roots()
+    if within is not None and place not in named() and url_of(place) is None and not _lies_in(found.path, within):
+        raise CollectionError(f"no collection in {place}")
+    return found
+
+
+def opened(text: str) -> tuple[Path, bool]:
+    """The collection that a person typed, added to the others, and whether it is new among them. A folder inside a
+    collection's means that one. Raises `SourceError`, `CollectionError`."""
+    place = to_open(text)
+    path = collection_of(place).path
+    if url_of(place) is None:
+        place = path.parent if path.name == FOLDER else path
+        for other in known():
+            if _is_of(other, path):
+                return other, False
+    is_new = place not in known()
+    add(place)
+    return place, is_new
+
+
+def _is_of(place: Path, path: Path) -> bool:
+    """Whether a place on this machine is that of the collection at a path, whatever it is called there."""
+    if url_of(place) is not None or not presence.is_there(place):
+        return False
+    with suppress(OSError, ClipdexError):
+        return Collection.find(place).path.samefile(path)
+    return False
 
 
 def roots() -> list[Path] | None:
@@ -138,7 +197,13 @@ def to_open(text: str) -> Path:
     return as_place(typed)
 
 
-def _lies_in(place: Path, within: list[Path]) -> bool:
+@lru_cache
+def _lay_in(place: Path, within: tuple[Path, ...]) -> bool:
+    """As `_lies_in`, asked once: every page wants to know, and a disk may not answer."""
+    return _lies_in(place, within)
+
+
+def _lies_in(place: Path, within: Sequence[Path]) -> bool:
     try:
         real = place.resolve()
         return any(real.is_relative_to(root.resolve()) for root in within)

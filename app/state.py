@@ -57,15 +57,15 @@ def folders() -> list[Path]:
 
 
 def folder() -> Path:
-    """The collection that the URL names (`c`), or the first. Raises CollectionError when that is not open, or there is
-    none."""
+    """The collection that the URL names (`c`), or the first that is there. Raises CollectionError when that is not
+    open, or there is none."""
     if name := str(st.query_params.get("c", "")):
         if (named := folder_of(name)) is None:
             raise CollectionError(
                 "that collection is not open here: it was closed, or the server began anew without it"
             )
         return named
-    found = next(iter(folders()), None)
+    found = shelf.first()
     if found is None:
         raise CollectionError("there is no collection yet: choose a folder of pictures to index")
     return found
@@ -99,13 +99,12 @@ def _status(_source: Searcher, version: str) -> Status:
 
 def searcher(place: Path | None = None) -> Searcher:
     """The open collection. Raises CollectionError when there is none, it is damaged, or too new."""
-    from indexer.collection import Collection
     from indexer.storage.store import located, url_of
 
     place = place or folder()
     if url_of(place) is not None:  # nothing to look for above it, and each look takes a while
         return _opened(str(located(place)))
-    return _opened(str(Collection.find(place).path))
+    return _opened(str(shelf.collection_of(place).path))
 
 
 def look() -> None:
@@ -209,7 +208,7 @@ async def warming(_app: object) -> AsyncIterator[None]:
 
     def warm() -> None:
         with suppress(ClipdexError):  # the page says it
-            for place in folders()[:1]:
+            if (place := shelf.first()) is not None:
                 searcher(place).search("a picture", limit=1)
         # Streamlit collects garbage after each run of a page: it need not look through all the libraries every time.
         gc.collect()

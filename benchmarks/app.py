@@ -178,6 +178,7 @@ def server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "CLIPDEX_COLLECTION": json.dumps([str(folder)])}
+    environment["CLIPDEX_LIBRARY"] = ""  # not what its user opened
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen(server_command(port), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:

@@ -102,6 +102,7 @@ def served(*folders: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "CLIPDEX_COLLECTION": json.dumps([str(folder) for folder in folders])}
+    environment["CLIPDEX_LIBRARY"] = ""  # not what its user opened
     with subprocess.Popen(server_command(port), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             for _ in range(300):

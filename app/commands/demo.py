@@ -42,7 +42,7 @@ def command(
         print_hits(searcher.search(query, limit=3))
     print(f"\n$ clipdex ui {folder}")
     if ui:
-        ui_command.run(folder, port)
+        ui_command.run(folder, port, remember=False)  # a demo leaves nothing behind but its folder
 
 
 def _paint(folder: Path, count: int) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import typer
 
+from app import kept
 from app.gate import SHORTEST_TOKEN, TOKEN_VARIABLE, is_loopback
 
 HOST = "127.0.0.1"
@@ -82,8 +83,10 @@ def run(
     token: str = "",
     allow_folders: Sequence[Path] = (),
     urls: str = "",
+    remember: bool = True,
 ) -> None:
-    """Serve the collections of the folders, or the one around the current folder, until Ctrl-C.
+    """Serve the collections of the folders, or the one around the current folder, and those that were opened in the
+    browser before, until Ctrl-C; without `remember` these are neither read nor written.
 
     Where there is none, the first page asks which folder to index; of several, the Library shows what is wrong with one
     that cannot be opened. Raises ConfigError when the port is taken, or when other machines could come in without
@@ -100,8 +103,8 @@ def run(
     for problem in told:
         print(problem, flush=True)
     if not wanted:
-        print("There is no collection here: its first page asks for a folder to index.", flush=True)
-    told_server = environment(wanted, token, readable, urls)
+        print(_begins_with(remember), flush=True)
+    told_server = environment(wanted, token, readable, urls) | ({} if remember else {kept.VARIABLE: ""})
     with subprocess.Popen(server_command(port, host), cwd=ROOT, env=told_server) as server:
         try:
             code = server.wait()
@@ -109,6 +112,15 @@ def run(
             code = server.wait()
     if code not in (0, -2, 130):
         raise typer.Exit(code=1)
+
+
+def _begins_with(remember: bool) -> str:
+    """What a server shows that was started without a collection."""
+    if remember and (problem := kept.problem()):
+        return problem
+    if remember and kept.places():
+        return "There is no collection here: it shows those that were opened in the browser before."
+    return "There is no collection here: its first page asks for a folder to index."
 
 
 def _check_collections(wanted: Sequence[str]) -> list[str]:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import shelf, state
+from app import kept, shelf, state
 from app.components import frame, index_form, library_style, work
 from app.components.inline import data_url
 from app.components.text import as_text, sendable
 from app.output import age
 from app.overview import Overview, overview
-from indexer.collection import Collection
 
 
 def page() -> None:
@@ -37,6 +36,8 @@ def page() -> None:
         work.panel(here=True)
     with right:
         _open_form()
+        if (problem := kept.problem()) and shelf.roots() is None:
+            st.warning(as_text(problem), icon=":material/warning:")
 
 
 def _cards(seen: Sequence[Overview]) -> None:
@@ -68,7 +69,7 @@ def _card(each: Overview, name: str) -> None:
                 "Close",
                 key=f"leave-{key}",
                 type="tertiary",
-                help="Takes it from this list until the server starts again. Nothing on the disk changes.",
+                help="Takes it from this list and forgets it. Nothing on the disk changes: it can be opened again.",
                 on_click=_close,
                 args=(each.place,),
             )
@@ -100,11 +101,12 @@ def _open_form() -> None:
         )
         if st.button("Open", key="open"):
             with index_form.problems_in_place():
-                place = shelf.to_open(typed)
-                Collection.find(place)
-                shelf.add(place)
-                st.rerun()
-        st.caption("From the command line the same is `clipdex ui FOLDER`, with as many folders as you like.")
+                place, is_new = shelf.opened(typed)
+                if is_new:
+                    st.rerun()
+                st.info(f"{as_text(shelf.shown(place))} is open here already.", icon=":material/info:")
+        again = " What is opened or indexed here stands here the next time, too." if kept.file() is not None else ""
+        st.caption(f"From the command line the same is `clipdex ui FOLDER`, with as many folders as you like.{again}")
 
 
 if __name__ == "__main__":  # as Streamlit names a page that it runs
