@@ -21,6 +21,7 @@ from app import shelf
 from app.worker import Order
 from core.errors import CollectionError
 from indexer.collection import has_collection_at
+from indexer.indexes.steps import Step
 from indexer.runs.report import Progress, Report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +42,8 @@ class Job:
     ended: float | None = None
     state: State = "running"
     progress: Progress | None = None
-    note: str = ""
+    step: Step | None = None
+    step_began: float = 0.0
     result: dict[str, Any] = field(default_factory=dict)
     question: dict[str, int] = field(default_factory=dict)
     message: str = ""  # why it failed
@@ -149,7 +151,8 @@ class Jobs:
                 if job.order.task == "index" and job.progress.stage == "embed" and not is_listed:
                     is_listed, is_new = True, job.place not in shelf.known()
                     shelf.add(job.place)  # it can be searched while it grows; once, for somebody may close it meanwhile
-            job.note = told.get("note", job.note)
+            if "step" in told:
+                job.step, job.step_began = Step(**told["step"]), time.time()
         process.stdout.close()
         code = process.wait()
         if process.stdin is not None:

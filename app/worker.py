@@ -2,7 +2,7 @@
 
 `python -m app.worker` reads an `Order` from the first line of its standard input. A further line, or the end of the
 input, which is the end of the server, ends the work: well, after its batch, while pictures are indexed; at once where
-nothing would be lost by that. It tells of the work on its standard output, a JSON object a line: `progress`, `note`,
+nothing would be lost by that. It tells of the work on its standard output, a JSON object a line: `progress`, `step`,
 and last one of `result`, `question`, `stopped` and `error`.
 """
 
@@ -158,7 +158,7 @@ def _optimize(order: Order, teller: Teller) -> dict[str, Any]:
     from indexer.optimize import optimize, shortcoming
 
     lines = []
-    for found in optimize(_collection(order), progress=lambda message: teller.tell(note=message)):
+    for found in optimize(_collection(order), progress=lambda step: teller.tell(step=asdict(step))):
         what = {"images": "pictures", "texts": "captions"}[found.target]
         lines.append(f"{what}: {found.choice.kind} ({'; '.join(found.choice.reasons)})")
         problem = shortcoming(found.manifest)[0] if found.manifest is not None else None

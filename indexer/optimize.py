@@ -25,6 +25,7 @@ from indexer.indexes import files, index_class, opening, rows
 from indexer.indexes.candidates import Indexed, indexed
 from indexer.indexes.choice import Choice, choose
 from indexer.indexes.manifest import FOLDER, Manifest, Measured, QueryKind, place
+from indexer.indexes.steps import Step, Steps
 from indexer.indexes.tuning import QUERIES, Sample, measure, measure_filters, near
 from indexer.snapshot import Snapshot
 from indexer.storage import lock
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 RECALL = 0.98
 TARGETS: tuple[Target, ...] = ("images", "texts")
 MOST_CHANGE = 0.1  # of an index, before a new one is suggested
+STEPS = 4  # of building and measuring one, as `_build` begins them
 FEWEST_CAPTIONS = 100  # to measure with; fewer say too little
 EXAMPLES = 5_000  # captions that an index may learn from, none of them among those it is measured with
 BUILDING = "building-"
@@ -75,7 +77,7 @@ def optimize(
     memory: int | None = None,
     recall: float = RECALL,
     encoder: Encoder | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> list[Optimized]:
     """Give a collection the indexes that suit it, and measure them.
 
@@ -88,18 +90,20 @@ def optimize(
         raise ConfigError(f"recall {recall} is not between 0 and 1")
     if memory is not None and memory <= 0:
         raise ConfigError(f"a memory of {memory:,} bytes holds no index")
-    tell = progress or (lambda _: None)
+    steps, most = Steps(progress), memory or _half_of_memory()
     folder = collection.path / FOLDER
     with alone(folder):
         snapshot = Snapshot.load(collection)
         found = []
+        rows_of = {"images": snapshot.images.num_rows, "texts": snapshot.texts.num_rows}
+        choices = {each: choose(n, collection.info.model.dim, asked=kind, memory=most) for each, n in rows_of.items()}
+        steps.expect(STEPS * sum(each.kind != "exact" and rows_of[target] > 0 for target, each in choices.items()))
         for target in TARGETS:
-            n = snapshot.texts.num_rows if target == "texts" else snapshot.images.num_rows
-            choice = choose(n, collection.info.model.dim, asked=kind, memory=memory or _half_of_memory())
+            choice, n = choices[target], rows_of[target]
             manifest = None
             if choice.kind != "exact" and n:
-                make = partial(_build, snapshot, target, recall=recall, encoder=encoder, tell=tell)
-                choice, manifest = _best(folder, choice, make)
+                make = partial(_build, snapshot, target, recall=recall, encoder=encoder, steps=steps)
+                choice, manifest = _best(folder, choice, make, steps)
                 _put_into_use(collection, manifest)
             else:
                 if not n:
@@ -173,7 +177,7 @@ def _better(kind: str) -> list[str]:
 
 
 def _best(
-    folder: Path, choice: Choice, make: Callable[[Choice, Path | None], tuple[Manifest, float]]
+    folder: Path, choice: Choice, make: Callable[[Choice, Path | None], tuple[Manifest, float]], steps: Steps
 ) -> tuple[Choice, Manifest]:
     """The first of the kinds in question that is good, or the one that finds most; `make` is `_build` of a choice,
     beside a folder. At most two lie on the disk at once, with the same vectors; each goes as soon as there is a better
@@ -185,6 +189,7 @@ def _best(
             continue  # lists reach the recall, if slowly: another kind of lists would have to read as many
         this = replace(choice, kind=kind, reasons=reasons)
         beside = None if best is None else folder / best[3].folder
+        steps.expect(0 if best is None else STEPS)
         manifest, touched = make(this, beside)
         found = min(each.ann_recall for each in manifest.measured.values())
         reached = all(each.reached for each in manifest.measured.values())
@@ -208,7 +213,7 @@ def _build(
     *,
     recall: float,
     encoder: Encoder | None,
-    tell: Callable[[str], None],
+    steps: Steps,
 ) -> tuple[Manifest, float]:
     """Build and measure -> what is known of the index, in a folder that nothing uses yet, and how much of the effort
     that it has it takes. `beside` is the folder of another kind over the same vectors."""
@@ -216,18 +221,21 @@ def _build(
     collection = snapshot.collection
     vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
     kind = index_class(choice.kind)
+    steps.begin(f"building {choice.kind} over {len(vectors):,} {'captions' if target == 'texts' else 'pictures'}")
     texts, examples = text_queries(snapshot, encoder)
     folder = collection.path / FOLDER / f"{BUILDING}{os.getpid()}-{secrets.token_hex(4)}"
     (folder / opening.INDEX).mkdir(parents=True)
     try:
-        tell(f"building {choice.kind} over {len(vectors):,} {'captions' if target == 'texts' else 'pictures'}")
         kind.build(vectors, examples).save(folder / opening.INDEX)
         _put_vectors(folder, vectors, beside)
         index = kind.load(folder / opening.INDEX, len(vectors), vectors.shape[1])  # measured as it will be searched
         trial = Indexed(index, None, np.load(folder / opening.VECTORS, mmap_mode="r"))
-        tell("measuring it against the exact search")
-        samples = [texts, Sample("image", near(vectors, QUERIES), "pictures between neighbours")]
-        measured = {sample.kind: measure(trial, sample, recall) for sample in samples}
+        steps.begin("measuring by words what it finds of the exact answer")
+        measured = {texts.kind: measure(trial, texts, recall)}
+        steps.begin("measuring by pictures what it finds of the exact answer")
+        pictures = Sample("image", near(vectors, QUERIES), "pictures between neighbours")
+        measured[pictures.kind] = measure(trial, pictures, recall)
+        steps.begin("measuring what it finds under conditions")
         manifest = Manifest(
             kind=choice.kind,
             target=target,

@@ -12,6 +12,7 @@ import typer
 from app.commands import AsJson, Folder
 
 if TYPE_CHECKING:
+    from indexer.indexes.steps import Step
     from indexer.optimize import Optimized
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -65,11 +66,11 @@ def as_dict(found: Optimized) -> dict[str, Any]:
     return told
 
 
-def _tell(message: str) -> None:
+def _tell(step: Step) -> None:
     from app.output import note
 
     if sys.stderr.isatty():
-        note(message + " …", prefix="")
+        note(f"{step} …", prefix="")
 
 
 def _show(found: Optimized) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from indexer.collection import has_collection_at
 BEGUN = "work-begun-here"  # in the session: the numbers of the work that the form of this window began
 OFTEN, SELDOM = 1.0, 4.0  # seconds; another window may begin something
 BEFORE = "Loading the model"
-WAITS = {"optimize": "Building the search index", "compact": "Freeing disk space"}
+WAITS = {"optimize": "Reading the vectors", "compact": "Freeing disk space"}
 STAGES_HERE = {**STAGES, "read": "Reading every row"}
 # What the library says to do at a command line, and what that is called on a page.
 HERE = {
@@ -64,6 +65,8 @@ def _signature(shown: Sequence[Job]) -> list[tuple[int, bool]]:
 
 def _running(job: Job) -> None:
     done, total = (job.progress.done, job.progress.total) if job.progress else (0, 0)
+    if job.step is not None:
+        done, total = job.step.number - 1, job.step.of
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{as_text(job.title)}**", width="stretch")
         stopping = job.state == "stopping"
@@ -75,17 +78,21 @@ def _running(job: Job) -> None:
             args=(job,),
             help="What is finished stays; the next run goes on from there.",
         )
-    st.progress(min(1.0, done / total) if total else 0.0, text=as_text(_told(job)))
+    st.progress(min(1.0, done / total) if total else 0.0, text=as_text(told(job)))
     if stopping:
         st.caption("Stopping after this batch.")
 
 
-def _told(job: Job) -> str:
+def told(job: Job) -> str:
     """How far it is, in one line."""
     progress = job.progress
+    if job.step is not None:
+        now = f"{clock(time.time() - job.step_began)} at this step, " if job.step.number > 1 else ""
+        what = f"Step {job.step.number} of {job.step.of}: {job.step.message}"
+        return f"{what} · {now}{clock(job.seconds)} so far"
     if progress is None:
         first = WAITS.get(job.order.task) or (BEFORE if job.order.task in ("index", "forecast") else "Opening")
-        return f"{job.note or first} … {clock(job.seconds)}"
+        return f"{first} … {clock(job.seconds)}"
     said = [STAGES_HERE.get(progress.stage, progress.stage)]
     if progress.total:
         said.append(f"{progress.done:,} of {progress.total:,}")

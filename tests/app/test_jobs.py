@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import threading
@@ -16,10 +17,12 @@ from streamlit import config
 import clipdex
 from app import previews, shelf
 from app.commands.ui import environment
+from app.components.work import told
 from app.jobs import Job, Jobs
-from app.worker import Order
+from app.worker import TASKS, Order, Teller
 from core.errors import CollectionError, SourceError
 from indexer.collection import Collection
+from indexer.indexes.steps import Step
 from indexer.runs.last import FILE, recall
 from indexer.storage import lock
 from tests.app.conftest import fill, paint
@@ -157,6 +160,24 @@ def test_upkeep_is_work_too(tmp_path: Path) -> None:
     assert "nothing is wrong" in told["verify"]
     assert "before" in told["compact"]
     assert told["optimize"].startswith("pictures: exact")
+
+
+def test_the_steps_of_building_an_index_are_told_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(tmp_path, 2)
+    clipdex.index(tmp_path, model="toy")
+    monkeypatch.setattr("indexer.indexes.choice.EXACT_BYTES", 1)
+    monkeypatch.setattr("indexer.optimize.MOST_TOUCHED", 1.0)
+    out = io.StringIO()
+    order = Order(task="optimize", to=str(tmp_path / ".clipdex"))
+    result = TASKS["optimize"](order, Teller(out))["result"]
+    assert result["lines"][0].startswith("pictures: ivf-pq")
+    steps = [Step(**json.loads(line)["step"]) for line in out.getvalue().splitlines()]
+    assert [(step.number, step.of) for step in steps] == [(number, 4) for number in range(1, 5)]
+    assert steps[0].message == "building ivf-pq over 2 pictures"
+    job = Job(1, order, tmp_path, "Building", began=time.time() - 100, step=steps[1], step_began=time.time() - 70)
+    assert told(job) == (
+        "Step 2 of 4: measuring by words what it finds of the exact answer · 1:10 at this step, 1:40 so far"
+    )
 
 
 def test_a_damaged_account_of_the_last_run_is_none(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from indexer.indexes.candidates import candidates
 from indexer.indexes.choice import choose, needed
 from indexer.indexes.hnsw import HNSWIndex
 from indexer.indexes.manifest import FOLDER, Manifest, place
+from indexer.indexes.steps import Step
 from indexer.indexes.tuning import nearest
 from indexer.optimize import BUILDING, health, optimize
 from indexer.search import Searcher
@@ -129,11 +130,11 @@ def test_lists_that_have_to_touch_much_are_kept_where_the_graph_misses_the_recal
     monkeypatch.setattr("indexer.indexes.hnsw.BUILD_EFFORT", 1)
     collection, told = collection_of(tmp_path, VECTORS), list[tuple[str, list[int]]]()
 
-    def tell(line: str) -> None:
+    def tell(step: Step) -> None:
         folders = [entry for entry in (tmp_path / ".clipdex" / FOLDER).iterdir() if entry.is_dir()]
         told.append(
             (
-                line.split(" over")[0],
+                str(step).split(" over")[0].split(" what")[0],
                 [
                     (each / opening.VECTORS).stat().st_nlink
                     for each in folders
@@ -144,10 +145,14 @@ def test_lists_that_have_to_touch_much_are_kept_where_the_graph_misses_the_recal
 
     found = optimize(collection, progress=tell)[0]
     assert told == [
-        ("building ivf-pq", []),
-        ("measuring it against the exact search", [1]),
-        ("building hnsw", [1]),
-        ("measuring it against the exact search", [2, 2]),  # the vectors are on the disk once
+        ("step 1 of 4: building ivf-pq", []),
+        ("step 2 of 4: measuring by words", [1]),
+        ("step 3 of 4: measuring by pictures", [1]),
+        ("step 4 of 4: measuring", [1]),
+        ("step 5 of 8: building hnsw", [1]),  # another kind has to be tried
+        ("step 6 of 8: measuring by words", [2, 2]),  # the vectors are on the disk once
+        ("step 7 of 8: measuring by pictures", [2, 2]),
+        ("step 8 of 8: measuring", [2, 2]),
     ]
     assert found.choice.kind == manifest_of(tmp_path).kind == "ivf-pq"
     (folder,) = [entry for entry in (tmp_path / ".clipdex" / FOLDER).iterdir() if entry.is_dir()]
