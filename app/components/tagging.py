@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TypeAlias
 
 import streamlit as st
@@ -29,27 +31,45 @@ def editor(asked: Asked, name: str) -> None:
         every = list(state.searcher().tags())[:MOST_OFFERED]
         have = _counts(ids)
     one = len(ids) == 1
-    st.multiselect(
-        f"Tags to give {'it' if one else 'them'}",
-        [tag for tag in every if have[tag] < len(ids)],
-        key=f"{name}-new",
-        accept_new_options=True,
-        placeholder="Choose, or type a new one",
-        on_change=_add,
-        args=(asked, f"{name}-new"),
-    )
-    if have:
-        st.caption(f"{'It has' if one else 'They have'} these; a click takes one away.")
-        with st.container(horizontal=True, key=f"{name}-tags"):
-            for tag, count in have.most_common(MOST_SHOWN):
-                st.button(
-                    as_text(tag) if one else f"{as_text(tag)} :gray[{count:,}]",
-                    icon=":material/close:",
-                    icon_position="right",
-                    key=f"{name}-tag-{tag}",
-                    on_click=_remove,
-                    args=(asked, tag),
-                )
+    st.html(f"<style>{_style()}</style>")
+    with st.container(key=f"{name}-tagging"):
+        if have:
+            _given(asked, have, name, one)
+        st.multiselect(
+            f"Tags to give {'it' if one else 'them'}",
+            sorted((tag for tag in every if have[tag] < len(ids)), key=str.casefold),
+            key=f"{name}-new",
+            accept_new_options=True,
+            # Enter takes the first that is offered: no other than what was typed, unless that is how it begins.
+            filter_mode="prefix",
+            select_all=False,
+            placeholder="Add a tag",
+            label_visibility="collapsed",
+            on_change=_add,
+            args=(asked, f"{name}-new"),
+        )
+
+
+@cache
+def _style() -> str:
+    return (Path(__file__).parent / "tagging.css").read_text(encoding="utf-8")
+
+
+def _given(asked: Asked, have: Counter[str], name: str, one: bool) -> None:
+    """A button for each tag that the pictures have, which takes it away."""
+    with st.container(horizontal=True, key=f"{name}-tags"):
+        for tag, count in have.most_common(MOST_SHOWN):
+            st.button(
+                as_text(tag) if one else f"{as_text(tag)} :gray[{count:,}]",
+                icon=":material/close:",
+                icon_position="right",
+                key=f"{name}-tag-{tag}",
+                help=f"Take this tag from {'it' if one else pictures(count)}",
+                on_click=_remove,
+                args=(asked, tag),
+            )
+        if len(have) > MOST_SHOWN:
+            st.caption(f"and {len(have) - MOST_SHOWN:,} more", width="content")
 
 
 def _counts(ids: Sequence[str]) -> Counter[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import partial
+from functools import cache, partial
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,17 +50,23 @@ def _dialog(hits: Sequence[Hit], words: str, more: bool) -> None:
     places = {hit.id: number for number, hit in enumerate(hits)}
     at = places.get(identity)
     hit = hits[at] if at is not None else None
+    st.html(f"<style>{_style()}</style>")
     picture, facts = st.columns([5, 2], gap="medium")
-    with facts:
+    with facts, st.container(key="viewer-facts"):
+        _steps(hits, at, more)  # first, so that they stay in their place from picture to picture
         _captions(item)
         _score(hit)
         heat = _why(item, words) if words and item.width else None
         _ways_onward(identity)
-        _steps(hits, at, more)
         tagging.editor(lambda: [identity], "viewer")
         _facts(item)
     with picture:
         _picture(item, heat, hit, lambda: _on_step(hits, at, more))
+
+
+@cache
+def _style() -> str:
+    return (Path(__file__).parent / "viewer.css").read_text(encoding="utf-8")
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------

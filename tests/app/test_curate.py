@@ -211,3 +211,22 @@ def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -
     page.get_by_role("button", name="Undo").click()
     expect_count(page, 4)
     expect(bar).to_contain_text("4 selected", timeout=PATIENCE)  # what was selected is so again
+
+
+@pytest.mark.browser
+def test_a_tag_is_typed_beside_the_large_picture_without_stepping_to_another(page: Page, running: Server) -> None:
+    page.goto(f"{running.url}/?q=red&item=red/3.png")
+    box = page.get_by_role("combobox", name="Tags to give it")
+    box.fill("wary")
+    for key in ("ArrowLeft", "ArrowRight", "ArrowLeft", "Delete", "z", "+"):
+        page.keyboard.press(key)
+    expect(box).to_have_value("warz+")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 picture tagged warz+")).to_be_visible(timeout=PATIENCE)
+    assert "item=red" in page.url and "3.png" in page.url
+    expect(page.locator(".fit")).to_have_text("100 %")
+    assert "warz+" in clipdex.open(running.folder).tags()
+    expect(box).to_be_focused()
+    page.keyboard.press("Escape")  # closes the list of tags alone
+    page.get_by_role("button", name="warz+").click()
+    expect(page.get_by_text("warz+ taken from 1 picture")).to_be_visible(timeout=PATIENCE)
