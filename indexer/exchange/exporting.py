@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from core.errors import ConfigError, DataError, unknown_choice
 from indexer.answers.tiled import WHOLE
 from indexer.collection import Collection
 from indexer.exchange import npy
-from indexer.exchange.layouts import OUR_ID
+from indexer.exchange.layouts import CAPTIONS, OUR_ID
 from indexer.snapshot import Snapshot
 from indexer.sources.names import escape
+from indexer.storage.tables import THEIRS
 from indexer.storage.tile_table import SIDES
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ PER_FILE = 1_000_000  # pictures, as clip-retrieval writes them
 PART = 10_000  # rows at a time
 # Columns of `images` that say something about the table and nothing about the picture, or are written otherwise.
 LEFT_OUT = ("id", "hash", "size", "mtime_ns", "embedded", "texts_key", "columns_key", "folder", "modified", "_rowid")
+
+
+# What an export says itself, or an import would take for captions: a source's own column gets another name.
+TOLD = ("image_path", OUR_ID, *CAPTIONS)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class _Export:
         self.snapshot, self.to, self.dtype, self.progress = snapshot, to, dtype, progress
         self.n, self.dim = len(snapshot.ids), snapshot.collection.info.model.dim
         self.source = snapshot.collection.source
+        self.left_out = left_out(snapshot)
         # The first caption of each picture: its row in `texts`, and past the last one where there is none.
         self.first = np.searchsorted(snapshot.text_owners, np.arange(self.n + 1))
 
@@ -161,8 +167,8 @@ class _Export:
         if not self.snapshot.texts.num_rows:
             del columns["caption"], columns["captions"]
         for name in images.column_names:
-            if name not in LEFT_OUT and name not in columns:
-                columns[name] = images[name]
+            if name not in self.left_out:
+                columns[theirs_as(name, images.column_names) if name in TOLD else name] = images[name]
         return pa.table(columns)
 
     def _path(self, item_id: str) -> str:
@@ -198,6 +204,18 @@ class _Export:
 def _parts(start: int, end: int) -> Iterator[tuple[int, int]]:
     for first in range(start, end, PART):
         yield first, min(first + PART, end)
+
+
+def left_out(snapshot: Snapshot) -> set[str]:
+    """Columns that are not told: `LEFT_OUT`, but `modified` is where a source has a column of that name."""
+    return set(LEFT_OUT) - ({"modified"} & set(snapshot.collection.table("images").schema.names))
+
+
+def theirs_as(name: str, names: Sequence[str]) -> str:
+    """What the column of a source is called where something else has its name: none of these, and not its own."""
+    while name in names or name in TOLD:
+        name = THEIRS + name
+    return name
 
 
 def _is_utf8(text: str) -> bool:

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from core.errors import ConfigError, DataError, ImageError, QueryError, unknown_choice
 from indexer.answers.composed import row_of
-from indexer.exchange.exporting import LEFT_OUT
+from indexer.exchange.exporting import left_out
 from indexer.query import Hit
 from indexer.sources.names import escape, unescape
 
@@ -135,8 +135,9 @@ def _table(snapshot: Snapshot, chosen: Sequence[str | Hit]) -> Any:
         captions = [next(iter(snapshot.captions(item_id)), None) for item_id in ids]
     columns["caption"] = pa.array(captions, pa.string())
     images = snapshot.images.take([row_of(snapshot, item_id) for item_id in ids])
+    unsaid = left_out(snapshot)
     for name in ("folder", *images.column_names):
-        if name == "folder" or (name not in LEFT_OUT and name not in columns):
+        if name == "folder" or (name not in unsaid and name not in columns):
             columns[name] = images[name]
         elif name in TOLD:  # a source has a column of this name, too
             as_told = f"source_{name}"

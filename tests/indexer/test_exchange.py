@@ -24,6 +24,7 @@ from indexer.collection import Collection
 from indexer.exchange import npy
 from indexer.exchange.exporting import Exported, export_vectors
 from indexer.exchange.importing import Imported, import_vectors
+from indexer.sources import Settings
 from tests.indexer.object_store import bucket
 from tests.indexer.pictures import COLOURS, failures, index, paint, state
 
@@ -456,6 +457,30 @@ def test_what_goes_out_is_laid_out_as_clip_retrieval_does_it(pictures: Path, tmp
     assert row["image_path"] == str(pictures / ids[2])
     assert (row["caption"], row["captions"]) == ("a first one", ["a first one", "a second one"])
     assert (row["width"], row["height"], row["format"], row["clipdex_id"]) == (60, 40, "JPEG", ids[2])
+
+
+@pytest.mark.parametrize("layout", ["clip-retrieval", "npy"])
+@pytest.mark.parametrize("captioned", [True, False])
+def test_columns_of_a_source_that_are_named_as_those_of_an_export_go_out_under_another_name(
+    pictures: Path, tmp_path: Path, layout: str, captioned: bool
+) -> None:
+    own = {"image_path": "a", "captions": "b", "text": "c", "clipdex_id": "d", "source_text": "e", "modified": "f"}
+    lines = [",".join(["image", "caption", *own])]
+    lines += [",".join([f"pictures/{name}", f"picture {name}", *own.values()]) for name in names(pictures)[:3]]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    chosen = Settings(captions=("caption",) if captioned else (), columns=tuple(own))
+    index(tmp_path / "table.csv", to=tmp_path / "kept", settings=chosen)
+    send(tmp_path / "kept", tmp_path / "out", layout=layout)
+    (file,) = [path for path in (tmp_path / "out").rglob("*.parquet") if "texts" not in path.name]
+    row = parquet.read_table(file).to_pylist()[0]
+    assert Path(row["image_path"]) == pictures / names(pictures)[0]
+    assert row["clipdex_id"].endswith(names(pictures)[0])
+    for name, value in own.items():
+        kept_as = {"text": "source_source_text", "source_text": "source_text", "modified": "modified"}
+        assert row[kept_as.get(name, f"source_{name}")] == value
+    assert ("caption" in row, "captions" in row, "text" in row) == (captioned, captioned, False)
+    bring(tmp_path / "out", to=tmp_path / "back")
+    assert [len(told) for told in captions_of(tmp_path / "back").values()] == [int(captioned)] * 3
 
 
 def test_an_export_mixes_with_nothing_and_says_what_it_can_write(pictures: Path, tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def test_hits_as_csv_and_parquet(folder: Path, tmp_path: Path) -> None:
 
 def test_columns_of_a_source_that_are_named_as_what_is_told_are_told_too(folder: Path, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures.csv"
-    lines = ["image,rank,score,source_rank"] + [f"{folder}/{name}.jpg,9,{name},s" for name in ("red", "green")]
+    lines = ["image,rank,score,source_rank,modified"] + [
+        f"{folder}/{name}.jpg,9,{name},s,old" for name in ("red", "green")
+    ]
     pictures.write_text("\n".join(lines) + "\n")
     index(pictures, to=tmp_path / "kept")
     searcher = clipdex.open(tmp_path / "kept")
@@ -62,7 +64,7 @@ def test_columns_of_a_source_that_are_named_as_what_is_told_are_told_too(folder:
     searcher.export(hits, tmp_path / "hits.parquet")
     (row,) = pq.read_table(tmp_path / "hits.parquet").to_pylist()
     assert (row["rank"], row["score"], row["source_rank"]) == (1, hits[0].score, "s")
-    assert (row["source_source_rank"], row["source_score"]) == (9, "red")
+    assert (row["source_source_rank"], row["source_score"], row["modified"]) == (9, "red", "old")
     searcher.export([hits[0].id], tmp_path / "plain.parquet")
     (row,) = pq.read_table(tmp_path / "plain.parquet").to_pylist()
     assert (row["rank"], row["score"]) == (9, "red")
