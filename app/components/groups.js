@@ -36,7 +36,7 @@ function makeCopy(copy, group, report) {
 }
 
 function makeGroup(group, report) {
-  const made = element("li", group.copies.length > 3 ? "group many" : "group");
+  const made = element("li", `group ${group.copies.length > 6 ? "many" : group.copies.length > 3 ? "some" : ""}`);
   made.dataset.number = group.number;
   const why = element("p", "why");
   why.append(element("b", "", `${group.copies.length} pictures`), element("span", "", group.why));

@@ -44,7 +44,12 @@ class PictureMap {
     on("wheel", this.wheeled, { passive: false });
     on("dblclick", (event) => this.zoomAt(event.shiftKey ? 1 / 2 : 2, ...this.at(event)));
     on("keydown", this.typed);
-    new ResizeObserver(() => { if (this.places) { this.fit(); this.paint(); } }).observe(this.stage);
+    new ResizeObserver(() => {
+      if (!this.places) return;
+      const whole = this.view && this.view.scale === this.base;  // and so it stays in another window
+      this.fit();
+      if (whole) this.act("whole"); else this.paint();
+    }).observe(this.stage);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(() => this.recolour(), 300));
     this.mark();
   }

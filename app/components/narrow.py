@@ -68,7 +68,7 @@ def _parts(question: Asked) -> None:
 
 def _grouping(question: Asked) -> None:
     """Which near-duplicates take one place."""
-    label = f"Group · {SHORT[question.group]}" if question.group else "Group"
+    label = f":gray[Group ·] {SHORT[question.group]}" if question.group else "Group"  # narrow rows leave the grey away
     with st.popover(label, icon=":material/photo_library:", key="group-popover"):
         st.session_state["group"] = question.group or ""
         st.radio(
@@ -142,7 +142,7 @@ def nothing_found(line: Line | None) -> None:
     if not ways:
         st.info("There is no picture here.")
         return
-    what = "this condition" if len(ways) == 1 else f"all {len(ways)} conditions"
+    what = {1: "this condition", 2: "both conditions"}.get(len(ways), f"all {len(ways)} conditions")
     st.info(f"No picture meets {what}.", icon=":material/filter_alt_off:")
     with st.container(horizontal=True, key="ways"):
         for number, (text, rest, count) in enumerate(way for way in ways if way[2]):

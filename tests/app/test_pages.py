@@ -440,7 +440,7 @@ def test_an_empty_result_says_what_to_change(app: AppTest) -> None:
     app.query_params["q"] = "card folder:green width>100000"
     app.run()
     assert not app.exception
-    assert "No picture meets all 2 conditions" in shown(app)
+    assert "No picture meets both conditions" in shown(app)
     ways = {button.label: button for button in app.button if (button.key or "").startswith("way-")}
     assert list(ways) == [f"Without {as_text('width > 100000')} :gray[{EACH} pictures]"]  # the other way finds nothing
     app.button(key="way-0").click().run()
