@@ -1,9 +1,10 @@
 """Which pictures does the server hand out?
 
-Three routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM` are pictures, and `/tiles/KEY` tells of
-many at once how they look from afar and whether their files are still there. KEY names an open collection; ITEM is
-the id of one of its items in base64, because an id may hold anything a file name may. The id is looked up in the
-collection's table and never joined to a path, so nothing but the collection's pictures can be asked for.
+Four routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM` are pictures, `/thumbs/KEY?t=ITEM.STAMP&t=…`
+are many thumbnails in one answer, and `/tiles/KEY` tells of many items how they look from afar and whether their files
+are still there. KEY names an open collection; ITEM is the id of one of its items in base64, because an id may hold
+anything a file name may. The id is looked up in the collection's table and never joined to a path, so nothing but the
+collection's pictures can be asked for.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from app.thumbnails import together
 from core.errors import ClipdexError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
@@ -51,6 +55,7 @@ def routes() -> list[Route]:
         *map_routes(),
         *export_routes(),
         Route("/thumb/{key}/{item}", _thumb),
+        Route("/thumbs/{key}", _thumbs),
         Route("/image/{key}/{item}", _image),
         Route("/tiles/{key}", _tiles, methods=["POST"]),
     ]
@@ -86,6 +91,40 @@ def item_of(token: str) -> str | None:
 
 async def _thumb(request: Request) -> Response:
     return await _answer(request, _thumbnail)
+
+
+async def _thumbs(request: Request) -> Response:
+    """The thumbnails of many items; with stamps in the URL, which the browser may keep for good."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import PlainTextResponse, Response
+
+    asked = marks(request.query_params.getlist("t"))
+    if not 0 < len(asked) <= MOST_TILES:
+        return PlainTextResponse(f"not 1 to {MOST_TILES} pictures", status_code=400, headers=HEADERS)
+    found = await run_in_threadpool(_thumbnails, request.path_params["key"], [item for item, _ in asked])
+    if found is None:
+        return PlainTextResponse("no such collection", status_code=404, headers=HEADERS)
+    whole = all(found) and all(stamp for _, stamp in asked)
+    headers = {**HEADERS, "Cache-Control": LASTING if whole else "no-store"}
+    return Response(together(found), media_type="application/json", headers=headers)
+
+
+def marks(told: Sequence[str]) -> list[tuple[str | None, str]]:
+    """The items and stamps of a URL for many; None for an item that `address` did not make."""
+    return [(item_of(token), stamp) for token, _, stamp in (one.partition(".") for one in told)]
+
+
+def _thumbnails(key: str, items: list[str | None]) -> list[bytes | None] | None:
+    from app import state
+
+    folder = state.folder_of(key)
+    if folder is None:
+        return None
+    try:
+        found = state.thumbnails([one for one in items if one is not None], folder)
+    except ClipdexError:
+        return None
+    return [None if one is None else found.get(one) for one in items]
 
 
 async def _image(request: Request) -> Response:

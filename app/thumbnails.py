@@ -6,6 +6,8 @@ without looking at the collection again: its mark changes with the picture.
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -45,8 +47,8 @@ def read(key: str, snapshot: Snapshot, items: Sequence[str]) -> dict[str, bytes]
 class Quick:
     """ASGI middleware that gives out the thumbnails that are in memory, and passes all else on.
 
-    Sixty are asked for at the same moment, and what a request goes through otherwise (routes, sessions, compression, a
-    thread) takes several times as long as the answer. It stands behind the gate.
+    What a request goes through otherwise (routes, sessions, compression, a thread) takes several times as long as the
+    answer. It stands behind the gate.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -63,18 +65,36 @@ class Quick:
         await send({"type": "http.response.body", "body": content})
 
 
-def _asked_for(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
-    from app import state
-    from app.routes import HEADERS, LASTING, base, item_of
+def together(contents: Sequence[bytes | None]) -> bytes:
+    """Many thumbnails as one answer: a JSON list of data URLs, null where there is none."""
     from core.images import thumbnail_type
 
-    start = f"{base()}/thumb/"
-    key, _, token = str(scope["path"]).removeprefix(start).partition("/")
-    stamp = parse_qs(scope["query_string"].decode("latin-1")).get("v", [""])[0]
-    item = item_of(token) if stamp and str(scope["path"]).startswith(start) else None
-    content = None if item is None or state.folder_of(key) is None else kept(key, item, stamp)
-    if content is None:
+    urls = [
+        f"data:{thumbnail_type(one)};base64,{base64.b64encode(one).decode('ascii')}" if one else None
+        for one in contents
+    ]
+    return json.dumps(urls, separators=(",", ":")).encode("ascii")
+
+
+def _asked_for(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
+    """The answer to a request for one thumbnail, or for many, if all of them are in memory."""
+    from app import state
+    from app.routes import HEADERS, LASTING, base, item_of, marks
+    from core.images import thumbnail_type
+
+    kind, _, rest = str(scope["path"]).removeprefix(f"{base()}/").partition("/")
+    if kind not in ("thumb", "thumbs") or not str(scope["path"]).startswith(f"{base()}/"):
         return None
-    headers = {**HEADERS, "Cache-Control": LASTING, "Content-Type": thumbnail_type(content)}
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    key, _, token = rest.partition("/")
+    asked = marks(query.get("t", [])) if kind == "thumbs" else [(item_of(token), query.get("v", [""])[0])]
+    if not asked or state.folder_of(key) is None:
+        return None
+    found = [kept(key, item, stamp) if item is not None and stamp else None for item, stamp in asked]
+    if not all(found):
+        return None
+    content = together(found) if kind == "thumbs" else found[0] or b""
+    media = "application/json" if kind == "thumbs" else thumbnail_type(content)
+    headers = {**HEADERS, "Cache-Control": LASTING, "Content-Type": media}
     named = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     return content, [*named, (b"content-length", str(len(content)).encode())]

@@ -268,6 +268,7 @@ class Grid {
   wantMore() {
     if (this.asked === `${this.question} ${this.items.size}`) return;
     if (this.data.line && !this.unfolded) return;
+    if (this.data.open) return;  // Streamlit would close the large picture for a moment and open it anew
     this.asked = `${this.question} ${this.items.size}`;
     this.report("more", this.items.size);
   }

@@ -1,41 +1,75 @@
-// How do thumbnails get into their tiles?  In groups: whatever a browser draws anew costs it as much as some ten thumbnails,
-// and pictures that come one by one would each make it draw. So they are loaded beside the page, and put in together.
+// How do thumbnails get into their tiles?  In groups: a request for each picture, and a frame drawn for each that comes, cost
+// a browser several times what the pictures cost. A group is one answer of the server, and one change of the page.
 
-const TOGETHER = 100;  // milliseconds that the first of a group waits for the others
+const TOGETHER = 20, LONGEST = 6000;  // pictures in a group, and characters of its address
+const MOST_KEPT = 1500;  // pictures in memory, some 13 kB each
+const ADDRESS = /^(.*)\/thumb\/([^/]+)\/([^?]+)(?:\?v=(.*))?$/;  // of one picture
 
-const coming = new Map();  // tile -> the picture that is on its way to it
-let landed = [], landing = null;
+const kept = new Map();  // address -> its picture, the one that was used longest ago first
+const coming = new Map();  // tile -> {tile, address, failed}: what it waits for
+let wanted = [];
 
 // Show the picture at an address in a tile, when it is there; `failed` is called if there is none.
 function bring(tile, address, failed) {
   if (tile.dataset.thumb === address) return;
   tile.dataset.thumb = address;
-  const next = new Image();
-  next.decoding = "sync";
-  next.src = address;
-  coming.set(tile, next);
-  const end = (swap) => {
-    if (coming.get(tile) !== next) return;  // another picture, or none, is wanted by now
-    coming.delete(tile);
-    landed.push(swap);
-    if (coming.size) landing ??= setTimeout(land, TOGETHER); else land();
-  };
-  const put = () => {
-    const before = tile.querySelector("img");
-    next.alt = before.alt;
-    next.className = "ready";
-    before.replaceWith(next);
-  };
-  if (next.complete && next.naturalWidth) { coming.delete(tile); put(); return; }  // the browser has it already
-  next.addEventListener("load", () => end(put));
-  next.addEventListener("error", () => end(failed));
+  coming.delete(tile);
+  const here = kept.get(address);
+  if (here) { put(tile, here.isConnected ? here.cloneNode() : here); return; }
+  const one = { tile, address, failed };
+  coming.set(tile, one);
+  if (wanted.push(one) === 1) queueMicrotask(ask);  // when all tiles of this turn have been made
 }
 
 // A tile that has gone waits for nothing.
 function leave(tile) { coming.delete(tile); }
 
-function land() {
-  clearTimeout(landing);
-  landing = null;
-  for (const swap of landed.splice(0)) swap();
+function ask() {
+  let group = [], names = "", start = "";
+  const send = () => { if (group.length) fetchGroup(group, `${start}?${names.slice(1)}`); [group, names] = [[], ""]; };
+  for (const one of wanted) {
+    const [, base, key, item, stamp] = ADDRESS.exec(one.address);
+    const name = `&t=${item}.${stamp ?? ""}`;
+    if (group.length === TOGETHER || names.length + name.length > LONGEST) send();
+    start = `${base}/thumbs/${key}`;
+    group.push(one);
+    names += name;
+  }
+  wanted = [];
+  send();
+}
+
+async function fetchGroup(group, address) {
+  let found = [];
+  try {
+    const answer = await fetch(address);
+    if (answer.ok) found = await answer.json();
+  } catch { /* the server is gone; the tiles say that there is no picture */ }
+  const images = await Promise.all(group.map((_, place) => loaded(found[place])));
+  for (const [place, one] of group.entries()) {
+    if (coming.get(one.tile) !== one) continue;  // another picture, or none, is wanted by now
+    coming.delete(one.tile);
+    if (images[place]) put(one.tile, images[place]); else one.failed();
+  }
+}
+
+function loaded(content) {
+  if (!content) return null;
+  return new Promise((done) => {
+    const image = new Image();
+    image.decoding = "sync";
+    image.addEventListener("load", () => done(image));
+    image.addEventListener("error", () => done(null));
+    image.src = content;
+  });
+}
+
+function put(tile, image) {
+  const before = tile.querySelector("img"), address = tile.dataset.thumb;
+  image.alt = before.alt;
+  image.className = "ready";
+  before.replaceWith(image);
+  kept.delete(address);
+  kept.set(address, image);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
 }
