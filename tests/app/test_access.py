@@ -23,6 +23,10 @@ AXE = sorted((ROOT / ".venv").glob("axe-core-*/package/axe.min.js"))
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 GRAVE = ("serious", "critical")
 LOOKS = [(1400, "light"), (400, "dark"), (1400, "dark"), (400, "light")]
+WALL = 2500  # pixels: a screen as wide as a wall
+# Whether the page, or what scrolls in it, is wider than its window.
+STICKS_OUT = """() => [document.documentElement, document.querySelector("[data-testid=stMain]")]
+  .filter((one) => one.scrollWidth > one.clientWidth).map((one) => `${one.tagName} has ${one.scrollWidth}`)"""
 # Found in what Streamlit draws itself, and out of our reach: (rule, part of the element's selector or HTML, why).
 STREAMLIT: list[tuple[str, str, str]] = []
 
@@ -88,7 +92,9 @@ def test_no_page_has_a_grave_barrier_nor_an_error_in_the_console(
     for name, address in views().items():
         settled(page, server.url + address)
         wrong += [f"{name}: {one}" for one in findings(page)]
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            wrong.append(f"{name}: something sticks out at {width} pixels")
+        for wide in (width, WALL):
+            page.set_viewport_size({"width": wide, "height": 900})
+            wrong += [f"{name}: sticks out at {wide} pixels: {one}" for one in page.evaluate(STICKS_OUT)]
+        page.set_viewport_size({"width": width, "height": 900})
     context.close()
     assert wrong == []
