@@ -56,9 +56,10 @@ function makeTile(item) {
   pick.tabIndex = -1;
   pick.title = "Select (space)";
   pick.innerHTML = icon('<path d="m5 12 5 5 9-10"/>');
-  const foot = element("div", "foot");
+  const foot = element("div", "foot"), tag = element("div", "tag");
+  for (const one of [foot, tag]) one.setAttribute("aria-hidden", "true");  // the name of the button says it all
   foot.append(element("span", "", item.caption || item.name));
-  tile.append(look, pick, foot, element("div", "tag"));
+  tile.append(look, pick, foot, tag);
   return tile;
 }
 
