@@ -17,8 +17,9 @@ const KEYS = {
   ],
   "A large picture": [
     ["← →", "the one before, the next"], ["+ -", "larger, smaller"], ["z", "close-up, and whole again"], ["0", "whole"],
-    ["shift + arrows", "move the close-up"], ["r", "drag a box over a part to search with"], ["c", "copy the path"],
-    ["esc", "close"],
+    ["shift + arrows", "move the close-up"], ["c", "copy the path"], ["esc", "close"],
+    ["r", "mark a part to search with"], ["r, then arrows", "move the box"], ["r, then shift + arrows", "its size"],
+    ["r, then enter", "search with it; esc leaves"],
   ],
 };
 const UPLOADS = [".st-key-bar input[type=file]", ".st-key-describe input[type=file]"];

@@ -1,9 +1,10 @@
 // One picture, large. Receives {src, alt, ratio, width, heat, box, found, path}: `heat` is a small picture to lay over the
 // part `box`, `found` the part that matched, or null. Zooms with the wheel, two fingers, the buttons, a double click and
 // keys; is moved by dragging and by keys when it is near; a swipe is a step. Reports "part" with a box [left, top, right,
-// bottom] as fractions when one was dragged after "Search with a part", and "step" with -1 or 1.
+// bottom] as fractions when one was dragged, or moved with keys, after "Search with a part", and "step" with -1 or 1.
 
 const NEAR = 2.5, MOST = 12, LEAST_PART = 0.02, PACE = 0.15, SWIPE = 60;
+const HALF = 0.2, STEP = 0.04;  // of the box that is moved with keys: half a side when it appears, and a step
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const views = new WeakMap();
 
@@ -23,7 +24,7 @@ class View {
     root.querySelector(".in").addEventListener("click", () => this.zoom(this.scale * 1.5));
     root.querySelector(".out").addEventListener("click", () => this.zoom(this.scale / 1.5));
     this.fit.addEventListener("click", () => this.toggle());
-    this.mark.addEventListener("click", () => this.marking(!this.stage.classList.contains("marking")));
+    this.mark.addEventListener("click", (event) => this.marking(!this.marks, event.detail === 0));
     this.copy.addEventListener("click", () => this.copyPath());
     this.fingers = new Map();
   }
@@ -94,16 +95,70 @@ class View {
     this.left = Math.min(0, Math.max(1 - this.scale, this.left));
     this.top = Math.min(0, Math.max(1 - this.scale, this.top));
     this.sheet.style.transform = `translate(${this.left * 100}%, ${this.top * 100}%) scale(${this.scale})`;
+    this.sheet.style.setProperty("--scale", this.scale);
     this.stage.classList.toggle("near", this.scale > 1);
     this.fit.textContent = `${Math.round(this.scale * 100)} %`;
   }
 
-  marking(on) {
+  get marks() { return this.stage.classList.contains("marking"); }
+
+  // Begin or end to mark a part; who came by a key gets a box to move.
+  marking(on, byKey = false) {
     this.stage.classList.toggle("marking", on);
     this.mark.setAttribute("aria-pressed", String(on));
     this.marked.hidden = true;
+    this.part = null;
     clearTimeout(this.quiet);
     this.status.textContent = on ? "Drag a box over the part" : "";
+    if (on && byKey) this.place();
+  }
+
+  // A box in the middle of what is seen.
+  place() {
+    const sides = [0.5 - HALF, 0.5 + HALF].map((side) => [(side - this.left) / this.scale, (side - this.top) / this.scale]);
+    this.box(sides.flat());
+    this.status.textContent = "Arrows move the box, Shift + arrows change its size, Enter searches, Esc leaves";
+  }
+
+  box(part) {
+    this.part = part;
+    this.lay(this.marked, part);
+    this.marked.hidden = false;
+  }
+
+  // While a part is marked: true for a key that moves the box, changes its size, searches with it or leaves it.
+  marksWith(event) {
+    if (event.key === "Escape") this.marking(false);
+    else if (event.key === "Enter" && this.part) this.ask();
+    else if (event.key in MOVES && !this.part) this.place();
+    else if (event.key in MOVES) {
+      const part = this.part, least = 2 * LEAST_PART;
+      const by = MOVES[event.key].map((way) => -way * STEP / this.scale);
+      for (const [axis, step] of by.entries()) {
+        const [begin, end] = [part[axis], part[axis + 2]];
+        const moved = Math.max(event.shiftKey ? begin + least - end : -begin, Math.min(1 - end, step));
+        if (!event.shiftKey) part[axis] += moved;
+        part[axis + 2] += moved;
+      }
+      this.box(part);
+      this.follow();
+    } else return false;
+    return true;
+  }
+
+  // Move a close-up so far that the box is seen.
+  follow() {
+    const [left, top, right, bottom] = this.part.map((side) => side * this.scale);
+    this.left = Math.max(-left, Math.min(1 - right, this.left));
+    this.top = Math.max(-top, Math.min(1 - bottom, this.top));
+    this.draw();
+  }
+
+  // Search with the part, if it is large enough to be meant.
+  ask() {
+    const part = this.part;
+    this.part = null;
+    if (part && part[2] - part[0] > LEAST_PART && part[3] - part[1] > LEAST_PART) this.report("part", part);
   }
 
   // True for a key that was meant for the picture.
@@ -112,7 +167,7 @@ class View {
     else if (event.key === "+" || event.key === "=") this.zoom(this.scale * 1.5);
     else if (event.key === "-") this.zoom(this.scale / 1.5);
     else if (event.key === "0") this.zoom(1);
-    else if (event.key === "r") this.marking(!this.stage.classList.contains("marking"));
+    else if (event.key === "r") this.marking(!this.marks, true);
     else if (event.key === "c") this.copyPath();
     else if (event.shiftKey && event.key in MOVES) {
       this.left += MOVES[event.key][0] * PACE;
@@ -136,10 +191,11 @@ class View {
   }
 
   down(event) {
-    const marks = this.stage.classList.contains("marking");
+    const marks = this.marks;
     if (event.pointerType === "touch" && !marks) return this.touched(event);
     if (event.button !== 0 || (!marks && this.scale <= 1)) return;
     event.preventDefault();
+    if (marks) this.part = null;  // another one than that of the keys
     const start = this.at(event), from = [this.left, this.top];
     const stop = new AbortController();
     const onMove = (moved) => {
@@ -151,10 +207,7 @@ class View {
     window.addEventListener("pointermove", onMove, { signal: stop.signal });
     window.addEventListener("pointerup", () => {
       stop.abort();
-      if (!marks || !this.part) return;
-      const part = this.part;
-      this.part = null;
-      if (part[2] - part[0] > LEAST_PART && part[3] - part[1] > LEAST_PART) this.report("part", part);
+      if (marks) this.ask();
     }, { signal: stop.signal });
   }
 
@@ -195,11 +248,7 @@ class View {
     const inside = (value, offset) => Math.min(1, Math.max(0, (value - offset) / this.scale));
     const xs = places.map(([x]) => inside(x, this.left)).sort((a, b) => a - b);
     const ys = places.map(([, y]) => inside(y, this.top)).sort((a, b) => a - b);
-    this.part = [xs[0], ys[0], xs[1], ys[1]];
-    Object.assign(this.marked.style, {
-      left: `${xs[0] * 100}%`, top: `${ys[0] * 100}%`, width: `${(xs[1] - xs[0]) * 100}%`, height: `${(ys[1] - ys[0]) * 100}%`,
-    });
-    this.marked.hidden = false;
+    this.box([xs[0], ys[0], xs[1], ys[1]]);
   }
 }
 
@@ -208,11 +257,15 @@ export default function ({ parentElement: root, data, setTriggerValue }) {
   const view = views.get(root);
   view.show(data, setTriggerValue);
   view.stop?.abort();
-  view.stop = new AbortController();
-  document.addEventListener("keydown", (event) => {
-    const at = event.composedPath()[0];
-    if (event.ctrlKey || event.metaKey || event.altKey || at.matches?.("input:not([type=checkbox]), textarea")) return;
-    if (view.pressed(event)) event.preventDefault();
-  }, { signal: view.stop.signal });
-  return () => view.stop.abort();
+  const { signal } = view.stop = new AbortController();
+  const isFor = (event) => !(event.ctrlKey || event.metaKey || event.altKey
+    || event.composedPath()[0].matches?.("input:not([type=checkbox]), textarea"));
+  // Before Streamlit, where "r" runs the page anew, arrows step on and Escape closes the picture.
+  window.addEventListener("keydown", (event) => {
+    if (!isFor(event) || !((view.marks && view.marksWith(event)) || view.pressed(event))) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, { signal, capture: true });
+  const { stop } = view;
+  return () => stop.abort();  // this one: by then another run may have begun its own
 }

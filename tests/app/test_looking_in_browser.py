@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
@@ -20,6 +21,7 @@ from tests.app.test_browser import GIVE
 pytestmark = pytest.mark.browser
 MANY = 240
 ALL = MANY + 5
+LONG = "a square on white paper, " * 23 + "painted by hand in red ink"  # a caption of 600 characters
 
 TOUCH = """(stage, [kind, fingers]) => {
   const box = stage.getBoundingClientRect();
@@ -48,6 +50,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     small = Image.new("RGB", (400, 400), (250, 250, 250))
     small.paste(COLOURS["red"], (0, 0, 190, 190))
     small.save(folder / "small.png")
+    (folder / "small.txt").write_text(LONG)
     clipdex.index(folder, model="toy", tiles=True)
     yield from serve(folder)
 
@@ -55,7 +58,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def opened(page: Page, url: str) -> None:
     """Open a picture large and wait for it."""
     page.goto(url)
-    expect(page.locator("img.large")).to_have_js_property("complete", True, timeout=PATIENCE)
+    # An <img> without an address is complete, too; and the dialog moves while it opens.
+    expect(page.locator("img.large[src]")).to_have_js_property("complete", True, timeout=PATIENCE)
+    page.locator(".stage").hover()
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
 
 
@@ -99,24 +104,69 @@ def test_the_large_picture_is_zoomed_and_moved_with_wheel_keys_buttons_and_finge
 def test_a_part_of_the_large_picture_is_searched_with_by_dragging_a_box(page: Page, server: Server) -> None:
     opened(page, f"{server.url}/?q=blue&item=blue/blue-03.png")
     mark, stage = page.get_by_role("button", name="Search with a part"), page.locator(".stage")
-    page.keyboard.press("r")
-    expect(mark).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_text("Drag a box over the part")).to_be_visible()
+    mark.click()
+    expect(mark).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
+    expect(page.get_by_text("Drag a box over the part")).to_be_visible(timeout=PATIENCE)
     box = stage.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.8 * box["height"], steps=4)
-    expect(page.locator(".marked")).to_be_visible()
+    expect(page.locator(".marked")).to_be_visible(timeout=PATIENCE)
     page.mouse.up()
     page.wait_for_url(lambda url: "part=" in url)
     expect(page.get_by_role("heading", name="Similar to a part of blue-03.png")).to_be_visible(timeout=PATIENCE)
-    told = re.search(r"part=([\d.]+)[^\d]+([\d.]+)[^\d]+([\d.]+)[^\d]+([\d.]+)", page.url.replace("%2C", ","))
-    assert told is not None
-    wanted = (0.25, 0.5, 0.5, 0.8)
-    assert all(abs(float(side) - meant) < 0.02 for side, meant in zip(told.groups(), wanted, strict=True))
+    assert part(page) == pytest.approx((0.25, 0.5, 0.5, 0.8), abs=0.02)
     page.go_back()
     expect(page.locator("img.large")).to_be_visible(timeout=PATIENCE)
+
+
+def part(page: Page) -> tuple[float, ...]:
+    """The sides of the part in the address."""
+    (told,) = parse_qs(urlsplit(page.url).query)["part"]
+    return tuple(float(side) for side in told.split(",")[:4])
+
+
+def test_a_part_is_marked_moved_sized_and_searched_with_by_keys(page: Page, server: Server) -> None:
+    opened(page, f"{server.url}/?q=blue&item=blue/blue-03.png")
+    marked, stage, first = page.locator(".marked"), page.locator(".stage"), page.url
+    page.keyboard.press("z")
+    page.keyboard.press("r")
+    expect(page.get_by_role("status").filter(has_text="Arrows move the box")).to_be_visible(timeout=PATIENCE)
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    box, around = marked.bounding_box(), stage.bounding_box()
+    assert box is not None and around is not None
+    assert box["x"] + box["width"] == pytest.approx(around["x"] + around["width"], abs=1)  # the close-up goes along
+    assert (box["width"], box["height"]) == pytest.approx((0.4 * around["width"], 0.4 * around["height"]), abs=1)
+    page.keyboard.press("Escape")
+    expect(marked).to_be_hidden()
+    page.keyboard.press("0")
+    page.keyboard.press("r")
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowUp", "Shift+ArrowRight", "Shift+ArrowUp"):
+        page.keyboard.press(key)
+    expect(marked).to_be_visible()
+    assert page.url == first  # no key has stepped on or closed the picture
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "part=" in url)
+    assert part(page) == pytest.approx((0.22, 0.26, 0.66, 0.62), abs=0.001)
+    expect(page.get_by_role("heading", name="Similar to a part of blue-03.png")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_long_caption_is_cut_short_and_opened_with_the_keyboard(page: Page, many: Server) -> None:
+    opened(page, f"{many.url}/?q=width=400&item=small.png")
+    long, begin = page.locator("details.clipdex-long"), page.locator(".clipdex-long .begin")
+    cut = "one => one.scrollHeight - one.clientHeight"
+    expect(begin).to_have_text(LONG)
+    assert begin.evaluate(cut) > 20
+    page.get_by_role("button", name="Copy path").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(long).to_have_attribute("open", "", timeout=PATIENCE)
+    assert begin.evaluate(cut) == 0
+    page.keyboard.press("Enter")
+    expect(long).not_to_have_attribute("open", "", timeout=PATIENCE)
+    assert begin.evaluate(cut) > 20
 
 
 def test_near_duplicates_stand_behind_a_count_and_back_hides_them_again(page: Page, many: Server) -> None:
