@@ -272,7 +272,7 @@ def test_html_in_captions_and_names_is_text(page: Page, server: Server) -> None:
 
 def test_a_picture_that_cannot_be_shown_says_so(browser: Browser, server: Server) -> None:
     page = browser.new_page()
-    page.route("**/thumb/**", lambda route: route.abort())
+    page.route("**/thumbs/**", lambda route: route.abort())
     page.goto(f"{server.url}/?q=red")
     expect(tiles(page).first.get_by_text("This picture cannot be shown")).to_be_visible(timeout=PATIENCE)
     page.close()

@@ -72,10 +72,21 @@ def cookie(server: Server) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/map", "/thumb", "/image", "/tiles", "/_stcore/health", "/_stcore/host-config", "/media/x", "/static/x"],
+    [
+        "/",
+        "/map",
+        "/thumb",
+        "/thumbs",
+        "/image",
+        "/tiles",
+        "/_stcore/health",
+        "/_stcore/host-config",
+        "/media/x",
+        "/static/x",
+    ],
 )
 def test_without_the_token_nothing_is_answered(guarded: Server, path: str) -> None:
-    if path in ("/thumb", "/image", "/tiles"):
+    if path in ("/thumb", "/thumbs", "/image", "/tiles"):
         path = guarded.address(path[1:], "red/red-03.png")
     assert ask(guarded, path)[0] == 401
     assert ask(guarded, f"{path}?token=wrong")[0] == 403

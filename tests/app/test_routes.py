@@ -247,6 +247,35 @@ def test_only_a_short_list_of_ids_is_looked_at(odd: Server) -> None:
     assert odd.get(f"/tiles/{state.key(odd.folder.resolve())}")[1]["content-type"].startswith("text/html")  # the page
 
 
+def test_many_thumbnails_come_in_one_answer_in_their_order(odd: Server) -> None:
+    names = ["scan.tiff", "no such.png", "../secret.png", "plain.png", "/etc/passwd"]
+    path = f"/thumbs/{state.key(odd.folder.resolve())}?"
+    told = "&".join(f"t={odd.address('thumb', name).rsplit('/', 1)[-1]}." for name in names)
+    status, headers, body = odd.get(path + told)
+    found = json.loads(body)
+    assert (status, headers["cache-control"]) == (200, "no-store")  # not all of them are there
+    assert [one is not None for one in found] == [True, False, False, True, False]
+    for name, one in zip(names, found, strict=True):
+        alone = odd.get(odd.address("thumb", name))
+        assert alone[0] == (404 if one is None else 200)
+        assert one is None or base64.b64decode(one.removeprefix("data:image/jpeg;base64,")) == alone[2]
+    stamped = address("thumb", "", "plain.png", state.searcher(odd.folder).snapshot().stamp("plain.png"))
+    for _ in range(2):  # from the table, and from memory
+        status, headers, body = odd.get(path + "t=" + stamped.rsplit("/", 1)[-1].replace("?v=", "."))
+        assert (status, json.loads(body)) == (200, [found[3]])
+        assert "immutable" in headers["cache-control"]
+
+
+def test_of_too_many_thumbnails_or_another_collection_none_comes(odd: Server) -> None:
+    key = state.key(odd.folder.resolve())
+    token = odd.address("thumb", "plain.png").rsplit("/", 1)[-1]
+    assert odd.get(f"/thumbs/{key}")[0] == 400
+    assert odd.get(f"/thumbs/{key}?" + "&".join([f"t={token}."] * 201))[0] == 400
+    assert odd.get(f"/thumbs/000000000000?t={token}.")[0] == 404
+    for wrong in ("not%20base64!", "", "..%2f..%2fsecret.png", "%00.1"):
+        assert json.loads(odd.get(f"/thumbs/{key}?t={wrong}.1")[2]) == [None]
+
+
 def test_a_huge_upload_is_refused(server: Server) -> None:
     flags = server_command(8501)
     assert flags[flags.index("--server.maxUploadSize") + 1] == str(LARGEST_UPLOAD)
