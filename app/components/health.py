@@ -24,7 +24,7 @@ WORDS = {"images": "Pictures", "texts": "Captions"}
 
 def health(status: Status) -> None:
     """The search index of each kind of row, its measured recall, and building it anew."""
-    st.subheader("Search index", anchor=False)
+    st.header("Search index", anchor=False)
     with state.errors_in_place():
         found = state.index_health()
     missing = {index.target: index.missing for index in status.indexes}

@@ -56,7 +56,7 @@ def _order(status: Status, task: Task, title: str, **more: object) -> None:
 
 
 def _update(status: Status, last: LastRun | None) -> None:
-    st.subheader("Update", anchor=False)
+    st.header("Update", anchor=False)
     st.markdown("New, changed and removed pictures are found by indexing again; what did not change costs nothing.")
     said = {"Last indexed": moment(status.updated)}
     if last is not None:
@@ -98,14 +98,14 @@ def _update_command(status: Status) -> str:
 def _failures(status: Status) -> None:
     if not status.failures:
         return
-    st.subheader("Not readable", anchor=False)
+    st.header("Not readable", anchor=False)
     st.markdown(" · ".join(f"{count:,} {as_text(reason)}" for reason, count in status.reasons.items()))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("app/pages/failures.py", label="See each of them and why", query_params={"c": state.key()})
 
 
 def _model(status: Status, last: LastRun | None) -> None:
-    st.subheader("Model", anchor=False)
+    st.header("Model", anchor=False)
     info = state.searcher().collection.info.model
     known = offers.known_as(info.name, info.load)
     pixels, card = offers.card_of(info.load) if known is None else (known.image_size, "")
@@ -146,7 +146,7 @@ def _price(status: Status, last: LastRun | None) -> str:
 
 
 def _kept(status: Status, place: str) -> None:
-    st.subheader("Kept", anchor=False)
+    st.header("Kept", anchor=False)
     facts({"In": place, "Takes": size(status.size_bytes), "Format": str(status.format_version)})
     with st.container(horizontal=True), index_form.problems_in_place():
         if st.button("Verify", key="verify", help="Reads every row and says what is wrong, if anything is."):

@@ -83,7 +83,7 @@ def _choose(count: int) -> None:
 
 
 def _captions(image: Image.Image, texts: int) -> None:
-    st.subheader("Captions of the collection", anchor=False)
+    st.header("Captions of the collection", anchor=False)
     if not texts:
         st.info("This collection has no captions: put a captions.csv (image,caption) into its folder and index again.")
         return
@@ -96,7 +96,7 @@ def _captions(image: Image.Image, texts: int) -> None:
 @st.fragment
 def _labels(image: Image.Image) -> None:
     """What a person typed, with probabilities; another label runs only this again."""
-    st.subheader("Your labels", anchor=False)
+    st.header("Your labels", anchor=False)
     _remember("labels", EXAMPLE_LABELS)
     typed = st.text_input("Labels, with commas between them", key="labels", on_change=_keep, args=("labels",))
     names = list(dict.fromkeys(name.strip() for name in typed.split(",") if name.strip()))

@@ -26,7 +26,7 @@ def page() -> None:
         frame.headline("Library", "The collections that are open here.")
         work.panel(here=False)
         _cards([overview(place) for place in places])
-        st.subheader("Add pictures", anchor=False)
+        st.header("Add pictures", anchor=False)
     else:
         frame.headline("Choose a folder of pictures", "Once indexed, its pictures are found by what they show.")
         work.panel(here=False)

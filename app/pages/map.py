@@ -207,7 +207,7 @@ def _selected(
         rows, scores = rows[order], scores[order]
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         count = len(rows)
-        st.subheader(f"{count:,} {'picture' if count == 1 else 'pictures'} selected", anchor=False, width="content")
+        st.header(f"{count:,} {'picture' if count == 1 else 'pictures'} selected", anchor=False, width="content")
         st.button(
             "Clear", icon=":material/close:", key="clear", type="tertiary", on_click=view.change, kwargs={"area": ""}
         )

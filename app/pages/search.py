@@ -110,7 +110,7 @@ def _with_fetched(question: Asked) -> Asked:
 def _heading(question: Asked, words: str, told: str, answer: state.Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         if title := question.title(words):
-            st.subheader(as_text(title), anchor=False, width="content")
+            st.title(as_text(title), anchor=False, width="content")
         st.markdown(f":gray[{told} · {answer.seconds * 1000:.0f} ms]", width="content")
         st.button("Clear search", icon=":material/close:", key="clear", type="tertiary", on_click=view.start)
         narrow.tools(question, answer.found.line)

@@ -47,7 +47,7 @@ def tiles(app: AppTest) -> list[str]:
 
 def shown(app: AppTest) -> str:
     """All words on the page."""
-    kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.error, app.code)
+    kinds = (app.title, app.header, app.markdown, app.caption, app.info, app.error, app.code)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
@@ -405,7 +405,7 @@ def test_facets_narrow_with_counts(app: AppTest) -> None:
     assert param(app, "q") == "a card folder=green"
     assert {tile.split("/")[0] for tile in tiles(app)} == {"green"}
     assert f"{EACH} pictures" in shown(app)
-    assert "a card" in [heading.value for heading in app.subheader]
+    assert "a card" in [heading.value for heading in app.title]
 
 
 def test_the_chosen_folder_stays_among_the_facets_and_another_can_take_its_place(app: AppTest) -> None:
