@@ -47,7 +47,7 @@ def of(model: str) -> Offer:
     """What is known about a model by its name or path, without loading it. Raises `ModelError`, `SourceError`."""
     from app import shelf
     from core import families, hub
-    from core.errors import ModelError
+    from core.errors import ModelError, unknown_choice
 
     model = model.strip()
     if not model:
@@ -59,6 +59,9 @@ def of(model: str) -> Offer:
         return Offer(model, must_download=True, about="What it downloads depends on the package that reads it.")
     reference = hub.find(model)
     if reference is None:
+        if not set(model) & set("/~\\'\""):  # a name
+            choices = unknown_choice("model", model[:80], [BUNDLED, *hub.names()])
+            raise ModelError(f"{choices}; or type the full path of one")
         return Offer(str(shelf.allowed(model, "model")))
     here, known = hub.is_here(reference), reference.description
     if known is None:

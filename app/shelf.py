@@ -19,13 +19,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 from app import kept, presence
 from app.commands.ui import FOLDERS_VARIABLE, VARIABLE, is_around
 from app.gate import TOKEN_VARIABLE, is_loopback
 from core.errors import ClipdexError, CollectionError, SourceError
-from indexer.collection import FOLDER, Collection
+from indexer.collection import FOLDER, INFO, Collection
 from indexer.storage.store import url_of
+
+LONGEST = 4096  # characters of a path, as in Linux
 
 _added: list[Path] = []
 _removed: set[Path] = set()
@@ -153,9 +156,11 @@ def allowed(text: str, what: str = "folder", *, new: bool = False) -> Path:
     """The path that a person typed, if it may be read; a `new` one need not be there yet.
 
     Raises `SourceError`, which tells nothing of what lies elsewhere. Links are followed before it is compared."""
-    typed = text.strip()
+    typed = _unwrapped(text)
     if not typed:
         raise SourceError(f"type the path of a {what}, for example {Path.home() / 'Pictures'}")
+    if len(typed) > LONGEST:
+        raise SourceError(f"that is no path of a {what}: it has {len(typed):,} characters")
     if "\0" in typed or "://" in typed:
         raise SourceError(f"{typed!r} is no path of a {what} on this machine")
     try:
@@ -184,16 +189,39 @@ def allowed(text: str, what: str = "folder", *, new: bool = False) -> Path:
     return place
 
 
+def _unwrapped(text: str) -> str:
+    """A path as people paste it: in the quotes of a command line, or as a file manager's file:///…"""
+    typed = text.strip()
+    if len(typed) > 1 and typed[0] == typed[-1] and typed[0] in "'\"":
+        typed = typed[1:-1]
+    if typed.startswith("file:///"):
+        typed = unquote(typed.removeprefix("file://"), errors="surrogateescape")
+    return typed
+
+
+def around(place: Path) -> Path | None:
+    """The folder of the nearest collection that a folder lies in, if it may be read from here."""
+    within = roots()
+    with suppress(OSError):
+        for above in place.parents:
+            if (above / FOLDER / INFO).is_file() and (within is None or _lies_in(above, within)):
+                return above
+    return None
+
+
 def to_open(text: str) -> Path:
     """The place of a collection that a person typed: a folder that may be read, or a URL where any folder may.
 
     Raises `SourceError`, and `CollectionError` for a URL of no use."""
     typed = text.strip()
     if "://" not in typed:
-        return allowed(typed)
+        place = allowed(typed)
+        if not place.is_dir():
+            raise SourceError(f"{place} is a file: a collection is opened by the folder that was indexed")
+        return place
+    url_of(typed)  # says what is wrong with it
     if roots() is not None:
         raise SourceError(f"{typed} may not be opened from here; start the server with it: clipdex ui {typed}")
-    url_of(typed)  # says what is wrong with it
     return as_place(typed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
@@ -14,7 +14,8 @@ from app.components.work import begun_here, in_page
 from app.jobs import jobs
 from app.output import size
 from app.worker import Order
-from core.errors import ClipdexError
+from core.errors import ClipdexError, SourceError
+from indexer.collection import FOLDER, INFO
 
 ANOTHER = "Another model …"
 SIGNS = "Signs as in file names: `*.jpg`, `trips/2024`, `thumbs`; several with spaces between them."
@@ -40,6 +41,7 @@ def new_collection() -> None:
             "can be indexed, too.",
         )
         st.caption(_where_allowed())
+        _say_around(folder)
         offer = choose_model("index")
         with st.expander("More options"):
             to = st.text_input(
@@ -71,6 +73,17 @@ def new_collection() -> None:
             _begin(order.model_copy(update=wanted), place, look)
 
 
+def _say_around(typed: str) -> None:
+    """Pictures that can be found already, before they are indexed a second time."""
+    with suppress(ClipdexError):
+        if typed.strip() and (above := shelf.around(shelf.allowed(typed))) is not None:
+            st.info(
+                f"{as_text(str(above))} is indexed, with what lies in it: open that instead, unless this folder shall "
+                "be a collection of its own.",
+                icon=":material/info:",
+            )
+
+
 def _begin(order: Order, place: Path, look: bool) -> None:
     name = shelf.shown(place)
     if look:
@@ -85,6 +98,8 @@ def _ordered(folder: str, to: str, captions: str, offer: offers.Offer) -> tuple[
     from indexer import sync
 
     source = shelf.allowed(folder)
+    if FOLDER in source.parts or (source / INFO).is_file():
+        raise SourceError(f"{source} is a collection and no folder of pictures: open it instead")
     target = shelf.allowed(to, new=True) if to.strip() else None
     table = str(shelf.allowed(captions, "file")) if captions.strip() else None
     path = sync.collection_path(str(source), target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,17 @@ HERE = {
     "keep one in another place with --to DIR": "make that possible, or index to another place: see Library",
     "Say so with --to DIR": "Say so under “More options”",
     "wait until it is done, or use --wait": "wait until it is done",
+    "choose an empty folder with --to": "choose an empty or a new folder under “More options”",
+    "choose a plain name with --to DIR": "choose a plain name under “More options”",
+    "; use --to DIR": "; keep the collection in another place: see Library, “More options”",
+    "say others with --include or --exclude; --include '' and --exclude '' take them back": (
+        "change them in its Details, under “Options”"
+    ),
+    "index again with the same --model when they are back, or with --allow-removal to go on without them": (
+        "change the model again when they are back"
+    ),
 }
+ELSEWHERE = " (What begins with -- is said at the command line: clipdex index.)"
 
 
 def panel(path: Path | None = None, *, here: bool | None = None) -> None:
@@ -201,4 +212,4 @@ def in_page(message: str) -> str:
     """A message of the library in the words of a page."""
     for told, here in HERE.items():
         message = message.replace(told, here)
-    return message
+    return message + ELSEWHERE if re.search(r"(?<!\S)--[a-z]", message) else message

@@ -27,7 +27,7 @@ from indexer.runs.writer import Row, Writer
 from indexer.sources import NOTHING_SAID, TRANSIENT, Item, Listing, Problem, Several
 from indexer.sources.base import BETWEEN, beginning
 from indexer.sources.several import MISSING
-from indexer.storage import tables, tile_table
+from indexer.storage import lock, tables, tile_table
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
@@ -112,6 +112,7 @@ class Run:
     def sweep(self) -> None:
         """Remove what is gone, and what interrupted runs left behind. Raises `SourceError` if the source is gone."""
         self.job.meter.begin("finish", done=self.job.meter.total, total=self.job.meter.total)
+        lock.check_there(self.collection.path)
         if self.reasons["vanished"]:  # a few files deleted meanwhile, or the whole disk?
             self._check_still_there()
         gone = [item_id for item_id in self.known if item_id not in self.alive]

@@ -17,7 +17,7 @@ from indexer.captions import Captions
 from indexer.runs.pipeline import BATCH, Embedded, Failed, Outcome, Same, encode_each
 from indexer.runs.report import Stopwatch
 from indexer.sources import Item, Problem
-from indexer.storage import tables, tile_table
+from indexer.storage import lock, tables, tile_table
 from indexer.tiles import Tiles
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class Writer:
         """Write all that was gathered."""
         if not (self._rows or self._same or self._problems):
             return
+        lock.check_there(self.path)
         self._adopt()
         text_rows = self._add_texts()
         cut = self._count_cut([row["text"] for row in text_rows])

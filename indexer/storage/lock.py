@@ -68,6 +68,13 @@ def _taken(file: int, path: Path) -> bool:
     return True
 
 
+def check_there(path: Path) -> None:
+    """Whoever holds the lock asks before each commit: in the place of a collection that somebody deleted or moved
+    meanwhile, writing on would make half of one. Raises `CollectionError`."""
+    if not (path / LOCK).exists():
+        raise CollectionError(f"the collection {path} was deleted or moved while it was written to: index again")
+
+
 def is_held(path: Path) -> bool:
     """Is somebody writing to the collection at `path` now?"""
     try:

@@ -17,8 +17,10 @@ import pytest
 
 import clipdex
 from core.encoder import load_encoder
+from core.errors import CollectionError
 from indexer import sync
 from indexer.runs import writer
+from indexer.runs.report import Progress
 from indexer.storage import tables
 from tests.indexer.dying import Dying, Killed
 from tests.indexer.pictures import go_over, index, paint, state
@@ -52,6 +54,22 @@ def change(folder: Path, n: int) -> None:
         "image,caption\n" + "".join(f"{k:03}.jpg,words {k % 4}\n" for k in range(0, n, 3))
     )
     (folder / "0" / "000.txt").write_text("two\nthree\n")
+
+
+@pytest.mark.parametrize("stage", ["embed", "finish"])
+def test_a_collection_that_is_deleted_while_it_is_written_to_is_said_and_not_half_made(
+    tmp_path: Path, stage: str
+) -> None:
+    begin(tmp_path, 4)
+
+    def delete(progress: Progress) -> None:
+        if progress.stage == stage:
+            shutil.rmtree(tmp_path / ".clipdex", ignore_errors=True)
+
+    with pytest.raises(CollectionError, match="was deleted or moved while it was written to: index again"):
+        index(tmp_path, progress=delete)
+    assert not (tmp_path / ".clipdex").exists()
+    assert index(tmp_path).added == 4
 
 
 def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +112,7 @@ import lancedb, PIL.Image, core.images, core.preprocess
 import clipdex
 from indexer import compact
 from indexer.runs import writer
+from indexer.runs.report import Progress
 from indexer.collection import Collection
 from tests.indexer.pictures import go_over
 writer.COMMIT_ROWS = 10
