@@ -6,6 +6,7 @@
 const NEAR = 2.5, MOST = 12, LEAST_PART = 0.02, PACE = 0.15, SWIPE = 60;
 const HALF = 0.2, STEP = 0.04;  // of the box that is moved with keys: half a side when it appears, and a step
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const STOPS = 'a[href], button:not(:disabled), input:not(:disabled), summary, [tabindex="0"]';
 const views = new WeakMap();
 
 class View {
@@ -252,6 +253,22 @@ class View {
   }
 }
 
+// What keeps the Tab key inside the large view passes over the buttons of a component: they are reached here. True for a step.
+function tabbed(root, event) {
+  const place = root.getRootNode(), dialog = place.host?.closest("[role=dialog]");
+  if (event.key !== "Tab" || !dialog) return false;
+  const buttons = [...root.querySelectorAll("button")], at = buttons.indexOf(place.activeElement);
+  let next = at < 0 ? null : buttons[at + (event.shiftKey ? -1 : 1)];
+  if (at < 0) {
+    const stops = [...dialog.querySelectorAll(STOPS)].filter((one) => one.checkVisibility());
+    const isBefore = (one) => one.compareDocumentPosition(place.host) & Node.DOCUMENT_POSITION_FOLLOWING;
+    const beside = event.shiftKey ? stops.find((one) => !isBefore(one)) : stops.findLast(isBefore);
+    if (beside === document.activeElement) next = event.shiftKey ? buttons.at(-1) : buttons[0];
+  }
+  next?.focus();
+  return Boolean(next);
+}
+
 export default function ({ parentElement: root, data, setTriggerValue }) {
   if (!views.has(root)) views.set(root, new View(root));
   const view = views.get(root);
@@ -262,7 +279,8 @@ export default function ({ parentElement: root, data, setTriggerValue }) {
     || event.composedPath()[0].matches?.("input:not([type=checkbox]), textarea"));
   // Before Streamlit, where "r" runs the page anew, arrows step on and Escape closes the picture.
   window.addEventListener("keydown", (event) => {
-    if (!isFor(event) || !((view.marks && view.marksWith(event)) || view.pressed(event))) return;
+    const isDone = tabbed(root, event) || (isFor(event) && ((view.marks && view.marksWith(event)) || view.pressed(event)));
+    if (!isDone) return;
     event.preventDefault();
     event.stopImmediatePropagation();
   }, { signal, capture: true });

@@ -78,6 +78,27 @@ def test_the_focus_is_seen_wherever_the_tab_key_leads(page: Page, server: Server
         assert one in said, said
 
 
+def test_the_tab_key_reaches_the_buttons_below_a_large_picture_and_leaves_them(page: Page, server: Server) -> None:
+    settled(page, f"{server.url}/?q=red&item=red/red-01.png")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Copy path")).to_be_visible(timeout=PATIENCE)
+    page.evaluate(WATCH)
+    dialog.get_by_role("button", name="Close").focus()
+    for key, wanted in (("Tab", "Smaller"), ("Tab", "100 %"), ("Shift+Tab", "Smaller"), ("Shift+Tab", "Close")):
+        page.keyboard.press(key)
+        assert page.evaluate("focusSeen()") == [f"BUTTON {wanted}", []]
+    names = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        name, unseen = page.evaluate("focusSeen()")
+        names.append(name)
+        assert unseen == []
+    assert names[4] == "BUTTON Copy path"
+    assert "Previous" in names[5] or "Next" in names[5]
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("focusSeen()") == ["BUTTON Copy path", []]
+
+
 def test_what_a_finger_touches_is_large_enough(browser: Browser, server: Server) -> None:
     """Each control of a page at 400 pixels, but links within a sentence."""
     context = browser.new_context(viewport=TELEPHONE, has_touch=True, is_mobile=True)
