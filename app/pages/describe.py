@@ -55,7 +55,7 @@ def page() -> None:
 def _picture(name: str, content: bytes) -> Image.Image:
     with named(name):
         image = open_image(content)
-    st.image(thumbnail(image, SHOWN_SIDE), width="stretch", caption=as_text(name))
+    st.image(thumbnail(image, SHOWN_SIDE), width="stretch", caption=as_text(name), alt="The picture to describe")
     return image
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from app.pages import PAGES
-from tests.app.chromium import PATIENCE
+from tests.app.chromium import PATIENCE, tiles
 from tests.app.conftest import Server
 from tests.gallery import settled
 from tests.shared import ROOT
@@ -42,6 +42,7 @@ def views() -> dict[str, str]:
         "chips": "/?q=card folder:blue&like=red/red-01.png&not=green/green-03.png",
         "nothing found": "/?q=folder:nowhere",
         "large": "/?q=red&item=red/red-01.png",
+        "described": "/describe?item=red/red-01.png",
         "without components": "/?q=red&plain=1",
         "an error": "/?q=width>wide",
     }
@@ -96,5 +97,33 @@ def test_no_page_has_a_grave_barrier_nor_an_error_in_the_console(
             page.set_viewport_size({"width": wide, "height": 900})
             wrong += [f"{name}: sticks out at {wide} pixels: {one}" for one in page.evaluate(STICKS_OUT)]
         page.set_viewport_size({"width": width, "height": 900})
+    context.close()
+    assert wrong == []
+
+
+@needs_axe
+def test_nothing_that_opens_over_the_results_has_a_grave_barrier(browser: Browser, server: Server) -> None:
+    """The filters, the ways to group, what can be done with a selection, and the keys."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce", bypass_csp=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script(path=AXE[-1])
+    settled(page, f"{server.url}/?q=red folder:red")
+    wrong = []
+    for name in ("Filter", "Group"):
+        page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("dialog", name=name)).to_be_visible(timeout=PATIENCE)
+        settled(page)
+        if name == "Filter":
+            expect(page.get_by_role("button", name="red 21, chosen")).to_be_visible()
+        wrong += [f"{name}: {one}" for one in findings(page)]
+        page.keyboard.press("Escape")
+    tiles(page).first.hover()
+    tiles(page).first.locator(".pick").click()
+    expect(page.get_by_role("button", name="Deselect")).to_be_visible(timeout=PATIENCE)
+    wrong += [f"selected: {one}" for one in findings(page)]
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible(timeout=PATIENCE)
+    wrong += [f"keys: {one}" for one in findings(page)]
     context.close()
     assert wrong == []
