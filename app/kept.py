@@ -99,7 +99,8 @@ def _parsed(path: Path) -> tuple[list[str], str]:
     good = [os.path.normpath(each) if _is_path(each) else each for each in told if _is_place(each)]
     good = list(dict.fromkeys(good))[:MOST]
     wrong = len(told) - len(good)
-    return good, f"{wrong:,} entries of {path} name no place, or one twice, and are left out." if wrong else ""
+    entries = "entry names" if wrong == 1 else "entries name"
+    return good, f"{wrong:,} {entries} no place in {path}, or one twice: left out." if wrong else ""
 
 
 def _is_place(told: object) -> bool:

@@ -29,13 +29,15 @@ class Overview:
     updated: datetime | None = None
     cover: tuple[bytes, ...] = ()
     problem: str = ""
+    is_there: bool = True  # False where its disk is not connected, or does not answer
 
 
 def overview(place: Path) -> Overview:
     """A collection from afar; what is wrong with it is told, not raised."""
     if not presence.is_there(place):
         what = "there is no folder" if presence.is_there(place) is False else "no answer from the disk of"
-        return Overview(place, problem=f"{what} {place} now: connect its disk, or close it here")
+        problem = f"{what} {place} now: connect its disk, or close it here"
+        return Overview(place, problem=problem, is_there=False)
     try:
         collection = shelf.collection_of(place)
         versions = tuple(collection.table(name).version for name in ("images", "failures"))

@@ -85,7 +85,7 @@ def _close(place: Path) -> None:
 def _cover(each: Overview, name: str) -> str:
     """Up to four of its pictures, in a square each."""
     pictures = "".join(f'<img src="{data_url(one)}" alt="">' for one in each.cover)
-    what = "cannot be opened" if each.problem else "no pictures"
+    what = "not there now" if not each.is_there else "cannot be opened" if each.problem else "no pictures"
     inside = pictures or f"<span>{what}</span>"
     label = html.escape(f"Some pictures of {sendable(name)}", quote=True)
     return f'<div class="cover of-{len(each.cover)}" role="img" aria-label="{label}">{inside}</div>'

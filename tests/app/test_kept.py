@@ -113,7 +113,7 @@ def test_what_is_no_place_is_left_out_and_said(listed: Path) -> None:
     listed.parent.mkdir()
     listed.write_text(json.dumps({"collections": [*good, *bad]}))
     assert kept.places() == good
-    assert f"{len(bad)} entries" in kept.problem()
+    assert f"{len(bad)} entries name no place" in kept.problem()
 
 
 def test_no_more_are_remembered_than_a_page_can_show(tmp_path: Path) -> None:
