@@ -56,10 +56,9 @@ function makeTile(item) {
   pick.tabIndex = -1;
   pick.title = "Select (space)";
   pick.innerHTML = icon('<path d="m5 12 5 5 9-10"/>');
-  const foot = element("div", "foot"), tag = element("div", "tag");
-  for (const one of [foot, tag]) one.setAttribute("aria-hidden", "true");  // the name of the button says it all
-  foot.append(element("span", "", item.caption || item.name));
-  tile.append(look, pick, foot, tag);
+  const tag = element("div", "tag");
+  tag.setAttribute("aria-hidden", "true");  // the name of the button says it all
+  tile.append(look, pick, tag);
   return tile;
 }
 
@@ -316,7 +315,11 @@ class Grid {
 
   // --- actions on a tile
 
+  // They stand on one tile at a time, the one under the hand, with its caption.
   makeActions() {
+    this.foot = element("div", "foot");
+    this.foot.setAttribute("aria-hidden", "true");
+    this.foot.append(element("span", ""));
     this.actions = element("div", "actions");
     for (const [name, title, key] of ACTIONS) {
       const button = element("button", name);
@@ -333,7 +336,8 @@ class Grid {
     for (const [name, title] of ACTIONS) {
       this.actions.querySelector(`.${name}`).setAttribute("aria-label", `${title}: ${named?.caption || named?.name || ""}`);
     }
-    tile.append(this.actions);
+    this.foot.firstChild.textContent = named?.caption || named?.name || "";
+    tile.append(this.foot, this.actions);
   }
 
   act(name, ids) {

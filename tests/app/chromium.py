@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds; the machines that run tests are often busy
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -265,6 +265,7 @@ def test_html_in_captions_and_names_is_text(page: Page, server: Server) -> None:
     page.keyboard.press("Escape")
     tile = page.locator('.tile[data-id*="odd"]')
     expect(tile).to_have_count(1, timeout=PATIENCE)
+    tile.hover()
     assert tile.locator(".foot").inner_text() == EVIL
     assert tile.locator("img").count() == 1
     assert "pwned" not in page.title()
