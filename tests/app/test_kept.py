@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app import kept, presence, shelf, state
+from app.commands import ui
 from app.components.text import as_text
 from app.jobs import jobs
 from tests.app.test_jobs import pictures, waited
@@ -258,3 +259,12 @@ def test_a_folder_inside_a_collection_opens_that_collection(collection: Path, mo
     app.text_input(key="open-place").set_value(str(collection / "red")).run()
     app.button(key="open").click().run()
     assert state.folders() == [collection]
+
+
+def test_a_server_without_a_collection_of_its_own_says_what_it_shows(tmp_path: Path, listed: Path) -> None:
+    assert "asks for a folder to index" in ui._begins_with(remember=True)
+    kept.keep(str(tmp_path))
+    assert "opened in the browser before" in ui._begins_with(remember=True)
+    assert "asks for a folder to index" in ui._begins_with(remember=False)
+    listed.write_text("{")
+    assert "is damaged" in ui._begins_with(remember=True)
