@@ -22,6 +22,8 @@ from indexer.storage.store import store_of
 LOCK = "lock"
 LOOK_AGAIN = 0.5  # seconds
 
+_held: set[tuple[int, int]] = set()  # the files whose locks this process has, by device and number
+
 
 @contextmanager
 def writing(path: Path, *, wait: Callable[[], bool] = lambda: False) -> Iterator[bool]:
@@ -48,12 +50,16 @@ def writing(path: Path, *, wait: Callable[[], bool] = lambda: False) -> Iterator
             time.sleep(LOOK_AGAIN)
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        store = store_of(path)
-        if isinstance(store, RemoteFiles):
-            with leased(store, wait) as waited_there:
-                yield waited or waited_there
-        else:
-            yield waited
+        _held.add(mark := _mark(os.fstat(file)))
+        try:
+            store = store_of(path)
+            if isinstance(store, RemoteFiles):
+                with leased(store, wait) as waited_there:
+                    yield waited or waited_there
+            else:
+                yield waited
+        finally:
+            _held.discard(mark)
     finally:
         os.close(file)  # releases the lock
 
@@ -70,9 +76,18 @@ def _taken(file: int, path: Path) -> bool:
 
 def check_there(path: Path) -> None:
     """Whoever holds the lock asks before each commit: in the place of a collection that somebody deleted or moved
-    meanwhile, writing on would make half of one. Raises `CollectionError`."""
-    if not (path / LOCK).exists():
+    meanwhile, writing on would make half of one, or write into one that another run has begun there since. Raises
+    `CollectionError`."""
+    try:
+        is_ours = _mark((path / LOCK).stat()) in _held
+    except OSError:
+        is_ours = False
+    if not is_ours:
         raise CollectionError(f"the collection {path} was deleted or moved while it was written to: index again")
+
+
+def _mark(file: os.stat_result) -> tuple[int, int]:
+    return file.st_dev, file.st_ino
 
 
 def is_held(path: Path) -> bool:

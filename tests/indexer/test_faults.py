@@ -21,7 +21,7 @@ from core.errors import CollectionError
 from indexer import sync
 from indexer.runs import writer
 from indexer.runs.report import Progress
-from indexer.storage import tables
+from indexer.storage import lock, tables
 from tests.indexer.dying import Dying, Killed
 from tests.indexer.pictures import go_over, index, paint, state
 from tests.shared import ROOT
@@ -72,6 +72,21 @@ def test_a_collection_that_is_deleted_while_it_is_written_to_is_said_and_not_hal
     assert index(tmp_path).added == 4
 
 
+def test_a_run_does_not_write_into_a_collection_that_another_run_begins_in_the_place_of_its_own(tmp_path: Path) -> None:
+    begin(tmp_path, 4)
+    place = tmp_path / ".clipdex"
+
+    def delete(progress: Progress) -> None:
+        if progress.stage == "embed":
+            shutil.rmtree(place)
+            place.mkdir()
+            (place / lock.LOCK).touch()
+
+    with pytest.raises(CollectionError, match="was deleted or moved while it was written to"):
+        index(tmp_path, progress=delete)
+    assert [file.name for file in place.iterdir()] == [lock.LOCK]
+
+
 def test_a_run_may_stop_before_and_after_every_single_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, undisturbed = tmp_path / "folder", tmp_path / "undisturbed"
     begin(folder, 12)
@@ -112,7 +127,6 @@ import lancedb, PIL.Image, core.images, core.preprocess
 import clipdex
 from indexer import compact
 from indexer.runs import writer
-from indexer.runs.report import Progress
 from indexer.collection import Collection
 from tests.indexer.pictures import go_over
 writer.COMMIT_ROWS = 10
