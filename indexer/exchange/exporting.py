@@ -31,8 +31,6 @@ PER_FILE = 1_000_000  # pictures, as clip-retrieval writes them
 PART = 10_000  # rows at a time
 # Columns of `images` that say something about the table and nothing about the picture, or are written otherwise.
 LEFT_OUT = ("id", "hash", "size", "mtime_ns", "embedded", "texts_key", "columns_key", "folder", "modified", "_rowid")
-
-
 # What an export says itself, or an import would take for captions: a source's own column gets another name.
 TOLD = ("image_path", OUR_ID, *CAPTIONS)
 
@@ -168,7 +166,7 @@ class _Export:
             del columns["caption"], columns["captions"]
         for name in images.column_names:
             if name not in self.left_out:
-                columns[theirs_as(name, images.column_names) if name in TOLD else name] = images[name]
+                columns[theirs_as(name, (*images.column_names, *TOLD)) if name in TOLD else name] = images[name]
         return pa.table(columns)
 
     def _path(self, item_id: str) -> str:
@@ -212,8 +210,8 @@ def left_out(snapshot: Snapshot) -> set[str]:
 
 
 def theirs_as(name: str, names: Sequence[str]) -> str:
-    """What the column of a source is called where something else has its name: none of these, and not its own."""
-    while name in names or name in TOLD:
+    """What the column of a source is called where all of `names`, its own among them, are taken."""
+    while name in names:
         name = THEIRS + name
     return name
 

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from core.errors import ConfigError, DataError, ImageError, QueryError, unknown_choice
 from indexer.answers.composed import row_of
-from indexer.exchange.exporting import left_out
+from indexer.exchange.exporting import left_out, theirs_as
 from indexer.query import Hit
 from indexer.sources.names import escape, unescape
 
@@ -140,10 +140,7 @@ def _table(snapshot: Snapshot, chosen: Sequence[str | Hit]) -> Any:
         if name == "folder" or (name not in unsaid and name not in columns):
             columns[name] = images[name]
         elif name in TOLD:  # a source has a column of this name, too
-            as_told = f"source_{name}"
-            while as_told in columns or as_told in images.column_names:
-                as_told = f"source_{as_told}"
-            columns[as_told] = images[name]
+            columns[theirs_as(name, (*columns, *images.column_names))] = images[name]
     return pa.table(columns)
 
 
