@@ -45,7 +45,7 @@ COLOURS = {
 WORDS = [f"{what} {colour}" for what in ("something", "a field of", "mostly") for colour in COLOURS]
 VIEW = {"width": 1400, "height": 900}
 FIRST = 60
-SESSIONS = 10
+SESSIONS, REST = 10, 3_000  # milliseconds in which the pages that were opened come to rest
 PATIENCE = 120_000
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -250,6 +250,7 @@ def scrolled(browser: Browser, url: str) -> dict[str, float]:
 def sessions(browser: Browser, url: str) -> list[float]:
     """Seconds of each of several sessions that ask at the same moment."""
     pages = [opened(browser, url) for _ in range(SESSIONS)]
+    pages[-1].wait_for_timeout(REST)
     for page, words in zip(pages, WORDS, strict=False):
         page.get_by_placeholder("Describe a picture").fill(words)
         page.evaluate("wanted => { bench.found = bench.painted(wanted) }", FIRST)

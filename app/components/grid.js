@@ -24,10 +24,10 @@ const BELOW = "Relevance, from 0 to 1, says how clearly a picture fits, compared
 const SAME = "clipdex-same";  // on the page while it runs again for the same answer: it need not fade
 const LAYOUT = "clipdex-layout", SIZE = "clipdex-size";
 const AT_ONCE = 60, HAND_REST = 250;
-const ASK_AFTER = 120;  // milliseconds: most pictures of a near server are there by then
+const ASK_AFTER = 700;  // milliseconds: the pictures of a near server are there by then, and soft ones cost it work
 const FIRST = 60;  // tiles that exist as long as the top of the results is near
 const AROUND = 1.6, MORE_AHEAD = 2500;  // windows above and below in which tiles exist; pixels before the end to ask for more
-const MORE_AFTER = 1200;  // milliseconds
+const MORE_AFTER = 1200;  // milliseconds in which all pictures have come
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -156,7 +156,7 @@ class Grid {
     for (const id of [...this.selected]) if (!this.items.has(id)) this.selected.delete(id);
     if (data.question !== this.question) {
       this.unfolded = false;
-      setTimeout(() => { this.rested = data.question; this.soon(); }, MORE_AFTER);
+      this.rest(data.question);
     }
     this.question = this.grid.dataset.question = data.question;
     const focused = this.isFocused();
@@ -167,6 +167,16 @@ class Grid {
     this.draw();
     if (focused && !this.isFocused()) this.focus(this.places.get(this.current) ?? 0);
     this.mark();
+  }
+
+  // What lies below is asked for when all that is seen has come and nothing else was asked.
+  rest(question) {
+    setTimeout(() => {
+      if (question !== this.question) return;
+      if (coming.size) { this.rest(question); return; }
+      this.rested = question;
+      this.soon();
+    }, MORE_AFTER);
   }
 
   isFocused() { return this.grid.contains(this.grid.getRootNode().activeElement); }
