@@ -7,9 +7,11 @@ The file is not believed: what is no list of full paths and URLs is left out, an
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -74,20 +76,23 @@ def _known() -> tuple[list[str], str]:
         stamp = (str(path), error.errno)
     with _lock:
         if _read[0] != stamp:
-            _read = (stamp, *_parsed(path))
+            try:
+                _read = (stamp, *_parsed(path))
+            except OSError as error:
+                _read = (stamp, [], f"The list of your collections {path} cannot be read ({error.strerror}).")
         return list(_read[1]), _read[2]
 
 
 def _parsed(path: Path) -> tuple[list[str], str]:
-    """The places in the file, and what is wrong with it."""
+    """The places in the file, and what is wrong with it. Raises `OSError` where it cannot be read."""
     aside = f"{path}.damaged keeps what was in it; open your collections once more"
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # /dev/null, or a folder that was meant otherwise
+            raise OSError(errno.EINVAL, "it is no regular file")
         with path.open("rb") as opened:
             text = opened.read(LARGEST + 1)
     except FileNotFoundError:
         return [], ""
-    except OSError as error:
-        return [], f"The list of your collections {path} cannot be read ({error.strerror})."
     try:
         if len(text) > LARGEST:
             raise ValueError("it is too large")
@@ -100,7 +105,7 @@ def _parsed(path: Path) -> tuple[list[str], str]:
     good = list(dict.fromkeys(good))[:MOST]
     wrong = len(told) - len(good)
     entries = "entry names" if wrong == 1 else "entries name"
-    return good, f"{wrong:,} {entries} no place in {path}, or one twice: left out." if wrong else ""
+    return good, f"{wrong:,} {entries} no place in {path}, or one twice, or one too many: left out." if wrong else ""
 
 
 def _is_place(told: object) -> bool:

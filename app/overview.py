@@ -34,8 +34,8 @@ class Overview:
 
 def overview(place: Path) -> Overview:
     """A collection from afar; what is wrong with it is told, not raised."""
-    if not presence.is_there(place):
-        what = "there is no folder" if presence.is_there(place) is False else "no answer from the disk of"
+    if not (found := presence.is_there(place)):
+        what = "there is no folder" if found is False else "no answer from the disk of"
         problem = f"{what} {place} now: connect its disk, or close it here"
         return Overview(place, problem=problem, is_there=False)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from indexer.storage.store import url_of
@@ -37,13 +38,25 @@ class _Look:
         return self.done.is_set() and time.monotonic() - self.began > FRESH
 
 
+def begin(places: Iterable[Path]) -> None:
+    """Ask for several at once, so that those that do not answer are waited for together."""
+    for place in places:
+        if url_of(place) is None:
+            _look_at(place)
+
+
 def is_there(place: Path) -> bool | None:
     """Whether a folder is there; None while its disk does not answer. A URL counts as there: no network is asked."""
     if url_of(place) is not None:
         return True
+    look = _look_at(place)
+    look.done.wait(max(0.0, look.began + PATIENCE - time.monotonic()))
+    return look.found
+
+
+def _look_at(place: Path) -> _Look:
     with _lock:
         look = _looks.get(place)
         if look is None or look.is_old:
             look = _looks[place] = _Look(place)
-    look.done.wait(max(0.0, look.began + PATIENCE - time.monotonic()))
-    return look.found
+        return look

@@ -46,6 +46,8 @@ def known() -> list[Path]:
 def first() -> Path | None:
     """The one to show where none is named: not one that is only remembered, and not there, while there are others."""
     places, remembered = known(), set(_remembered()) - set(named())
+    if not named():
+        presence.begin(places)
     there = (place for place in places if place not in remembered or presence.is_there(place))
     return next(there, next(iter(places), None))
 

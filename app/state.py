@@ -65,7 +65,9 @@ def folder() -> Path:
                 "that collection is not open here: it was closed, or the server began anew without it"
             )
         return named
-    found = shelf.first()
+    found: Path | None = st.session_state.get("first-folder")
+    if found not in folders():  # once found it stays: a disk that is connected later must not turn a page over
+        found = st.session_state["first-folder"] = shelf.first()
     if found is None:
         raise CollectionError("there is no collection yet: choose a folder of pictures to index")
     return found

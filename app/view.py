@@ -198,7 +198,7 @@ def close_item() -> None:
 def ask_folder(place: Path) -> None:
     """Go to the start screen of another collection."""
     state.forget_picture()
-    _go({"c": "" if place == state.folders()[0] else state.key(place)})
+    _go({"c": state.key(place)})
 
 
 def change(**view: Value) -> None:

@@ -104,7 +104,8 @@ def run(
         print(problem, flush=True)
     if not wanted:
         print(_begins_with(remember), flush=True)
-    told_server = environment(wanted, token, readable, urls) | ({} if remember else {kept.VARIABLE: ""})
+    remembered = str(kept.file() or "") if remember else ""  # in full: the server works in another folder
+    told_server = environment(wanted, token, readable, urls) | {kept.VARIABLE: remembered}
     with subprocess.Popen(server_command(port, host), cwd=ROOT, env=told_server) as server:
         try:
             code = server.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import kept, shelf, state
+from app import kept, presence, shelf, state
 from app.components import frame, index_form, library_style, work
 from app.components.inline import data_url
 from app.components.text import as_text, sendable
@@ -25,6 +25,7 @@ def page() -> None:
     if places:
         frame.headline("Library", "The collections that are open here.")
         work.panel(here=False)
+        presence.begin(places)
         _cards([overview(place) for place in places])
         st.header("Add pictures", anchor=False)
     else:

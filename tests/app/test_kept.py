@@ -136,6 +136,15 @@ def test_a_list_that_cannot_be_written_ends_no_work(tmp_path: Path, monkeypatch:
     assert "cannot be written" in kept.problem()
 
 
+def test_what_is_no_file_is_neither_read_nor_put_aside(tmp_path: Path, listed: Path) -> None:
+    listed.mkdir(parents=True)
+    (listed / "picture.jpg").touch()
+    shelf.add(tmp_path)
+    assert "cannot be read (it is no regular file)" in kept.problem()
+    assert "cannot be written (it is no regular file)" in kept.problem()
+    assert [file.name for file in listed.iterdir()] == ["picture.jpg"]
+
+
 def test_servers_that_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
     kept.keep("/gone")
 
@@ -203,8 +212,8 @@ def test_a_collection_whose_disk_is_not_there_is_listed_and_holds_up_no_page(
     app.switch_page("app/pages/collection.py").run()
     assert not app.error
     assert {metric.label: metric.value for metric in app.metric}["Pictures"] == str(COUNT)
-    app.query_params["c"] = state.key(gone)
-    app.run()
+    app.selectbox(key="collection").select(gone).run()
+    assert app.query_params["c"] == state.key(gone)
     assert f"there is no folder {as_text(str(gone))}" in app.error[0].value
     app.switch_page("app/pages/library.py").run()
     app.button(key=f"leave-{state.key(gone)}").click().run()
@@ -221,9 +230,11 @@ class Asleep(type(Path())):  # type: ignore[misc]
 
 
 def test_a_disk_that_does_not_answer_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = Asleep("/a/drive/of/the/network")
+    monkeypatch.setattr(presence, "PATIENCE", 0.5)
+    place, beside = Asleep("/a/drive/of/the/network"), Asleep("/a/drive/of/the/network/too")
     began = time.monotonic()
-    assert [presence.is_there(place) for _ in range(3)] == [None] * 3
+    presence.begin([place, beside])
+    assert [presence.is_there(each) for each in (place, beside, place)] == [None] * 3
     assert presence.PATIENCE <= time.monotonic() - began < 2 * presence.PATIENCE
     Asleep.awake.set()
     end = time.monotonic() + 60
