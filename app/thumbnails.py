@@ -34,7 +34,7 @@ def kept(key: str, item: str, stamp: str) -> bytes | None:
 def read(key: str, snapshot: Snapshot, items: Sequence[str]) -> dict[str, bytes]:
     """The thumbnails of several items of a collection, those that are there. Raises CollectionError."""
     marks: dict[str, Mark] = {item: (key, item, snapshot.stamp(item)) for item in items}
-    found = {item: _kept[mark] for item, mark in marks.items() if mark in _kept}
+    found = {item: content for item, mark in marks.items() if (content := _kept.get(mark)) is not None}
     read_now = snapshot.thumbnails([item for item in marks if item not in found])
     with _lock:
         for item, content in read_now.items():
@@ -79,16 +79,16 @@ def together(contents: Sequence[bytes | None]) -> bytes:
 def _asked_for(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
     """The answer to a request for one thumbnail, or for many, if all of them are in memory."""
     from app import state
-    from app.routes import HEADERS, LASTING, base, item_of, marks
+    from app.routes import HEADERS, LASTING, MOST_TILES, base, item_of, marks
     from core.images import thumbnail_type
 
     kind, _, rest = str(scope["path"]).removeprefix(f"{base()}/").partition("/")
     if kind not in ("thumb", "thumbs") or not str(scope["path"]).startswith(f"{base()}/"):
         return None
-    query = parse_qs(scope["query_string"].decode("latin-1"))
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as the routes do
     key, _, token = rest.partition("/")
     asked = marks(query.get("t", [])) if kind == "thumbs" else [(item_of(token), query.get("v", [""])[0])]
-    if not asked or state.folder_of(key) is None:
+    if not 0 < len(asked) <= MOST_TILES or state.folder_of(key) is None:
         return None
     found = [kept(key, item, stamp) if item is not None and stamp else None for item, stamp in asked]
     if not all(found):

@@ -68,6 +68,7 @@ function put(tile, image) {
   const before = tile.querySelector("img"), address = tile.dataset.thumb;
   image.alt = before.alt;
   image.className = "ready";
+  image.hidden = false;  // another picture of its tile may have failed
   before.replaceWith(image);
   kept.delete(address);
   kept.set(address, image);

@@ -260,10 +260,13 @@ def test_many_thumbnails_come_in_one_answer_in_their_order(odd: Server) -> None:
         assert alone[0] == (404 if one is None else 200)
         assert one is None or base64.b64decode(one.removeprefix("data:image/jpeg;base64,")) == alone[2]
     stamped = address("thumb", "", "plain.png", state.searcher(odd.folder).snapshot().stamp("plain.png"))
+    mark = stamped.rsplit("/", 1)[-1].replace("?v=", ".")
     for _ in range(2):  # from the table, and from memory
-        status, headers, body = odd.get(path + "t=" + stamped.rsplit("/", 1)[-1].replace("?v=", "."))
+        status, headers, body = odd.get(f"{path}t={mark}")
         assert (status, json.loads(body)) == (200, [found[3]])
         assert "immutable" in headers["cache-control"]
+    assert odd.get(path + "&".join([f"t={mark}"] * 201))[0] == 400
+    assert json.loads(odd.get(f"{path}t=&t={mark}")[2]) == [None, found[3]]
 
 
 def test_of_too_many_thumbnails_or_another_collection_none_comes(odd: Server) -> None:
