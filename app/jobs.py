@@ -159,13 +159,14 @@ class Jobs:
             process.stdin.close()
         with self._lock:
             _finish(job, told, code)
-        if is_new and job.state in ("stopped", "failed") and not _is_there(job):
+        if is_new and job.state in ("stopped", "failed") and not has_collection(job):
             shelf.remove(job.place)
         if job.state == "done" and job.order.task == "index" and not is_listed:
             shelf.add(job.place)
 
 
-def _is_there(job: Job) -> bool:
+def has_collection(job: Job) -> bool:
+    """Whether there is one where the work is done; as far as known."""
     try:
         return has_collection_at(Path(job.order.to))
     except CollectionError:  # the object store does not answer now

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import state, view
 from app.commands.ui import LARGEST_UPLOAD
-from app.components.mounted import component
+from app.components.mounted import component, told
 from app.components.spoken import spoken
 from app.components.text import as_text
 from indexer.answers.line_text import pieces, written
@@ -51,13 +51,8 @@ def helper(words: str = "", *, is_start: bool = False) -> None:
     """What Streamlit's widgets cannot do: a picture that is pasted, or dropped anywhere, goes to the page's upload; a
     key shows the list of keys; the `words` that were searched are offered again."""
     if not view.plain():
-        told = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD, "collection": state.key()}
-        component("bar")(key=_KEY, data=told, on_ask_change=_on_ask)
-
-
-def _on_ask() -> None:
-    if words := st.session_state[_KEY].get("ask"):
-        view.start(str(words))
+        data = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD, "collection": state.key()}
+        component("bar")(key=_KEY, data=data, on_ask_change=lambda: told(_KEY, "ask", lambda one: view.start(str(one))))
 
 
 def chips(question: Asked, line: Line | None) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
 
 from app.colours import HIDDEN, Colours
 from app.components.mounted import component, told
@@ -58,8 +57,3 @@ def show(
         on_opened_change=lambda: told(_KEY, "opened", on_open),
         on_stale_change=lambda: told(_KEY, "stale", lambda _: on_stale()),
     )
-
-
-def _told(what: str, then: Callable[[Any], None]) -> None:
-    if (value := st.session_state[_KEY].get(what)) is not None:
-        then(value)

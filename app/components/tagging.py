@@ -13,6 +13,7 @@ import streamlit as st
 from app import state
 from app.components.done import attempt, pictures
 from app.components.text import as_text
+from indexer.answers.composed import row_of
 
 MOST_OFFERED = 1_000  # tags to choose from
 MOST_SHOWN = 30  # tags of the pictures, to be taken from them
@@ -73,9 +74,9 @@ def _given(asked: Asked, have: Counter[str], name: str, one: bool) -> None:
 
 
 def _counts(ids: Sequence[str]) -> Counter[str]:
-    """The tags of some pictures, and how many have each."""
+    """The tags of some pictures, and how many have each. Raises `QueryError` for one that has gone."""
     snapshot = state.searcher().snapshot()
-    rows = [snapshot.rows[one] for one in ids]
+    rows = [row_of(snapshot, one) for one in ids]
     return Counter(snapshot.images["tags"].combine_chunks().take(rows).flatten().to_pylist())
 
 

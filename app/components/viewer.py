@@ -15,7 +15,7 @@ import streamlit as st
 from app import state, view
 from app.components import done, tagging
 from app.components.grid import show_thumbnail
-from app.components.mounted import component
+from app.components.mounted import component, told
 from app.components.text import as_text, sendable
 from app.output import size
 from app.routes import address
@@ -61,7 +61,7 @@ def _dialog(hits: Sequence[Hit], words: str, more: bool) -> None:
         tagging.editor(lambda: [identity], "viewer")
         _facts(item)
     with picture:
-        _picture(item, heat, hit, lambda: _on_step(hits, at, more))
+        _picture(item, heat, hit, lambda step: _on_step(step, hits, at, more))
 
 
 @cache
@@ -72,7 +72,7 @@ def _style() -> str:
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_step: Callable[[], None]) -> None:
+def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_step: Callable[[Any], None]) -> None:
     if view.plain():
         show_thumbnail(item.id)
         return
@@ -90,28 +90,26 @@ def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_ste
             "found": list(hit.box) if hit is not None and hit.box else None,
             **(heat or {"heat": "", "box": [0, 0, 1, 1]}),
         },
-        on_part_change=lambda: _on_part(item.id),
-        on_step_change=on_step,
+        on_part_change=lambda: told(_KEY, "part", lambda box: _on_part(item.id, box)),
+        on_step_change=lambda: told(_KEY, "step", on_step),
     )
 
 
-def _on_part(item: str) -> None:
-    box = st.session_state[_KEY].get("part")
+def _on_part(item: str, box: Any) -> None:
     if isinstance(box, list) and len(box) == 4:
         view.ask_part(item, box)
         st.rerun()
 
 
-def _on_step(hits: Sequence[Hit], at: int | None, more: bool) -> None:
-    step = st.session_state[_KEY].get("step")
+def _on_step(step: Any, hits: Sequence[Hit], at: int | None, more: bool) -> None:
     if step in (-1, 1) and (then := _beside(hits, at, step, more)):
         then()
 
 
 def _why(item: Details, words: str) -> dict[str, Any] | None:
     """A switch for the heat over the picture; where it is on, the heat."""
-    told = f"Where covering it lowers the score for “{as_text(words)}” most"
-    if not st.toggle("Why it matched", key="viewer-why", help=told):
+    meaning = f"Where covering it lowers the score for “{as_text(words)}” most"
+    if not st.toggle("Why it matched", key="viewer-why", help=meaning):
         return None
     with state.errors_in_place():
         found = state.heat(item.id, words)

@@ -11,10 +11,9 @@ import streamlit as st
 
 from app import state
 from app.components.text import as_text
-from app.jobs import Job, jobs
+from app.jobs import Job, has_collection, jobs
 from app.overview import overview
 from app.progress import STAGES, pace
-from indexer.collection import has_collection_at
 
 BEGUN = "work-begun-here"  # in the session: the numbers of the work that the form of this window began
 OFTEN, SELDOM = 1.0, 4.0  # seconds; another window may begin something
@@ -153,7 +152,7 @@ def _made_nothing(job: Job) -> bool:
     """Whether indexing was stopped before there was anything that could be searched."""
     if job.order.task != "index" or job.state != "stopped":
         return False
-    if not has_collection_at(Path(job.order.to)):
+    if not has_collection(job):
         return True
     seen = overview(job.place)
     return not (seen.images or seen.problem)
