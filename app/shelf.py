@@ -121,7 +121,9 @@ def opened(text: str) -> tuple[Path, bool]:
     path = collection_of(place).path
     if url_of(place) is None:
         place = path.parent if path.name == FOLDER else path
-        for other in known():
+        others = known()
+        presence.begin(others)
+        for other in others:
             if _is_of(other, path):
                 return other, False
     is_new = place not in known()
