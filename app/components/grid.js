@@ -131,14 +131,19 @@ class Grid {
       if (id !== undefined) { this.current = id; this.roam(); }
     });
     // Whatever scrolls, the window or something between it and the grid.
-    document.addEventListener("scroll", () => this.soon(), { capture: true, passive: true });
+    this.over = new AbortController();
+    const always = { capture: true, passive: true, signal: this.over.signal };
+    document.addEventListener("scroll", () => this.soon(), always);
     this.give = () => {};
     for (const kind of ["pointerdown", "focusin"])
-      document.addEventListener(kind, (event) => { if (!event.composedPath().includes(this.grid)) this.give(); }, true);
+      document.addEventListener(kind, (event) => { if (!event.composedPath().includes(this.grid)) this.give(); }, always);
     new ResizeObserver(() => { this.arrange(); this.draw(); }).observe(this.grid);
   }
 
-  soon() { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.draw(); }); }
+  soon() {
+    if (!this.grid.isConnected) return this.over.abort();  // of a page that was left: nothing may hold it
+    this.frame ??= requestAnimationFrame(() => { this.frame = null; this.draw(); });
+  }
 
   show(data, report, tell) {
     document.body.classList.remove(SAME);
