@@ -19,11 +19,12 @@ ALL = """const all = (root) => [...root.querySelectorAll("*")].flatMap(
 SMALL = (
     f"least => {{ {ALL}"
     + """
-  return all(document.body)
+  const seen = all(document.body)
     .filter((one) => one.matches("a, button, input, summary") && one.tabIndex >= 0 && !one.closest("p, label"))
-    .map((one) => [one, one.getBoundingClientRect()])
-    .filter(([one, box]) => box.width > 1 && box.height > 1 && (box.width < least || box.height < least))
-    .map(([one, box]) => `${one.getAttribute("aria-label") ?? one.textContent}: ${box.width} x ${box.height}`);
+    .map((one) => [one, one.getBoundingClientRect()]).filter(([, box]) => box.width > 1 && box.height > 1);
+  const small = seen.filter(([, box]) => box.width < least || box.height < least);
+  return [seen.length, small.map(([one, box]) =>
+    `${one.getAttribute("aria-label") ?? one.textContent}: ${box.width} x ${box.height}`)];
 }"""
 )
 # Remembers how everything looks that could get the focus; `focusSeen` tells what has it, and whether that can be seen.
@@ -107,6 +108,8 @@ def test_what_a_finger_touches_is_large_enough(browser: Browser, server: Server)
     small = []
     for address in ("/?q=red card&group=scene", "/duplicates", "/library"):
         settled(page, server.url + address)
-        small += page.evaluate(SMALL, LEAST_TARGET)
+        seen, found = page.evaluate(SMALL, LEAST_TARGET)
+        assert seen
+        small += found
     context.close()
     assert small == []
