@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -107,11 +109,13 @@ def run(
     remembered = str(kept.file() or "") if remember else ""  # in full: the server works in another folder
     told_server = environment(wanted, token, readable, urls) | {kept.VARIABLE: remembered}
     with subprocess.Popen(server_command(port, host), cwd=ROOT, env=told_server) as server:
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGTERM, lambda *_: server.terminate())  # who ends this ends the server, too
         try:
             code = server.wait()
         except KeyboardInterrupt:  # the terminal has sent Ctrl-C to the server, too: let it finish
             code = server.wait()
-    if code not in (0, -2, 130):
+    if code not in (0, -signal.SIGINT, -signal.SIGTERM, 130):
         raise typer.Exit(code=1)
 
 

@@ -160,7 +160,7 @@ class Grid {
     this.places = new Map(this.list.map((item, place) => [item.id, place]));
     for (const id of [...this.selected]) if (!this.items.has(id)) this.selected.delete(id);
     if (data.question !== this.question) {
-      this.unfolded = false;
+      this.unfolded = !data.folds;
       this.rest(data.question);
     }
     this.question = this.grid.dataset.question = data.question;

@@ -40,13 +40,15 @@ def show(
     line: int | None = None,
     copies: Mapping[str, Sequence[Hit]] | None = None,
     curated: bool = False,
+    folds: bool = True,
 ) -> None:
     """Show hits; a click opens one large, and other buttons look for similar ones.
 
     Without scores they are just pictures. `more` is how many are not among these, `line` the place of the first that
     does not match. Another `question` folds again what is below the line. `copies` are the near-duplicates that stand
     behind a hit, by its id; those of the hits that `view.unfolded` names are among the hits, too. `curated`: the page
-    shows what can be done with the selected ones (`app.components.curate`).
+    shows what can be done with the selected ones (`app.components.curate`). What is below the line is folded away where
+    the page `folds` it.
     """
     if view.plain():
         _show_plain(hits, scores=scores, line=line, copies=copies or {})
@@ -75,6 +77,7 @@ def show(
             "line": line,
             "more": more > 0,
             "curated": curated,
+            "folds": folds,
             "below": len(hits) + more - (line or 0),
             "tiles": tiles_address(key),
             "emptied": _emptied(),

@@ -18,6 +18,7 @@ from core.errors import ClipdexError, SourceError
 from indexer.collection import FOLDER, INFO
 
 ANOTHER = "Another model …"
+PROBLEM = "index-problem"  # in the session: what was asked of the form last, and why it could not be done
 SIGNS = "Signs as in file names: `*.jpg`, `trips/2024`, `thumbs`; several with spaces between them."
 
 
@@ -66,11 +67,20 @@ def new_collection() -> None:
         with st.container(horizontal=True):
             start = st.button("Index", type="primary", key="index-start", disabled=not ready)
             look = st.button("What would be done?", key="index-look", disabled=offer is None)
+    asked = (folder, to, captions)
     if (start or look) and offer is not None:
-        with problems_in_place():
+        try:
             order, place = _ordered(folder, to, captions, offer)
+        except ClipdexError as error:
+            st.session_state[PROBLEM] = asked, str(error)
+        else:
+            st.session_state.pop(PROBLEM, None)
             wanted = {"include": tuple(include) or None, "exclude": tuple(exclude) or None, "tiles": tiles or None}
-            _begin(order.model_copy(update=wanted), place, look)
+            with problems_in_place():
+                _begin(order.model_copy(update=wanted), place, look)
+    about, problem = st.session_state.get(PROBLEM, ((), ""))
+    if about == asked:  # it stays while work that ends runs the page anew
+        st.error(as_text(in_page(problem)), icon=":material/error:")
 
 
 def _say_around(typed: str) -> None:

@@ -12,7 +12,7 @@ from app.components.bar import ask_line
 from app.components.spoken import spoken
 from app.components.text import as_text
 from indexer.answers.line_text import condition_text, narrowed
-from indexer.facets import facets, without_each
+from indexer.facets import facets, matching, without_each
 from indexer.query_line import Line
 
 if TYPE_CHECKING:
@@ -86,10 +86,13 @@ def _facets(line: Line | None) -> None:
     line = line or Line("")
     with state.errors_in_place():
         filtered = {condition.column for condition in line.where}
+        snapshot = state.searcher().snapshot()
+        possible = matching(snapshot, line)
         found = [
             facet
-            for facet in facets(state.searcher().snapshot(), line)
-            if len(facet.values) > 1 or facet.column == "tags" or facet.column in filtered  # something to choose
+            for facet in facets(snapshot, line)
+            # something to choose: a value that not all have
+            if any(value.count < possible for value in facet.values) or facet.column in ("tags", *filtered)
         ]
     if not _concepts(line) and not found:
         st.caption(NOTHING_TO_CHOOSE)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import numpy as np
 import streamlit as st
 
 from app import fetch, state, view
@@ -16,6 +18,8 @@ from core.errors import ClipdexError
 from indexer.facets import matching
 
 EXAMPLES = ("a red car", "snow on a mountain", "sunset over the sea", "a house with a garden", "a dog", "at night")
+SHORT = re.compile(r"\w{1,12}( \w{1,12}){1,5}")  # a caption without signs, of two to six words
+LOOKED_AT = 60  # captions
 # What fills the start screen: some of the collection, by the plainest of questions.
 FEATURED, FEATURED_BY = 30, "a picture"
 
@@ -48,7 +52,7 @@ def _start(count: int) -> None:
         st.info("This collection is empty: put pictures into its folder and index it again.")
         return
     with st.container(horizontal=True, key="examples"):
-        for example in EXAMPLES:
+        for example in _examples():
             st.button(example, key=f"example-{example}", on_click=view.start, args=(example,))
     with state.errors_in_place():
         some = state.answer(Asked(text=FEATURED_BY), FEATURED).found.hits
@@ -56,6 +60,15 @@ def _start(count: int) -> None:
     grid.show(some, scores=False, curated=True)
     curate.show()
     viewer.show_if_open(some)
+
+
+def _examples() -> Sequence[str]:
+    """Questions that find something here: some of the collection's captions, short and without signs; else everyday
+    things."""
+    texts = state.searcher().snapshot().texts["text"]
+    some = texts.take(np.linspace(0, len(texts) - 1, LOOKED_AT).astype(np.int64)).to_pylist() if len(texts) else []
+    fit = list(dict.fromkeys(one for one in some if SHORT.fullmatch(one)))
+    return fit[: len(EXAMPLES)] if len(fit) >= len(EXAMPLES) else EXAMPLES
 
 
 def _results(question: Asked) -> None:
@@ -76,7 +89,10 @@ def _results(question: Asked) -> None:
     hits = found.with_copies(view.unfolded())
     more = max(0, min(possible, view.MOST_SHOWN) - found.seen) if len(found.hits) == view.shown() else 0
     ends = None if question.by_date else grid.relevance_line(hits)
-    grid.show(hits, question=_mark(question), more=more, line=ends, copies=found.copies, curated=True)
+    # Who asks with pictures wants their neighbours, also the farther ones.
+    grid.show(
+        hits, question=_mark(question), more=more, line=ends, copies=found.copies, curated=True, folds=bool(words)
+    )
     if more and view.plain():
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.button("Show more", icon=":material/expand_more:", key="more", on_click=view.show_more)

@@ -119,6 +119,23 @@ def test_an_example_is_searched_by_a_click(app: AppTest) -> None:
     assert EXAMPLES[0] in shown(app)
 
 
+def test_examples_are_short_captions_of_the_collection_where_it_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["image,caption"]
+    for number, colour in enumerate([*COLOURS] * 2):
+        paint(tmp_path / f"{number}.png", colour, number)
+        lines += [f"{number}.png,a {colour} thing {number}", f"{number}.png,not -this one: it has signs"]
+    (tmp_path / "captions.csv").write_text("\n".join(lines))
+    index(tmp_path, model="toy")
+    app = opened(tmp_path, monkeypatch)
+    app.run()
+    offered = [button.label for button in app.button if (button.key or "").startswith("example-")]
+    assert len(offered) == len(EXAMPLES) and offered[:2] == ["a red thing 0", "a green thing 1"]
+    app.button(key="example-a green thing 1").click().run()
+    assert not app.exception and tiles(app)[0] in ("1.png", "5.png")
+
+
 def test_show_more_adds_below_what_is_there(app: AppTest) -> None:
     app.query_params["q"] = "red"
     app.run()
