@@ -311,8 +311,11 @@ class Grid {
     for (const tile of this.waiting) if (tiles.includes(tile) || !tile.isConnected) this.waiting.delete(tile);
     if (this.waiting.size) this.timer = setTimeout(() => this.ask(), ASK_AFTER);
     if (!tiles.length) return;
-    tiles.sort((one, other) => isDrawn(one) - isDrawn(other));
-    const soft = tiles.filter((tile) => !isDrawn(tile)).length;  // pictures that are seen already need no soft ones
+    // Only what is in the window and has no picture yet needs a soft one.
+    const end = window.innerHeight - this.grid.getBoundingClientRect().top;
+    const isBare = (tile) => !isDrawn(tile) && this.layout.boxes[this.places.get(tile.dataset.id)]?.top < end;
+    tiles.sort((one, other) => isBare(other) - isBare(one));
+    const soft = tiles.filter(isBare).length;
     try {
       const answer = await fetch(`${this.data.tiles}?soft=${soft}`, {
         method: "POST", headers: { "Content-Type": "application/json" },
