@@ -11,14 +11,23 @@ import re
 
 from tokenizers import Regex, normalizers
 
+# Text in which ftfy and html.unescape find nothing: printable ASCII without "&", which begins an entity. (Of ASCII they
+# change entities, control characters and the escapes of terminals, and nothing else.)
+_WHOLE = re.compile(r"[ -%'-~]*")
+
 
 def clean_openai(text: str) -> str:
     """Repair broken encodings and entities, single spaces, lower case (openai/CLIP, simple_tokenizer.py)."""
-    import ftfy  # takes 0.1 s to import
+    if not _WHOLE.fullmatch(text):
+        text = _repaired(text)
+    return re.sub(r"\s+", " ", text).strip().lower()
+
+
+def _repaired(text: str) -> str:
+    import ftfy  # takes longer to import than a short query takes to encode
 
     text = html.unescape(html.unescape(ftfy.fix_text(_without_surrogates(text)))).strip()
-    # An entity can bring a surrogate back, even after ftfy.
-    return re.sub(r"\s+", " ", _without_surrogates(text)).strip().lower()
+    return _without_surrogates(text)  # an entity can bring one back, even after ftfy
 
 
 def clean_transformers(text: str) -> str:

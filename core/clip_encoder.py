@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from core import fingerprints, model_dir, towers, weights
-from core.clip import CLIP
+from core import fingerprints, model_dir, numpy_text, stored, towers
 from core.config import ModelConfig, ViTConfig
-from core.device import choose_device, choose_precision
+from core.device import Precision, choose_device, choose_precision
 from core.errors import ModelError
 from core.lanes import Lanes
-from core.precision import input_dtype
 from core.preprocess import LEFT_BY_JPEG, normalise, resize_crop
 from core.text_cache import TextCache
 from core.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
+    from torch import Tensor, nn
+
+    from core.clip import CLIP
+    from core.weights import Tower
 
 # These bound the memory of a forward pass, whatever the caller hands over. On a CPU more at once is slower: the numbers
 # between two layers no longer fit its caches.
@@ -57,7 +58,7 @@ class CLIPEncoder:
         self._describe(config, tokenizer, device, precision, fingerprint)
         self.logit_scale = float(clip.logit_scale.detach().exp())
         clip.eval()
-        self._load(towers.of_clip(clip, self.precision))
+        self._towers = self._loaded_by(towers.of_clip(clip, self.precision))
 
     @classmethod
     def from_weights(
@@ -74,7 +75,7 @@ class CLIPEncoder:
         self = cls.__new__(cls)
         self._describe(config, tokenizer, device, precision, fingerprint)
         self.logit_scale = float(tensors["logit_scale"].float().exp())
-        self._load(towers.of_weights(tensors, config.clip))
+        self._towers = self._loaded_by(towers.of_weights(tensors, config.clip))
         return self
 
     @classmethod
@@ -89,8 +90,10 @@ class CLIPEncoder:
         digests = fingerprints.weights_digests(file, config.clip)
         fingerprint = model_dir.fingerprint_of(path, config, digests)
         self._describe(config, model_dir.load_tokenizer(path), device, precision, fingerprint)
-        self.logit_scale = weights.load_logit_scale(file, config.clip)
-        self._load(towers.of_file(file, config.clip, digests))
+        self.logit_scale = stored.load_logit_scale(file, config.clip)
+        self._towers = self._loaded_by(towers.of_file(file, config.clip, digests))
+        if self._is_plain:
+            self._before_torch = numpy_text.BeforeTorch(lambda: numpy_text.load(file, config.clip, digests))
         return self
 
     def _describe(
@@ -106,13 +109,27 @@ class CLIPEncoder:
         self.dim = config.clip.embed_dim
         self.decode_side: int | None = LEFT_BY_JPEG * config.preprocess.image_size
         self.config = config
-        self.device = choose_device(device) if isinstance(device, str) else device
-        self.precision = choose_precision(precision, self.device)
+        self._asked = device, precision
+        self._is_plain = device in ("auto", "cpu") and precision in ("auto", "fp32")
+        if not self._is_plain:
+            self.precision  # noqa: B018 - what cannot be had here is said at once
         self._tokenizer = tokenizer
         self._cache, self._lanes = TextCache(), Lanes()
+        self._before_torch: numpy_text.BeforeTorch | None = None
 
-    def _load(self, load: Callable[[weights.Tower], nn.Module]) -> None:
-        self._towers = towers.Towers(load, self.device, self.precision)
+    @cached_property
+    def device(self) -> torch.device:
+        """What it computes on; PyTorch knows which there are."""
+        device = self._asked[0]
+        return choose_device(device) if isinstance(device, str) else device
+
+    @cached_property
+    def precision(self) -> Precision:
+        """What it computes in."""
+        return choose_precision(self._asked[1], self.device)
+
+    def _loaded_by(self, load: Callable[[Tower], nn.Module]) -> towers.Towers:
+        return towers.Towers(load, lambda: (self.device, self.precision))
 
     def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
         """One picture as `open_image` returns it -> uint8 (s, s, 3); with `full`, as `open_reduced` does."""
@@ -157,22 +174,33 @@ class CLIPEncoder:
         # text, and texts of like length share a batch.
         lengths = (ids == tokenizer.config.eot_id).argmax(axis=1) + 1
         vectors = np.empty((len(texts), self.dim), np.float32)
-        for rows in _alike(lengths, TOKENS_AT_ONCE.get(self.device.type, TOKENS_ELSEWHERE)):
-            vectors[rows] = self._encode_ids(ids[rows, : lengths[rows[-1]]])
+        encode: Callable[[np.ndarray], np.ndarray] | None = None
+        if self._before_torch is not None:
+            encode = self._before_torch.tower(len(texts))
+        device = "cpu" if encode is not None else self.device.type
+        for rows in _alike(lengths, TOKENS_AT_ONCE.get(device, TOKENS_ELSEWHERE)):
+            vectors[rows] = (encode or self._encode_ids)(ids[rows, : lengths[rows[-1]]])
         return vectors
 
-    @torch.inference_mode()
     def _encode_images(self, pixels: np.ndarray) -> np.ndarray:
+        import torch
+
+        from core.precision import input_dtype
+
         tower = self._towers["visual"]
         # A copy: torch takes no read-only array (a map of a file) and none with negative strides (a mirrored one).
-        batch = normalise(torch.from_numpy(np.array(pixels, order="C")).to(self.device), self.config.preprocess)
-        if not isinstance(self.config.clip.vision, ViTConfig):
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        return _unit(tower(batch.to(input_dtype(tower))))
+        with torch.inference_mode():
+            batch = normalise(torch.from_numpy(np.array(pixels, order="C")).to(self.device), self.config.preprocess)
+            if not isinstance(self.config.clip.vision, ViTConfig):
+                batch = batch.contiguous(memory_format=torch.channels_last)
+            return _unit(tower(batch.to(input_dtype(tower))))
 
-    @torch.inference_mode()
     def _encode_ids(self, ids: np.ndarray) -> np.ndarray:
-        return _unit(self._towers["text"](torch.from_numpy(ids).to(self.device)))
+        import torch
+
+        tower = self._towers["text"]
+        with torch.inference_mode():
+            return _unit(tower(torch.from_numpy(ids).to(self.device)))
 
     def _no_rows(self) -> np.ndarray:
         return np.zeros((0, self.dim), np.float32)
@@ -189,5 +217,7 @@ def _alike(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
 
 
 def _unit(features: Tensor) -> np.ndarray:
+    import torch.nn.functional as F
+
     unit: np.ndarray = F.normalize(features.float(), dim=-1).cpu().numpy()
     return unit

@@ -19,8 +19,8 @@ from typing import Annotated
 from platformdirs import user_cache_path
 from pydantic import Field, ValidationError
 
-from core import weights
 from core.config import CLIPConfig, Frozen
+from core.errors import ModelError
 
 PARTS = {"logit_scale", "text", "visual"}
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -54,11 +54,23 @@ def weights_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
         memory = Memory.model_validate_json(place.read_bytes())
         if memory.stamp == stamp and set(memory.digests) == PARTS:
             return memory.digests
+    from core import weights
+
     digests = weights.stored_digests(file, config)
     if stamp is not None and stamp == _stamp(file):  # unchanged while it was read
         with contextlib.suppress(OSError):
             _remember(place, Memory(stamp=stamp, digests=digests))
     return digests
+
+
+def confirm(file: Path, found: str, remembered: str) -> None:
+    """Raises `ModelError` unless a tower has the digest that was remembered for it."""
+    if found != remembered:
+        forget(file)
+        raise ModelError(
+            f"{file} was changed while it was in use, or without a trace in its times; its vectors would not be "
+            "those of the model that was opened: start again"
+        )
 
 
 def forget(file: Path) -> None:

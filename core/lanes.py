@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 
 LEAST, MOST = 4, 16  # rows of a part: with fewer the products are too thin, with more the last part is waited for
 
@@ -26,6 +25,8 @@ class Lanes:
 
     def run(self, encode: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> list[np.ndarray] | None:
         """`encode` of all parts of `rows`, in order; None where the rows are too few to give each core a part."""
+        import torch
+
         cores = torch.get_num_threads()
         if cores == 1 or len(rows) < LEAST * cores:
             return None
@@ -36,6 +37,8 @@ class Lanes:
 
 
 def _alone() -> None:
+    import torch
+
     torch.get_num_threads()  # a thread takes the number for all at its first question, also after it was given its own
     torch.set_num_threads(1)
 
@@ -43,6 +46,8 @@ def _alone() -> None:
 def _threads(cores: int) -> ThreadPoolExecutor:
     """Setting the number of cores in one thread sets it for all threads that are yet to come: so these begin now, all
     of them, and the number is set back."""
+    import torch
+
     pool = ThreadPoolExecutor(cores, "clipdex-encode", initializer=_alone)
     together = threading.Barrier(cores)
     list(pool.map(lambda _: together.wait(), range(cores)))

@@ -17,18 +17,17 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from safetensors.torch import save as safetensors_bytes
-from torch import Tensor
-
-from core import weights
-from core.clip import CLIP
 from core.config import CLIPConfig, ModelConfig, parse
 from core.errors import ConfigError, ModelError
 from core.tokenizer import Tokenizer
 from core.tokenizer_file import read_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.clip import CLIP
 
 CONFIG, WEIGHTS, TOKENIZER, CARD, ORIGIN = (
     "config.json",
@@ -59,6 +58,10 @@ def save_model(
     changes, else float32: what came as float16 stays as small, and nothing is lost. Raises `ModelError` when the
     parts do not fit each other or a weight is not finite or too large for float16.
     """
+    from safetensors.torch import save as safetensors_bytes
+
+    from core import weights
+
     path = Path(path)
     if clip.config != config.clip:
         raise ModelError(f"{path}: the weights are of another shape than config.clip says")
@@ -110,6 +113,8 @@ def read_config(path: str | Path) -> ModelConfig:
 
 def load_clip(path: str | Path) -> CLIP:
     """The model in float32 on the CPU, in evaluation mode. Raises `ModelError` that lists what does not fit."""
+    from core import weights
+
     path = Path(path)
     return weights.load_clip(path / WEIGHTS, read_config(path).clip)
 
@@ -131,6 +136,8 @@ def fingerprint(path: str | Path, clip: CLIP | None = None) -> str:
     The values of the weights count, not the bytes of their file: the same numbers stored as float16 and as float32
     are the same model. `clip` saves reading the weights again when the caller has just loaded them.
     """
+    from core import weights
+
     path = Path(path)
     config = read_config(path)
     parts = weights.digests(weights.values(clip)) if clip else weights.stored_digests(path / WEIGHTS, config.clip)
@@ -148,6 +155,8 @@ def fingerprint_of(path: Path, config: ModelConfig, parts: Mapping[str, str]) ->
 
 def weights_fingerprint(config: ModelConfig, tokenizer: Tokenizer | None, tensors: Mapping[str, Tensor]) -> str:
     """The fingerprint that a model directory of these parts will have."""
+    from core import weights
+
     return _digest(config, tokenizer.to_json().encode() if tokenizer else None, weights.digests(tensors))
 
 
@@ -160,6 +169,8 @@ def _digest(config: ModelConfig, vocabulary: bytes | None, parts: Mapping[str, s
 
 
 def _stored(tensor: Tensor, dtype: Dtype) -> Tensor:
+    import torch
+
     tensor = tensor.detach().to("cpu", torch.float32)
     half = tensor.to(torch.float16) if dtype == "exact" or (dtype == "float16" and tensor.dim() >= 2) else tensor
     return (tensor if dtype == "exact" and not torch.equal(half.float(), tensor) else half).contiguous()

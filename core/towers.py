@@ -6,32 +6,40 @@ import copy
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from core import fingerprints, weights
-from core.clip import CLIP, image_tower, text_tower
+from core import fingerprints
 from core.config import CLIPConfig
 from core.device import Precision
-from core.errors import ModelError
-from core.precision import reduced
-from core.weights import Tower
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from core.clip import CLIP
+    from core.weights import Tower
+
+# PyTorch is imported when a tower is loaded: who has a model need not ask it for anything yet.
 
 
 class Towers:
     """Two towers on a device in a precision, each loaded when it is first asked for. Safe between threads."""
 
-    def __init__(self, load: Callable[[Tower], nn.Module], device: torch.device, precision: Precision) -> None:
-        self._load, self._device, self._precision = load, device, precision
+    def __init__(
+        self, load: Callable[[Tower], nn.Module], choose: Callable[[], tuple[torch.device, Precision]]
+    ) -> None:
+        self._load, self._choose = load, choose
         self._locks: dict[Tower, threading.Lock] = {"visual": threading.Lock(), "text": threading.Lock()}
         self._towers: dict[Tower, nn.Module] = {}
 
     def __getitem__(self, tower: Tower) -> nn.Module:
         if tower not in self._towers:
+            from core.precision import reduced
+
             with self._locks[tower]:
                 if tower not in self._towers:
-                    self._towers[tower] = reduced(self._load(tower), self._precision, self._device)
+                    device, precision = self._choose()
+                    self._towers[tower] = reduced(self._load(tower), precision, device)
         return self._towers[tower]
 
 
@@ -49,6 +57,11 @@ def of_weights(tensors: Mapping[str, Tensor], config: CLIPConfig) -> Callable[[T
     """The towers of weights under our names, in any number format; they are read when a tower is built."""
 
     def load(tower: Tower) -> nn.Module:
+        import torch
+
+        from core import weights
+        from core.clip import image_tower, text_tower
+
         with torch.device("meta"):
             module = image_tower(config) if tower == "visual" else text_tower(config)
         return weights.fill(module, lambda name: tensors[f"{tower}.{name}"])
@@ -60,13 +73,10 @@ def of_file(file: Path, config: CLIPConfig, digests: Mapping[str, str]) -> Calla
     """The towers of a weights file, verified against its digests: a swapped file raises `ModelError`."""
 
     def load(tower: Tower) -> nn.Module:
+        from core import weights
+
         module = weights.load_tower(file, config, tower)
-        if weights.tower_digest(module) != digests[tower]:
-            fingerprints.forget(file)
-            raise ModelError(
-                f"{file} was changed while it was in use, or without a trace in its times; its vectors would not be "
-                "those of the model that was opened: start again"
-            )
+        fingerprints.confirm(file, weights.tower_digest(module), digests[tower])
         return module
 
     return load

@@ -9,25 +9,22 @@ whatever is read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from core import stored
 from core.clip import CLIP
-from core.config import CLIPConfig, TransformerTextConfig, ViTConfig
+from core.config import CLIPConfig
 from core.errors import ModelError
 
 Tower = Literal["visual", "text"]
 M = TypeVar("M", bound=nn.Module)
-
-STORED = ("F16", "BF16", "F32")  # number formats of safetensors that we read, all as float32
-LISTED = 8  # names in a message; the rest are counted
 
 
 def values(module: nn.Module) -> dict[str, Tensor]:
@@ -37,32 +34,32 @@ def values(module: nn.Module) -> dict[str, Tensor]:
 
 def load_clip(file: Path, config: CLIPConfig) -> CLIP:
     """The whole model in float32 on the CPU, in evaluation mode. Raises `ModelError` that lists what does not fit."""
-    with _opened(file, config) as (stored, clip):
-        filled = fill(clip, stored.get_tensor)
+    with _opened(file, config) as (tensors, clip):
+        filled = fill(clip, tensors.get_tensor)
     check_finite(values(filled), file.parent)
     return filled
 
 
 def load_tower(file: Path, config: CLIPConfig, tower: Tower) -> nn.Module:
     """One tower in float32 on the CPU, in evaluation mode; the other's numbers are not read."""
-    with _opened(file, config) as (stored, clip):
-        filled: nn.Module = fill(getattr(clip, tower), lambda name: stored.get_tensor(f"{tower}.{name}"))
+    with _opened(file, config) as (tensors, clip):
+        filled: nn.Module = fill(getattr(clip, tower), lambda name: tensors.get_tensor(f"{tower}.{name}"))
     check_finite({f"{tower}.{name}": tensor for name, tensor in values(filled).items()}, file.parent)
     return filled
 
 
 def load_logit_scale(file: Path, config: CLIPConfig) -> float:
     """What cosines are multiplied with before a softmax; its logarithm is stored."""
-    with _opened(file, config) as (stored, _):
-        scale: Tensor = stored.get_tensor("logit_scale").float()
+    with _opened(file, config) as (tensors, _):
+        scale: Tensor = tensors.get_tensor("logit_scale").float()
     check_finite({"logit_scale": scale}, file.parent)
     return float(scale.exp())
 
 
-def fill(module: M, stored: Callable[[str], Tensor]) -> M:
+def fill(module: M, read: Callable[[str], Tensor]) -> M:
     """`module`, which has no memory yet, with stored numbers in float32, in evaluation mode."""
     names = values(module)
-    tensors = {name: stored(name).float() for name in names}
+    tensors = {name: read(name).float() for name in names}
     counters = {name: torch.tensor(0) for name in module.state_dict() if name not in names}
     module.load_state_dict(tensors | counters, assign=True)
     return module.eval()
@@ -90,10 +87,10 @@ def tower_digest(tower: nn.Module) -> str:
 
 def stored_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
     """`digests` of a file, tensor by tensor: the model is never whole in memory. Raises `ModelError` as `load_clip`."""
-    with _opened(file, config) as (stored, clip):
+    with _opened(file, config) as (tensors, clip):
         parts: dict[str, Any] = {}
         for name in sorted(values(clip)):
-            tensor = stored.get_tensor(name).float()
+            tensor = tensors.get_tensor(name).float()
             check_finite({name: tensor}, file.parent)
             part, _, rest = name.partition(".")
             _add(parts.setdefault(part, hashlib.sha256()), rest, tensor)
@@ -104,35 +101,18 @@ def check_finite(tensors: Mapping[str, Tensor], where: Path) -> None:
     """Raises `ModelError` that lists the tensors with NaN or infinite numbers."""
     # One number that is not finite makes the sum so, which is quicker to see; a sum may also just be too large.
     doubtful = {name: tensor for name, tensor in tensors.items() if not tensor.sum().isfinite()}
-    broken = [name for name, tensor in doubtful.items() if not tensor.isfinite().all()]
-    if broken:
-        raise ModelError(f"{where}: {len(broken)} tensors hold NaN or infinite numbers: {_some(broken)}")
+    stored.refuse([name for name, tensor in doubtful.items() if not tensor.isfinite().all()], where)
 
 
 def _add(digest: Any, name: str, tensor: Tensor) -> None:
-    digest.update(f"{name}:{tuple(tensor.shape)}".encode() + b"\0")
-    digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+    stored.add_to(digest, name, tensor.detach().float().cpu().numpy())
 
 
 @contextmanager
 def _opened(file: Path, config: CLIPConfig) -> Iterator[tuple[Any, CLIP]]:
     """The file, known to hold exactly the tensors of `config`, and the model of `config` without memory."""
-    try:
-        with safe_open(file, framework="pt") as stored:
-            names = set(stored.keys())
-            if _layers(config) > len(names):
-                raise ModelError(
-                    f"{file.parent}: config.json promises {_layers(config)} layers, {file.name} holds "
-                    f"{len(names)} tensors"
-                )
-            clip = _empty(config, file)
-            expected = values(clip)
-            _check_names(expected, names, file)
-            slices = {name: stored.get_slice(name) for name in expected}
-            _check_shapes(expected, {name: (s.get_shape(), s.get_dtype()) for name, s in slices.items()}, file)
-            yield stored, clip
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} is damaged or cut short ({error}); copy or download it again") from None
+    with stored.opened(file, config, "pt") as (tensors, _):
+        yield tensors, _empty(config, file)
 
 
 def _empty(config: CLIPConfig, file: Path) -> CLIP:
@@ -155,39 +135,3 @@ class _NothingDrawn(TorchFunctionMode):
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
-
-
-def _layers(config: CLIPConfig) -> int:
-    vision = config.vision.layers if isinstance(config.vision, ViTConfig) else sum(config.vision.layers)
-    return vision + (config.text.layers if isinstance(config.text, TransformerTextConfig) else 0)
-
-
-def _check_names(expected: dict[str, Tensor], found: set[str], file: Path) -> None:
-    missing = [name for name in expected if name not in found]
-    unexpected = sorted(found - expected.keys())
-    problems = [
-        f"{len(names)} tensors {kind}: {_some(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected))
-        if names
-    ]
-    if problems:
-        raise ModelError(f"{file} does not hold the model of config.json; {'; '.join(problems)}")
-
-
-def _check_shapes(expected: dict[str, Tensor], found: dict[str, tuple[list[int], str]], file: Path) -> None:
-    problems = [
-        f"{name} is {tuple(found[name][0])}, not {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if tuple(found[name][0]) != tuple(tensor.shape)
-    ]
-    problems += [
-        f"{name} is {kind}, not {' or '.join(STORED)}" for name, (_, kind) in found.items() if kind not in STORED
-    ]
-    if problems:
-        raise ModelError(f"{file} does not fit config.json: {_some(problems)}")
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
