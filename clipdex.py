@@ -15,15 +15,11 @@ from pathlib import Path
 
 from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError, ConfigError
-from core.hub import RECOMMENDED_MODEL
 from core.wanted import PATH, TEXT, wanted
-from indexer import sync
 from indexer.filters import Condition
 from indexer.query import Concept, Hit, Like, Picture, Query, Text, Vector
-from indexer.runs.engines import engine_of
 from indexer.runs.options import READ_SECONDS, Options
 from indexer.runs.report import Progress, Report
-from indexer.runs.roster import Given, check_there
 from indexer.search import Searcher, open_searcher
 from indexer.sources import NOTHING_SAID, Settings
 from indexer.status import Status
@@ -95,6 +91,11 @@ def index(
     alone): then the sources and `to` must be places that all of them see. `to` may be a URL (s3://bucket/collection).
     Raises a `ClipdexError` whose message says what to do.
     """
+    from core.hub import RECOMMENDED_MODEL
+    from indexer import sync
+    from indexer.runs.engines import engine_of
+    from indexer.runs.roster import Given, check_there
+
     options = Options(
         engine=engine_of(engine, address, precision=precision, exact=exact),
         checksum=checksum,

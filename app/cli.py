@@ -16,8 +16,6 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
 import typer
@@ -35,6 +33,9 @@ COMMANDS = (
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as installed_version
+
         try:
             print(f"clipdex {installed_version('clipdex')}")
         except PackageNotFoundError:
@@ -53,8 +54,8 @@ def _root(
         print(context.get_help())
 
 
-def build() -> typer.Typer:
-    """The command line as a typer app, with every command of `COMMANDS`."""
+def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The command line as a typer app, with the commands of these names."""
     app = typer.Typer(
         name="clipdex",
         add_completion=False,
@@ -62,7 +63,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_root)
-    for name in COMMANDS:
+    for name in names:
         command = importlib.import_module(f"app.commands.{name}").command
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
@@ -76,14 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 is written as the bytes it has
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape")
-    command = typer.main.get_command(build())
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["search"], ["index"]):
+        # Threads that wait awake for each other cost a query more than its sums do, several times as much where other
+        # programs are at work: those of PyTorch sleep, and NumPy has only one.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        if given[0] == "search":
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # To describe all commands takes as long as to start one: only help and errors about names need that.
+    command = typer.main.get_command(build([given[0]] if given and given[0] in COMMANDS else COMMANDS))
     plain = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         note(str(message)) if issubclass(category, ClipdexWarning) else plain(message, category, *where, **more)
 
     warnings.showwarning = show
-    given = sys.argv[1:] if arguments is None else arguments
     try:
         code = command.main(args=arguments, prog_name="clipdex", standalone_mode=False)
         sys.stdout.flush()

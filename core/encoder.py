@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from core import families, hub
+from core import families
 from core.device import PRECISIONS
 from core.errors import ConfigError, ModelError, unknown_choice
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from core import hub
     from core.convert import Converted
     from core.images import Opened
 
@@ -100,6 +101,7 @@ def _toy(device: str, precision: str) -> Encoder:
 
 
 def _from_hub(reference: hub.Reference, device: str, precision: str, download: bool) -> Encoder:
+    from core import hub
     from core.convert import convert
 
     converted = convert(hub.resolve(reference.name, download=download), name=reference.name)
@@ -157,6 +159,8 @@ def _load(model: str | Path, device: str, precision: str, download: bool) -> Enc
     if (family := families.split(model)) is not None:
         prefix, rest = family
         return families.FAMILIES[prefix](rest, device, precision, download)
+    from core import hub
+
     if isinstance(model, str) and (reference := hub.find(model)) is not None:
         return _from_hub(reference, device, precision, download)
     try:
@@ -168,11 +172,12 @@ def _load(model: str | Path, device: str, precision: str, download: bool) -> Enc
     if not there:
         raise _absent(model)
     from core.clip_encoder import CLIPEncoder
-    from core.convert import convert
-    from core.convert.fields import is_model_directory
+    from core.model_dir import is_model_directory
 
     if is_model_directory(path):
         return CLIPEncoder.from_directory(path, device=device, precision=precision)
+    from core.convert import convert
+
     return _of(convert(path), device, precision)
 
 
@@ -182,6 +187,8 @@ def lasting(model: str | Path) -> str:
         return model
     if (family := families.split(model)) is not None:
         return families.lasting(*family)
+    from core import hub
+
     if isinstance(model, str) and (reference := hub.find(model)) is not None:
         return reference.name
     return str(Path(model).expanduser().resolve())
@@ -198,5 +205,7 @@ def _absent(model: str | Path) -> ModelError:
 
 
 def _meant(model: str | Path) -> str:
+    from core import hub
+
     near = difflib.get_close_matches(str(model), hub.names(), n=3, cutoff=0.6)
     return f"; on the hub there is {' and '.join(near)}" if near else "; `clipdex models list` shows those on the hub"

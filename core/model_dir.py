@@ -85,6 +85,16 @@ def save_model(
         (path / (name + ".partial")).replace(path / name)
 
 
+def is_model_directory(folder: Path) -> bool:
+    """Whether the folder has a configuration of ours beside weights."""
+    try:
+        with (folder / CONFIG).open("rb") as file:
+            data = json.loads(file.read(MAX_CONFIG_BYTES + 1))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and "format_version" in data and (folder / WEIGHTS).is_file()
+
+
 def read_config(path: str | Path) -> ModelConfig:
     """The configuration of a model directory. Raises `ModelError` when the directory is no model or damaged."""
     path = Path(path)

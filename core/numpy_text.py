@@ -42,7 +42,7 @@ def load(file: Path, config: CLIPConfig, digests: Mapping[str, str]) -> NumpyTex
         digest, arrays = hashlib.sha256(), {}
         with ThreadPoolExecutor(1) as pool:  # counts one tensor while the next is read
             for name in names:
-                arrays[name] = stored.widened(tensors.get_tensor(f"text.{name}"))
+                arrays[name] = tensors.get_tensor(f"text.{name}").astype(np.float32, copy=False)
                 pool.submit(stored.add_to, digest, name, arrays[name])
     stored.check_finite({f"text.{name}": array for name, array in arrays.items()}, file.parent)
     fingerprints.confirm(file, digest.hexdigest(), digests["text"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.encoder import Encoder
-from core.errors import ClipdexError, CollectionError, QueryError
+from core.errors import CollectionError, QueryError
 from core.wanted import many
 from indexer import named, query_line
 from indexer.answers import batch, tiled
@@ -32,9 +31,10 @@ from indexer.curating import Curating
 from indexer.filters import Condition, Filter
 from indexer.query import MAX_LIMIT, Concept, Details, Hit, Like, Part, Picture, Query, Several, Target, Text, Vector
 from indexer.query_line import Line
-from indexer.snapshot import Snapshot
+from indexer.snapshot import TABLES, Snapshot
 from indexer.status import Failure, Status, failures_of, status_of
-from indexer.storage import tables
+from indexer.storage import copies, tables
+from indexer.storage.arrays import places
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -60,6 +60,7 @@ class Searcher(Curating):
         self._snapshot: Snapshot | None = None
         self._stamp: tuple[int, int] | None = None
         self._probes: tuple[Any, ...] = ()
+        self._versions: copies.Versions | None = None
         self._backgrounds = Backgrounds()
         self.look_again = 0.0  # seconds for which a newer version may go unnoticed; looking takes a while in a store
         self._looked = 0.0
@@ -192,25 +193,6 @@ class Searcher(Curating):
             answers += zeroshot.classify(self.encoder, opened, labels, prompts)
         return answers
 
-    def warm(self) -> threading.Thread | None:
-        """Load the model, and begin to load its text tower in the background, while the collection is opened.
-
-        Reading the tower's numbers leaves Python free to import lancedb meanwhile; importing torch and lancedb at once
-        would only make both slower. Nothing is raised here: what is wrong with the model the search says that needs it.
-        """
-        try:
-            encoder = self.encoder
-        except ClipdexError:
-            return None
-
-        def load() -> None:
-            with suppress(ClipdexError):
-                encoder.encode_texts(["a picture"])
-
-        thread = threading.Thread(target=load, name="clipdex-warm")
-        thread.start()
-        return thread
-
     @property
     def encoder(self) -> Encoder:
         """The model that made the collection. Raises `ModelError` if it cannot be loaded any more."""
@@ -225,14 +207,29 @@ class Searcher(Curating):
             if self._snapshot is not None and time.monotonic() - self._looked < self.look_again:
                 return self._snapshot
             self._notice_new_collection()
-            with tables.storage_errors(self.collection.path, "reading"):
-                for probe in self._probes:
-                    probe.checkout_latest()
-                versions = self._probes[0].version, self._probes[1].version
-            if self._snapshot is None or self._snapshot.versions != versions:
-                self._snapshot = Snapshot.load(self.collection)
+            versions = copies.newest(self.collection, TABLES)
+            if self._snapshot is None or versions is None or versions != self._versions:
+                self._snapshot = self._newest(versions)
+                self._versions = versions
             self._looked = time.monotonic()
             return self._snapshot
+
+    def _newest(self, versions: copies.Versions | None) -> Snapshot:
+        """The newest version: from a copy of it, or else by LanceDB, which alone can read one that is not kept."""
+        if versions is not None and (kept := Snapshot.recall(self.collection, versions)) is not None:
+            return kept
+        with tables.storage_errors(self.collection.path, "reading"):
+            if not self._probes:  # they only look for newer versions
+                self._probes = tuple(self.collection.table(name) for name in TABLES)
+            for probe in self._probes:
+                probe.checkout_latest()
+            numbers = self._probes[0].version, self._probes[1].version
+        if self._snapshot is not None and self._snapshot.versions == numbers:
+            return self._snapshot
+        loaded = Snapshot.load(self.collection)
+        if versions is not None:
+            loaded.keep(versions)
+        return loaded
 
     def look(self) -> None:
         """Let the next `snapshot` look for a newer version, however short ago the last did."""
@@ -251,7 +248,7 @@ class Searcher(Curating):
         if fresh.info.model != self.collection.info.model:
             self._snapshot = None
             self._encoder = self._given
-        self._probes = fresh.table("images"), fresh.table("texts")  # they only look for newer versions
+        self._probes, self._versions = (), None
         self.collection, self._stamp = fresh, stamp  # last, so that what cannot be opened is tried again
 
     def item(self, item_id: str) -> Details:
@@ -307,9 +304,9 @@ class Searcher(Curating):
         by_part |= page.parts
         rows, captions = page.rows, None
         if query.target == "texts":
-            captions = snapshot.texts["text"].take(rows).to_pylist()
+            captions = snapshot.texts["text"].take(places(rows)).to_pylist()
             rows = snapshot.text_owners[rows]
-        found = snapshot.images.select(["id", "width", "height"]).take(rows).to_pylist()
+        found = snapshot.images.select(["id", "width", "height"]).take(places(rows)).to_pylist()
         relevance = self._backgrounds.relevances(query, snapshot, page, lambda: self._encoder_of(snapshot))
         return [
             Hit(

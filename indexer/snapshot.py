@@ -18,7 +18,8 @@ import numpy as np
 from indexer.collection import Collection
 from indexer.filters import HIDDEN
 from indexer.indexes.opening import mapped_vectors
-from indexer.storage import tables, tile_table
+from indexer.storage import copies, tables, tile_table
+from indexer.storage.arrays import numbers, places
 from indexer.storage.migrations import MARKS_SINCE
 
 if TYPE_CHECKING:
@@ -26,22 +27,23 @@ if TYPE_CHECKING:
 
 LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
 TEXT_COLUMNS = ("id", "image_id", "key", "position", "text")
+TABLES = ("images", "texts")
 TRIES = 5
+
+Opened = tuple[Any, Any, Any]  # the LanceDB tables of pictures, captions and tiles, the last may be None
 
 
 class Snapshot:
     """n pictures and their m captions at one moment. Safe between threads."""
 
-    def __init__(self, collection: Collection, table: Any, texts_table: Any, tiles_table: Any = None) -> None:
-        self.collection, self._tiles_table = collection, tiles_table
-        self.table, self._texts_table = table, texts_table  # `images` and `texts`, each at its version
-        self.versions: tuple[int, int] = (table.version, texts_table.version)
-        with tables.storage_errors(collection.path, "reading"):
-            columns = [name for name in table.schema.names if name not in LARGE]
-            found = table.search().select(columns).with_row_id(True).to_arrow()
-        found = tables.completed(found, before_marks=collection.stored_format < MARKS_SINCE)
-        self.images = _with_modified(_unknown_as_null(_sorted(found, [("id", "ascending")])))
+    def __init__(self, collection: Collection, versions: tuple[int, int], images: Any, opened: Opened | None) -> None:
+        """`images` are rows as `_images` gives them; tables that are not `opened` are so when they are needed."""
+        self.collection = collection
+        self.versions = versions
+        """The numbers of the versions of `images` and `texts`."""
+        self.images = images
         """The columns of `images` but for `LARGE`, `_rowid` and `modified`; a pyarrow table (n rows) sorted by id."""
+        self._opened = opened
         self._lock = threading.RLock()
 
     @classmethod
@@ -54,7 +56,45 @@ class Snapshot:
                 tiles = collection.table(tile_table.NAME) if tile_table.is_there(collection) else None
                 if collection.table("images").version == table.version:
                     break
-        return cls(collection, table, texts, tiles)
+            return cls(collection, (table.version, texts.version), _images(collection, table), (table, texts, tiles))
+
+    @classmethod
+    def recall(cls, collection: Collection, versions: copies.Versions) -> Snapshot | None:
+        """These versions as they were kept by `keep`, without LanceDB; None where they were not."""
+        images, texts = (copies.read(collection, versions, name) for name in TABLES)
+        if images is None or texts is None:
+            return None
+        found = cls(collection, (versions["images"][0], versions["texts"][0]), images.drop_columns(["vector"]), None)
+        found._texts = texts
+        found._vectors = tables.matrix(images)
+        return found
+
+    def keep(self, versions: copies.Versions) -> None:
+        """Let the next program `recall` this snapshot, unless it is too large."""
+        import pyarrow as pa
+
+        n, d = len(self.ids), self.collection.info.model.dim
+        if self.versions == (versions["images"][0], versions["texts"][0]) and 4 * n * d < copies.MOST_BYTES:
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(self.vectors.reshape(-1)), d)
+            copies.write(
+                self.collection, versions, {"images": self.images.append_column("vector", vectors), "texts": self.texts}
+            )
+
+    @cached_property
+    def table(self) -> Any:
+        """The LanceDB table of the pictures, at this version."""
+        return self._tables[0]
+
+    @cached_property
+    def _tables(self) -> Opened:
+        if self._opened is not None:
+            return self._opened
+        collection = self.collection
+        with tables.storage_errors(collection.path, "reading"):
+            images, texts = (collection.table(name) for name in TABLES)
+            for table, version in zip((images, texts), self.versions, strict=True):
+                table.checkout(version)
+            return images, texts, collection.table(tile_table.NAME) if tile_table.is_there(collection) else None
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -64,7 +104,7 @@ class Snapshot:
     @cached_property
     def excluded(self) -> np.ndarray | None:
         """(n,) bool: the pictures that people want in no answer; None where there are none."""
-        marks: np.ndarray = self.images["excluded"].to_numpy()
+        marks = numbers(self.images["excluded"])
         return marks if marks.any() else None
 
     @cached_property
@@ -104,7 +144,7 @@ class Snapshot:
     @property
     def tiles_count(self) -> int | None:
         """How many tiles there are, without reading them; None where there are to be none."""
-        return None if self._tiles_table is None else self._tiles_table.count_rows()
+        return self._tables[2].count_rows() if tile_table.is_there(self.collection) else None
 
     @cached_property
     def text_owners(self) -> np.ndarray:
@@ -112,7 +152,7 @@ class Snapshot:
         import pyarrow.compute as pc
 
         found = pc.index_in(self.texts["image_id"], value_set=self.images["id"].combine_chunks())
-        return np.asarray(found.to_numpy(), np.int64)
+        return numbers(found).astype(np.int64)
 
     def captions(self, item_id: str) -> list[str]:
         """All captions of a picture in their order; none for an unknown id."""
@@ -158,16 +198,16 @@ class Snapshot:
         if mapped is not None:
             return mapped
         with tables.storage_errors(self.collection.path, "reading"):
-            return _vectors(self._texts_table, self._texts["_rowid"])
+            return _vectors(self._tables[1], self._texts["_rowid"])
 
     @cached_property
     def _tiles(self) -> TileSet | None:
         from indexer.answers.tiled import TileSet
 
-        if self._tiles_table is None:
+        if not tile_table.is_there(self.collection) or self._tables[2] is None:
             return None
         with tables.storage_errors(self.collection.path, "reading"):
-            found = tables.read(self._tiles_table, ["hash", "position", *tile_table.SIDES, "vector"])
+            found = tables.read(self._tables[2], ["hash", "position", *tile_table.SIDES, "vector"])
         return TileSet(found, self.images["hash"])
 
     @cached_property
@@ -175,10 +215,21 @@ class Snapshot:
         import pyarrow.compute as pc
 
         with tables.storage_errors(self.collection.path, "reading"):
-            found = self._texts_table.search().select(list(TEXT_COLUMNS)).with_row_id(True).to_arrow()
+            found = self._tables[1].search().select(list(TEXT_COLUMNS)).with_row_id(True).to_arrow()
         # Rows under another key are left-overs of an interrupted run, or newer than these pictures.
         found = found.filter(pc.is_in(found["key"], value_set=self.images["texts_key"].combine_chunks()))
         return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])
+
+
+def keep_newest(collection: Collection) -> None:
+    """Let the next program `recall` the newest version, unless it is too large. Raises `CollectionError`."""
+    versions = copies.newest(collection, TABLES)
+    if versions is None or Snapshot.recall(collection, versions) is not None:
+        return
+    with tables.storage_errors(collection.path, "reading"):
+        count = collection.table("images").count_rows()
+    if 4 * count * collection.info.model.dim < copies.MOST_BYTES:
+        Snapshot.load(collection).keep(versions)
 
 
 class Ids(Sequence[str]):
@@ -197,7 +248,7 @@ class Ids(Sequence[str]):
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
             start, stop, step = place.indices(len(self))
-            return self._column.take(np.arange(start, stop, step)).to_pylist()
+            return self._column.take(places(np.arange(start, stop, step))).to_pylist()
         return self._column[place].as_py()
 
     def __iter__(self) -> Iterator[str]:
@@ -221,6 +272,14 @@ class Rows(Mapping[str, int]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
+
+
+def _images(collection: Collection, table: Any) -> Any:
+    """The rows of `images` in the order and with the columns that searches know; pyarrow."""
+    columns = [name for name in table.schema.names if name not in LARGE]
+    found = table.search().select(columns).with_row_id(True).to_arrow()
+    found = tables.completed(found, before_marks=collection.stored_format < MARKS_SINCE)
+    return _with_modified(_unknown_as_null(_sorted(found, [("id", "ascending")])))
 
 
 def _sorted(found: Any, keys: list[tuple[str, str]]) -> Any:

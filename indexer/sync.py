@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.errors import ClipdexError
 from indexer.collection import Collection, has_collection_at
 from indexer.runs import last, remodel
 from indexer.runs.forecast import forecast_of
@@ -20,6 +22,7 @@ from indexer.runs.options import DEFAULT, Options
 from indexer.runs.report import Meter, Progress, Report, Stopwatch
 from indexer.runs.roster import Wanted, as_given, call, gather, place_of
 from indexer.runs.run import Job, Run
+from indexer.snapshot import keep_newest
 from indexer.storage import lock, tile_table
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ def index(
             report = remodel.take_over(collection, job, load)
         report = replace(report, seconds=time.perf_counter() - started)
         last.remember(collection, report)
+        with suppress(ClipdexError):  # whoever needs it, and cannot read it, will say so
+            keep_newest(collection)
     return report
 
 

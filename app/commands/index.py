@@ -95,7 +95,6 @@ def command(
     from app.output import print_json, printable
     from app.progress import watched
 
-    _import_quickly(model)
     if model is None and not dry_run:
         announce_download(sources, to, kind)
     with watched(show=not (quiet or as_json)) as watcher:
@@ -136,15 +135,6 @@ def command(
         raise typer.Exit(STOPPED)
     if strict and report.failed:
         raise typer.Exit(FAILED)
-
-
-def _import_quickly(model: str | None) -> None:
-    from app import quick
-    from core.encoder import TESTING
-
-    if model not in (None, TESTING):
-        quick.import_torch()
-    quick.import_lancedb()
 
 
 def _settings(single: dict[str, str | None], **several: list[str] | None) -> Settings:

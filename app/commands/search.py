@@ -65,7 +65,6 @@ def command(
     words, place = asked.query_and_folder(query, folder, needed=not asks)
     box = asked.box(region, len(image) + len(like))
     searcher = clipdex.open(place, model=model, precision=precision)
-    _import_quickly(searcher, words=bool(words or also or without))
     line = Line(words) if plain and words is not None else None if words is None else searcher.read(words)
     question = Query.of(
         [*([] if line is None else [line]), *asked.texts(also)],
@@ -93,16 +92,6 @@ def command(
         _print_json(words, question, cut, hits)
     else:
         _print(hits, as_csv=as_csv, texts=texts)
-
-
-def _import_quickly(searcher: Searcher, *, words: bool) -> None:
-    from app import quick
-
-    if words:
-        if ":" not in searcher.collection.info.model.load:  # other families' packages may want all of torch
-            quick.import_torch()
-        searcher.warm()
-    quick.import_lancedb()
 
 
 def _print(hits: list[Hit], *, as_csv: bool, texts: bool) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from core.config import ModelConfig, parse
 from core.convert.converted import Converted, Source
-from core.convert.fields import is_model_directory, read_json
+from core.convert.fields import read_json
 from core.convert.vocabulary import NONE
 from core.convert.weights import Place, fit, parameters, read_safetensors
 from core.errors import ConfigError, ModelError
-from core.model_dir import CONFIG, TOKENIZER, WEIGHTS, load_clip, load_tokenizer, read_config
+from core.model_dir import CONFIG, TOKENIZER, WEIGHTS, is_model_directory, load_clip, load_tokenizer, read_config
 from core.tokenizer import Tokenizer
 
 CHECKPOINT = re.compile(r"step-(\d+)")

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from core.clip import CLIP
 from core.config import ModelConfig
-from core.convert.fields import is_model_directory
 from core.convert.weights import empty, parameters
 from core.errors import ModelError
-from core.model_dir import save_model, weights_fingerprint
+from core.model_dir import is_model_directory, save_model, weights_fingerprint
 from core.tokenizer import Tokenizer
 
 

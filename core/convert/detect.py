@@ -9,13 +9,14 @@ from pathlib import Path
 from core.archive import container
 from core.convert.clipdex import CHECKPOINT, checkpoints, read_directory, read_run
 from core.convert.converted import Converted, Source
-from core.convert.fields import is_model_directory, peek, read_json
+from core.convert.fields import peek, read_json
 from core.convert.openai import read_openai
 from core.convert.openclip import CONFIG as OPENCLIP_CONFIG
 from core.convert.openclip import read_openclip
 from core.convert.transformers import WEIGHTS as TRANSFORMERS_WEIGHTS
 from core.convert.transformers import read_transformers
 from core.errors import ModelError
+from core.model_dir import is_model_directory
 
 
 @dataclass(frozen=True)

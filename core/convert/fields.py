@@ -88,11 +88,6 @@ class Fields:
             raise ModelError(f"{self.where} has an option unknown here, {name!r} (nearest known: {near[0]!r})")
 
 
-def is_model_directory(folder: Path) -> bool:
-    """Whether the folder has a configuration of ours beside weights."""
-    return (folder / "model.safetensors").is_file() and "format_version" in peek(folder / "config.json")
-
-
 def peek(path: Path) -> dict[str, Any]:
     """The object in a JSON file, empty where there is none."""
     try:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import QueryError
+from indexer.storage.arrays import numbers
 
 EQUAL = "="
 ORDERED = ("=", "<", "<=", ">", ">=")
@@ -229,13 +230,11 @@ def _compare(values: np.ndarray, operator: str, value: Any) -> np.ndarray:
 
 
 def _present(column: Any) -> np.ndarray:
-    marks: np.ndarray = column.is_valid().to_numpy(zero_copy_only=False)
-    return marks
+    return numbers(column.is_valid())
 
 
 def _marked(found: Any) -> np.ndarray:
-    marks: np.ndarray = found.fill_null(False).to_numpy(zero_copy_only=False)
-    return marks
+    return numbers(found.fill_null(False))
 
 
 NUMBER = Kind("a number", ">=1000", ORDERED, _numbers)

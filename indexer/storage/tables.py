@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from core.errors import CollectionError
+from indexer.storage.arrays import numbers
 
 KEYS = {"images": "id", "texts": "id", "failures": "location"}
 PHOTO = ("taken", "camera", "lens", "latitude", "longitude", "format")  # columns of `images` from inside the file
@@ -170,8 +171,7 @@ def dictionaries(found: Any) -> list[dict[str, Any]]:
 def matrix(found: Any) -> np.ndarray:
     """The column `vector` of a pyarrow table -> (n, d) float32."""
     column = found["vector"].combine_chunks()
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    shaped: np.ndarray = values.reshape(len(column), column.type.list_size)
+    shaped: np.ndarray = numbers(column.flatten()).reshape(len(column), column.type.list_size)
     return shaped.astype(np.float32, copy=False)
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from core import fingerprints, numpy_text, stored
@@ -82,16 +80,6 @@ print(*(many[:2] * few).sum(axis=1), *(encoder.encode_texts(["two cats"]) * few[
     assert (before, after) == ("False", "True")
     assert float(apart) < 1e-6
     assert min(map(float, cosines[:2])) > 0.999 > float(cosines[2]) > 0
-
-
-@given(st.integers(0, 2**16 - 1), st.integers(1, 70))
-def test_halves_become_the_same_numbers(bits: int, length: int) -> None:
-    halves = np.arange(bits, bits + length, dtype=np.uint32).astype(np.uint16).view(np.float16)
-    with np.errstate(invalid="ignore"):
-        expected, found = halves.astype(np.float32), stored.widened(halves)
-    finite = np.isfinite(expected)
-    assert found[finite].tobytes() == expected[finite].tobytes()
-    assert not np.isfinite(found[~finite]).any()
 
 
 def test_gelu_is_the_exact_one_nearly() -> None:
