@@ -6,12 +6,10 @@ uploaded picture, which no URL can hold, and the last answer live in the session
 
 from __future__ import annotations
 
-import gc
 import hashlib
-import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -202,22 +200,6 @@ def warm_thumbnails(items: Sequence[str]) -> None:
     """Read the thumbnails that the browser is about to ask for, all at once."""
     with suppress(ClipdexError):  # whoever asks for one of them will be told
         thumbnails(items)
-
-
-@asynccontextmanager
-async def warming(_app: object) -> AsyncIterator[None]:
-    """While the server starts, open the first collection and load its model, so that nobody has to wait for that."""
-
-    def warm() -> None:
-        with suppress(ClipdexError):  # the page says it
-            if (place := shelf.first()) is not None:
-                searcher(place).search("a picture", limit=1)
-        # Streamlit collects garbage after each run of a page: it need not look through all the libraries every time.
-        gc.collect()
-        gc.freeze()
-
-    threading.Thread(target=warm, daemon=True).start()
-    yield
 
 
 @contextmanager

@@ -97,21 +97,25 @@ def run(
     wanted = [str(folders)] if isinstance(folders, Path) else [str(folder) for folder in folders]
     if not wanted and is_around(Path.cwd()):
         wanted = ["."]
-    told = _check_collections(wanted)
     readable = [_readable(folder) for folder in allow_folders]
     token = needed_token(host, allow_remote, token)
     check_port(port, host)
-    print(f"clipdex is at {address(host, port, token)}  (Ctrl-C stops it)", flush=True)
-    for problem in told:
-        print(problem, flush=True)
-    if not wanted:
-        print(_begins_with(remember), flush=True)
     remembered = str(kept.file() or "") if remember else ""  # in full: the server works in another folder
     told_server = environment(wanted, token, readable, urls) | {kept.VARIABLE: remembered}
     with subprocess.Popen(server_command(port, host), cwd=ROOT, env=told_server) as server:
         with suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, lambda *_: server.terminate())  # who ends this ends the server, too
         try:
+            try:
+                told = _check_collections(wanted)  # while the server starts
+            except BaseException:
+                server.terminate()
+                raise
+            print(f"clipdex is at {address(host, port, token)}  (Ctrl-C stops it)", flush=True)
+            for problem in told:
+                print(problem, flush=True)
+            if not wanted:
+                print(_begins_with(remember), flush=True)
             code = server.wait()
         except KeyboardInterrupt:  # the terminal has sent Ctrl-C to the server, too: let it finish
             code = server.wait()
@@ -137,7 +141,7 @@ def _check_collections(wanted: Sequence[str]) -> list[str]:
     problems: list[ClipdexError] = []
     for folder in wanted:
         try:
-            clipdex.open(folder).status()
+            clipdex.open(folder).snapshot()
         except ClipdexError as error:
             problems.append(error)
     if problems and len(problems) == len(wanted):

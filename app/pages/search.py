@@ -32,11 +32,13 @@ WITHOUT_URLS = (
 def page() -> None:
     """The search page: a bar, and under it the results or a start screen."""
     frame.begin("Search")
-    with state.errors_in_place():
-        count = state.status().images
     question = view.asked()
+    with state.errors_in_place():
+        state.searcher()
     welcome = st.container(key="welcome")
-    bar.show(question)
+    bar.show(question)  # it is there before the collection and its model are loaded
+    with state.errors_in_place():
+        count = len(state.searcher().snapshot().ids)
     if question is None:
         with welcome:
             st.title("What are you looking for?", anchor=False)
