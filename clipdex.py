@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError, ConfigError
@@ -23,6 +24,10 @@ from indexer.runs.report import Progress, Report
 from indexer.search import Searcher, open_searcher
 from indexer.sources import NOTHING_SAID, Settings
 from indexer.status import Status
+
+if TYPE_CHECKING:
+    from core.encoder import Encoder
+    from indexer.runs.roster import Given
 
 __all__ = [
     "ClipdexError",
@@ -91,7 +96,6 @@ def index(
     alone): then the sources and `to` must be places that all of them see. `to` may be a URL (s3://bucket/collection).
     Raises a `ClipdexError` whose message says what to do.
     """
-    from core.hub import RECOMMENDED_MODEL
     from indexer import sync
     from indexer.runs.engines import engine_of
     from indexer.runs.roster import Given, check_there
@@ -113,17 +117,8 @@ def index(
         named = None if model is None else load_encoder(model)
         return sync.forecast(asked, encoder=named, to=to, captions=captions, options=options)
     check_there(asked)
-    encoder = sync.used_encoder(asked, to, precision=precision, exact=exact) if model is None else None
-    model = RECOMMENDED_MODEL if model is None else model
-    return sync.index(
-        asked,
-        encoder=encoder or load_encoder(model, precision=precision, exact=exact),
-        to=to,
-        captions=captions,
-        progress=progress,
-        load=lasting(model),
-        options=options,
-    )
+    encoder, load = _encoder(asked, model, to, precision, exact)
+    return sync.index(asked, encoder=encoder, to=to, captions=captions, progress=progress, load=load, options=options)
 
 
 def open(  # noqa: A001
@@ -138,6 +133,18 @@ def open(  # noqa: A001
         wanted(name, path, PATH, none=name == "model", error=ConfigError)
     encoder = None if model is None else load_encoder(model, precision=precision)
     return open_searcher(folder, encoder, precision=precision)
+
+
+def _encoder(
+    asked: Given, model: str | Path | None, to: str | Path | None, precision: str, exact: bool
+) -> tuple[Encoder, str]:
+    """The model that embeds, and what it is loaded by later."""
+    from core.hub import RECOMMENDED_MODEL
+    from indexer import sync
+
+    used = sync.used_encoder(asked, to, precision=precision, exact=exact) if model is None else None
+    model = RECOMMENDED_MODEL if model is None else model
+    return used or load_encoder(model, precision=precision, exact=exact), lasting(model)
 
 
 def _checked(source: str | Path | Sequence[str | Path], kind: object, **paths: object) -> tuple[str | Path, ...]:

@@ -19,6 +19,7 @@ from typing import Annotated
 from platformdirs import user_cache_path
 from pydantic import Field, ValidationError
 
+from core import stored
 from core.config import CLIPConfig, Frozen
 from core.errors import ModelError
 
@@ -44,7 +45,7 @@ class Memory(Frozen):
 
 
 def weights_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
-    """`weights.stored_digests` of a file, from memory where the file is still the same.
+    """`core.weights.stored_digests` of a file, from memory where the file is still the same.
 
     Raises `ModelError` for a damaged file that is not remembered. A cache that cannot be read or written costs only
     time.
@@ -54,9 +55,7 @@ def weights_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
         memory = Memory.model_validate_json(place.read_bytes())
         if memory.stamp == stamp and set(memory.digests) == PARTS:
             return memory.digests
-    from core import weights
-
-    digests = weights.stored_digests(file, config)
+    digests = stored.digests(file, config)
     if stamp is not None and stamp == _stamp(file):  # unchanged while it was read
         with contextlib.suppress(OSError):
             _remember(place, Memory(stamp=stamp, digests=digests))

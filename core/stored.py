@@ -6,6 +6,7 @@ before anything is allocated for them.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,22 @@ def load_logit_scale(file: Path, config: CLIPConfig) -> float:
             return weights.load_logit_scale(file, config)
     check_finite({"logit_scale": scale}, file.parent)
     return math.exp(float(scale))
+
+
+def digests(file: Path, config: CLIPConfig) -> dict[str, str]:
+    """`core.weights.stored_digests`, without PyTorch where NumPy knows the numbers. Raises `ModelError`."""
+    with opened(file, config, "numpy") as (stored, expected):
+        if all(stored.get_slice(name).get_dtype() in KNOWN_TO_NUMPY for name in expected):
+            parts: dict[str, Any] = {}
+            for name in sorted(expected):
+                numbers = stored.get_tensor(name).astype(np.float32, copy=False)
+                check_finite({name: numbers}, file.parent)
+                part, _, rest = name.partition(".")
+                add_to(parts.setdefault(part, hashlib.sha256()), rest, numbers)
+            return {part: digest.hexdigest() for part, digest in parts.items()}
+    from core import weights
+
+    return weights.stored_digests(file, config)
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], where: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = typer.Typer()
     broken.command("search")(lambda: 1 // 0)
     broken.command("other")(lambda: None)
-    monkeypatch.setattr(app.cli, "build", lambda: broken)
+    monkeypatch.setattr(app.cli, "build", lambda names: broken)
     with pytest.raises(ZeroDivisionError):
         app.cli.main(["search"])
 
@@ -122,7 +122,7 @@ def test_ctrl_c_ends_with_a_sentence_and_130(monkeypatch: pytest.MonkeyPatch) ->
     stopped = typer.Typer()
     stopped.command("search")(interrupted)
     stopped.command("other")(lambda: None)
-    monkeypatch.setattr(app.cli, "build", lambda: stopped)
+    monkeypatch.setattr(app.cli, "build", lambda names: stopped)
     assert clipdex("search") == (130, "", "stopped by Ctrl-C; what was finished before is kept\n")
 
 

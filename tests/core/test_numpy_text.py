@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core import fingerprints, numpy_text, stored
+from core import fingerprints, numpy_text, stored, weights
 from core.clip_encoder import CLIPEncoder
 from core.config import CLIPConfig, ModelConfig
 from core.errors import ModelError
 from core.model_dir import save_model
 from core.text import TextTransformer
-from tests.core.small_models import small_model
+from tests.core.small_models import KINDS, small_model
 from tests.shared import ROOT
 
 TEXTS = ["", "a red dog", "a photo of the blue sea", "ÿ 黒い猫", "a red dog on the beach " * 20]
@@ -88,24 +88,33 @@ def test_gelu_is_the_exact_one_nearly() -> None:
     assert np.abs(numpy_text._gelu(numbers) - expected).max() < 2e-6
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_digests_are_those_that_torch_gives(tmp_path: Path, kind: str, dtype: str) -> None:
+    folder, config = saved(tmp_path / "m", kind, dtype)
+    file = folder / "model.safetensors"
+    assert stored.digests(file, config.clip) == weights.stored_digests(file, config.clip)
+
+
 def test_weights_in_bfloat16_are_left_to_torch(tmp_path: Path) -> None:
     folder, config = saved(tmp_path / "m", "vit", "float16")
     file = folder / "model.safetensors"
     save_file({name: tensor.to(torch.bfloat16) for name, tensor in load_file(file).items()}, file)
     assert tower(folder, config) is None
     assert stored.load_logit_scale(file, config.clip) == pytest.approx(1 / 0.07, rel=1e-2)
+    assert stored.digests(file, config.clip) == weights.stored_digests(file, config.clip)
 
 
 def test_a_file_that_was_swapped_holds_a_nan_or_another_shape_is_refused(tmp_path: Path) -> None:
     folder, config = saved(tmp_path / "m", "vit", "float32")
     file = folder / "model.safetensors"
     digests = fingerprints.weights_digests(file, config.clip)
-    weights = load_file(file)
+    tensors = load_file(file)
     for changed, message in (
-        (weights["text.norm_final.bias"] + 1e-3, "was changed while it was in use"),
-        (weights["text.norm_final.bias"] * math.nan, r"1 tensors hold NaN or infinite numbers: text\.norm_final\.bias"),
-        (weights["text.norm_final.bias"][:-1], r"text\.norm_final\.bias is \(31,\), not \(32,\)"),
+        (tensors["text.norm_final.bias"] + 1e-3, "was changed while it was in use"),
+        (tensors["text.norm_final.bias"] * math.nan, r"1 tensors hold NaN or infinite numbers: text\.norm_final\.bias"),
+        (tensors["text.norm_final.bias"][:-1], r"text\.norm_final\.bias is \(31,\), not \(32,\)"),
     ):
-        save_file(weights | {"text.norm_final.bias": changed.contiguous()}, file)
+        save_file(tensors | {"text.norm_final.bias": changed.contiguous()}, file)
         with pytest.raises(ModelError, match=message):
             numpy_text.load(file, config.clip, digests)
