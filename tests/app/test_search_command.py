@@ -251,7 +251,7 @@ def test_a_search_by_words_imports_no_large_package_and_finds_the_same(tmp_path:
         f"finally:\n    print(*sorted(set({LARGE}) & set(sys.modules)), file=sys.stderr)"
     )
     expected = hits("a Red card", tmp_path)  # keeps what is the same for all queries of a model: its everyday phrases
-    command = [sys.executable, "-W", "error", "-c", code, tmp_path]
+    command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr.split()) == (0, [])
     found = json.loads(done.stdout)["hits"]
