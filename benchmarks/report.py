@@ -45,8 +45,11 @@ def with_table(page: str, mark: str, table: str) -> str:
     return page
 
 
-def publish(name: str, numbers: dict[str, Any], targets: list[Target]) -> None:
-    """Print the numbers and targets as a table and write them to `results/<name>.json`."""
+def publish(name: str, numbers: dict[str, Any], targets: list[Target], *, processor: str | None = None) -> None:
+    """Print the numbers and targets as a table and write them to `results/<name>.json`.
+
+    With the class of a `processor` the numbers of earlier runs on other classes stay in the file, under `processors`.
+    """
     width = max(len(key) for key in [*numbers, *(target.name for target in targets)])
     for key, value in numbers.items():
         print(f"{key:{width}}  {value:.4g}" if isinstance(value, float) else f"{key:{width}}  {value}")
@@ -56,4 +59,13 @@ def publish(name: str, numbers: dict[str, Any], targets: list[Target]) -> None:
     machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
     record = {"machine": machine, "numbers": numbers, "targets": [target.record() for target in targets]}
     RESULTS.mkdir(exist_ok=True)
+    if processor is not None:
+        record["processors"] = {**recorded(name).get("processors", {}), processor: numbers}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """What the last run left; empty before the first one."""
+    file = RESULTS / f"{name}.json"
+    found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return found

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.device import BYTE
+
 Inner = Literal["none", "gelu", "swish"]  # as oneDNN calls them; swish is x·σ(x)
 
-LARGEST = 127  # of a signed byte; -128 is left out, so that the range is symmetric
 AT_ONCE = 256  # rows that become bytes together
 OFFSET = 128  # oneDNN's fast kernels take activations as unsigned bytes
 
@@ -71,14 +72,16 @@ class ByteLinear(nn.Module):
 
     A row's scale comes from its own largest number, so a picture's vector does not depend on what is beside it in a
     batch, and one row with large numbers does not coarsen the others (Dettmers et al. 2022, "LLM.int8()", section 2,
-    vector-wise quantisation). `dtype` is what goes in and comes out.
+    vector-wise quantisation). `dtype` is what goes in and comes out; `largest_weight` is the processor's
+    (`core.device.Processor`): where sums of two products saturate, weights have seven bits, and activations keep eight.
+    They need them more, for some of their numbers are many times as large as the others.
     """
 
-    def __init__(self, linear: nn.Linear, dtype: torch.dtype, inner: Inner = "none") -> None:
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype, largest_weight: int, inner: Inner = "none") -> None:
         super().__init__()
         weight = linear.weight.detach().float()
-        self._scale = (weight.abs().amax(dim=1) / LARGEST).clamp_min(torch.finfo(torch.float32).tiny)
-        rounded = (weight / self._scale[:, None]).round().clamp(-LARGEST, LARGEST).to(torch.int8)
+        self._scale = (weight.abs().amax(dim=1) / largest_weight).clamp_min(torch.finfo(torch.float32).tiny)
+        rounded = (weight / self._scale[:, None]).round().clamp(-largest_weight, largest_weight).to(torch.int8)
         self._weight = torch.ops.onednn.qlinear_prepack(rounded, None)
         self._zero = torch.zeros(len(weight), dtype=torch.int32)
         bias = linear.bias.detach() if linear.bias is not None else torch.zeros(len(weight))
@@ -109,9 +112,9 @@ def _to_bytes(rows: Tensor, unsigned: Tensor) -> Tensor:
     # Two plain extremes are several times as fast as one of absolute values or an infinity norm.
     largest = torch.maximum(numbers.amax(dim=1, keepdim=True), -numbers.amin(dim=1, keepdim=True)).clamp_min(1e-30)
     # By way of signed bytes: PyTorch's conversion to unsigned ones is not vectorised, seven times as slow.
-    unsigned.view(torch.int8).copy_(numbers.mul_(LARGEST / largest).round_())
+    unsigned.view(torch.int8).copy_(numbers.mul_(BYTE / largest).round_())
     unsigned.bitwise_xor_(OFFSET)
-    return largest / LARGEST
+    return largest / BYTE
 
 
 def _activate(x: Tensor, inner: Inner) -> Tensor:

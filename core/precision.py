@@ -1,7 +1,7 @@
 """How does a tower compute with fewer bits and still give the same vectors?
 
 fp32    as it is: the reference
-bf16    all weights rounded once and for all, matrices laid out for the processor in advance (CPU)
+bf16    all weights rounded once and for all, matrices laid out for the processor in advance where it has such kernels
 fp16    all weights rounded, for GPUs without bf16
 int8    linear layers multiply bytes, the rest is bf16 (or fp32 where the CPU has no bf16)
 
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from core.device import Precision, autocast_dtype
+from core.device import Precision, autocast_dtype, processor
 from core.fast_blocks import FastTextTransformer, FastVisionTransformer, MakeLinear
 from core.low_bits import ByteLinear, PackedLinear, RoundedLinear
 from core.resnet import ModifiedResNet
@@ -58,8 +58,9 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 def _maker(precision: Precision, dtype: torch.dtype, device: torch.device) -> MakeLinear:
     if precision == "int8":
-        return lambda linear, inner: ByteLinear(linear, dtype, inner)
-    if dtype == torch.bfloat16 and device.type == "cpu" and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        largest = processor().largest_weight
+        return lambda linear, inner: ByteLinear(linear, dtype, largest, inner)
+    if dtype == torch.bfloat16 and device.type == "cpu" and processor().packed_bf16:
         return PackedLinear
     return lambda linear, inner: RoundedLinear(linear, dtype, inner)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.device import restrict
+
 # Set before torch, numpy or streamlit are imported by any test, and inherited by the programs that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"  # workers share the cores; more threads make the suite slower
 os.environ["HF_HUB_OFFLINE"] = "1"  # the suite asks no network; an attempt fails at once instead of hanging
@@ -16,6 +18,7 @@ os.environ["NO_COLOR"] = "1"  # what commands print is compared as plain text
 os.environ["COLUMNS"] = "120"
 os.environ["PYTHONUTF8"] = "1"
 os.environ.pop("FORCE_COLOR", None)
+restrict()  # CLIPDEX_CPU=avx2: the suite as on a processor without AVX-512
 # Who starts the suite in the background makes it deaf to Ctrl-C, and with it the programs that tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

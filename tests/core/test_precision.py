@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +15,30 @@ from safetensors.torch import load_file, save_file
 
 from core import fingerprints
 from core.clip_encoder import CLIPEncoder
-from core.device import choose_precision, multiplies_bytes
+from core.device import RESTRICTION, choose_precision, processor
 from core.encoder import load_encoder
 from core.errors import ConfigError, ModelError
 from core.fast_blocks import FastTextTransformer, FastVisionTransformer
 from core.low_bits import ByteLinear, Inner, PackedLinear, RoundedLinear
 from core.model_dir import fingerprint, save_model
+from core.phrases import everyday
 from core.precision import reduced
 from core.text import TextTransformer
 from core.vit import VisionTransformer
 from tests.core.openai_weights import golden_clip, golden_numbers
 from tests.core.small_models import KINDS, small_model
+from tests.shared import ROOT
+from train.scenes import paint
 
 CPU = torch.device("cpu")
 LEAST_COSINE = {"bf16": 0.9995, "fp16": 0.9995, "int8": 0.995}
-BYTES = multiplies_bytes(CPU)
+LARGEST = processor().largest_weight
+needs_bytes = pytest.mark.skipif(not LARGEST, reason="this CPU has no kernels for bytes: AVX2 or more has")
 TEXTS = ["a photo of a red dog", "the blue sea", "", "dog " * 60, "a photo of the beach at the sea", "ÿ 黒い猫"]
 
 
-@pytest.fixture(params=[*LEAST_COSINE])
+@pytest.fixture(params=["bf16", "fp16", pytest.param("int8", marks=needs_bytes)])
 def precision(request: pytest.FixtureRequest) -> str:
-    if request.param == "int8" and not BYTES:
-        pytest.skip("this CPU does not multiply bytes")
     return str(request.param)
 
 
@@ -95,14 +99,32 @@ def test_the_same_model_has_one_fingerprint_in_every_precision(tmp_path: Path, p
     assert encoder.fingerprint == load_encoder(path, precision="fp32").fingerprint == fingerprint(path)
 
 
-def test_auto_takes_bf16_only_where_it_is_native_and_impossible_wishes_are_refused() -> None:
+def test_auto_takes_what_the_processor_multiplies_natively_and_impossible_wishes_are_refused() -> None:
     assert choose_precision("auto", torch.device("meta")) == "fp32"
-    assert choose_precision("auto", CPU) in ("bf16", "fp32")
+    expected = "bf16" if processor().native_bf16 else "int8" if LARGEST else "fp32"
+    assert choose_precision("auto", CPU) == expected
     assert [choose_precision(name, CPU) for name in ("fp32", "bf16", "fp16")] == ["fp32", "bf16", "fp16"]
-    with pytest.raises(ConfigError, match="unknown precision 'bf61'; choose one of: bf16, "):
+    with pytest.raises(ConfigError, match=r"bf61.*bf16"):
         choose_precision("bf61", CPU)
-    with pytest.raises(ConfigError, match="'int8' does not work on this meta device, only on a CPU"):
+    with pytest.raises(ConfigError, match=r"int8.*meta.*fp32, bf16 or fp16"):
         choose_precision("int8", torch.device("meta"))
+
+
+def restricted(name: str, question: str) -> str:
+    """What a program prints that runs on a processor restricted to `name`."""
+    imports = "import torch; from core.device import choose_precision, processor; from core.errors import ConfigError"
+    code = f"{imports}\ntry: print({question}, sep=' ')\nexcept ConfigError as error: print(error)"
+    environment = os.environ | {RESTRICTION: name, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_restricted_processor_computes_with_less_and_says_so() -> None:
+    level = "torch.backends.cpu.get_cpu_capability()"
+    plain = "choose_precision('auto', torch.device('cpu')), processor().largest_weight, processor().packed_bf16"
+    assert restricted("default", f"{plain}, {level}") == "fp32 0 False DEFAULT"
+    assert "fp32, bf16 or fp16" in restricted("default", "choose_precision('int8', torch.device('cpu'))")
+    assert "avx2, default" in restricted("avx3", "processor()")
 
 
 @pytest.mark.parametrize("kind", ["resnet", "small_resnet"])
@@ -137,13 +159,13 @@ def plain(linear: torch.nn.Linear, inner: Inner) -> RoundedLinear:
     return RoundedLinear(linear, torch.float32, inner)
 
 
-@pytest.mark.skipif(not BYTES, reason="this CPU does not multiply bytes")
+@needs_bytes
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_layer_of_bytes_is_near_and_each_row_is_independent_of_the_others(dtype: torch.dtype) -> None:
     torch.manual_seed(3)
     linear = torch.nn.Linear(96, 40)
     rows = torch.randn(2, 5, 96) * torch.tensor([1e-3, 1.0, 1e4, 1.0, 0.0])[:, None]
-    layer = ByteLinear(linear, dtype)
+    layer = ByteLinear(linear, dtype, LARGEST)
     found, expected = layer(rows.to(dtype)), linear(rows)
     assert found.shape == expected.shape and found.dtype == dtype
     error = (found.float() - expected).norm(dim=-1) / expected.norm(dim=-1)
@@ -152,6 +174,30 @@ def test_a_layer_of_bytes_is_near_and_each_row_is_independent_of_the_others(dtyp
     assert torch.equal(alone, found)
 
 
+@needs_bytes
+def test_the_largest_bytes_do_not_saturate() -> None:
+    linear = torch.nn.Linear(4096, 8)
+    torch.nn.init.ones_(linear.weight)
+    torch.nn.init.zeros_(linear.bias)
+    found = ByteLinear(linear, torch.float32, LARGEST)(torch.ones(3, 4096))
+    assert found == pytest.approx(torch.full((3, 8), 4096.0), rel=1e-5)
+
+
+@needs_bytes
+def test_trained_towers_keep_their_vectors_in_bytes() -> None:
+    """The bundled model, with everyday phrases and painted scenes, as near as `auto` has to be."""
+    exact, rounded = (load_encoder("tiny", device="cpu", precision=name) for name in ("fp32", "int8"))
+    images = [paint(seed, size=64).image for seed in range(24)]
+    assert cosines(exact.encode_texts(everyday()), rounded.encode_texts(everyday())).mean() >= LEAST_COSINE["bf16"]
+    assert cosines(exact.encode_images(images), rounded.encode_images(images)).mean() >= LEAST_COSINE["bf16"]
+
+
+def cosines(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    found: np.ndarray = (some * others).sum(axis=1)
+    return found
+
+
+@pytest.mark.skipif(not processor().packed_bf16, reason="this CPU has no kernels for packed bf16: AVX-512 has")
 def test_a_packed_layer_is_the_plain_one_with_rounded_weights() -> None:
     torch.manual_seed(4)
     for bias in (True, False):
