@@ -5,6 +5,9 @@ The same function as `core/transformer.py`, `core/vit.py` and `core/text.py`, fo
 - a feature is read at one position, so the last block computes that one only, from the keys and values of all;
 - residual additions and activations are part of the linear layers (`core/low_bits.py`);
 - QuickGELU becomes x·σ(x), whose factors 1.702 and 1/1.702 are multiplied into the weights before and behind it.
+
+A tower's last layer, the projection, is made by a maker of its own: its errors are those of the feature, and it costs
+nothing beside the blocks.
 """
 
 from __future__ import annotations
@@ -57,13 +60,13 @@ class FastBlock(nn.Module):
 class FastVisionTransformer(nn.Module):
     """`VisionTransformer`: (n, 3, s, s) normalised pixels -> (n, d)."""
 
-    def __init__(self, tower: VisionTransformer, make: MakeLinear) -> None:
+    def __init__(self, tower: VisionTransformer, make: MakeLinear, make_last: MakeLinear) -> None:
         super().__init__()
         self.patch_embedding = tower.patch_embedding
         self.class_token, self.position_embedding = tower.class_token, tower.position_embedding
         self.norm_pre, self.norm_post = tower.norm_pre, tower.norm_post
         self.blocks = _fast(tower.blocks, make)
-        self.projection: Linear = make(tower.projection, "none")
+        self.projection: Linear = make_last(tower.projection, "none")
 
     def forward(self, pixels: Tensor) -> Tensor:
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
@@ -79,13 +82,13 @@ class FastVisionTransformer(nn.Module):
 class FastTextTransformer(nn.Module):
     """`TextTransformer`: (n, t) token ids -> (n, d)."""
 
-    def __init__(self, tower: TextTransformer, make: MakeLinear) -> None:
+    def __init__(self, tower: TextTransformer, make: MakeLinear, make_last: MakeLinear) -> None:
         super().__init__()
         self.eot_id = tower.eot_id
         self.token_embedding, self.position_embedding = tower.token_embedding, tower.position_embedding
         self.blocks = _fast(tower.blocks, make)
         self.norm_final = tower.norm_final
-        self.projection: Linear = make(tower.projection, "none")
+        self.projection: Linear = make_last(tower.projection, "none")
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.token_embedding(ids) + self.position_embedding[: ids.shape[1]]

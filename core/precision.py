@@ -3,7 +3,7 @@
 fp32    as it is: the reference
 bf16    all weights rounded once and for all, matrices laid out for the processor in advance where it has such kernels
 fp16    all weights rounded, for GPUs without bf16
-int8    linear layers multiply bytes, the rest is bf16 (or fp32 where the CPU has no bf16)
+int8    linear layers multiply bytes, the rest, the projection too, is bf16 (fp32 where the CPU has no native bf16)
 
 Layer norms keep float32 gains on the CPU, and sums inside them are float32 everywhere. Batch norms disappear: with
 fixed statistics each is a factor and an offset of the convolution before it, multiplied out before anything is rounded.
@@ -21,7 +21,10 @@ from core.low_bits import ByteLinear, PackedLinear, RoundedLinear
 from core.resnet import ModifiedResNet
 from core.small_resnet import SmallResNet
 from core.text import TextTransformer
+from core.transformer import Block
 from core.vit import VisionTransformer
+
+SMALLEST = 1e-6  # root of a channel's size; one that is always nought is nought afterwards, too
 
 
 def reduced(tower: nn.Module, precision: Precision, device: torch.device) -> nn.Module:
@@ -37,7 +40,10 @@ def reduced(tower: nn.Module, precision: Precision, device: torch.device) -> nn.
     tower.requires_grad_(False)
     _fold_batch_norms(tower)
     dtype = _dtype(precision, device)
-    tower = _with_linear(tower, _maker(precision, dtype, device))
+    rounded = _rounded(dtype, device)
+    if precision == "int8":
+        _balance(tower)
+    tower = _with_linear(tower, _bytes(dtype) if precision == "int8" else rounded, rounded)
     for module in tower.modules():
         if not (isinstance(module, nn.LayerNorm) and device.type == "cpu"):
             for parameter in module.parameters(recurse=False):
@@ -56,26 +62,42 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
     return torch.float16 if precision == "fp16" else torch.bfloat16
 
 
-def _maker(precision: Precision, dtype: torch.dtype, device: torch.device) -> MakeLinear:
-    if precision == "int8":
-        largest = processor().largest_weight
-        return lambda linear, inner: ByteLinear(linear, dtype, largest, inner)
+def _bytes(dtype: torch.dtype) -> MakeLinear:
+    largest = processor().largest_weight
+    return lambda linear, inner: ByteLinear(linear, dtype, largest, inner)
+
+
+def _rounded(dtype: torch.dtype, device: torch.device) -> MakeLinear:
     if dtype == torch.bfloat16 and device.type == "cpu" and processor().packed_bf16:
         return PackedLinear
     return lambda linear, inner: RoundedLinear(linear, dtype, inner)
 
 
-def _with_linear(tower: nn.Module, make: MakeLinear) -> nn.Module:
-    """A tower whose linear layers are all made by `make`."""
+def _with_linear(tower: nn.Module, make: MakeLinear, make_last: MakeLinear) -> nn.Module:
+    """A tower whose linear layers are made by `make`; the projection of a transformer by `make_last`."""
     if isinstance(tower, VisionTransformer):
-        return FastVisionTransformer(tower, make)
+        return FastVisionTransformer(tower, make, make_last)
     if isinstance(tower, TextTransformer):
-        return FastTextTransformer(tower, make)
+        return FastTextTransformer(tower, make, make_last)
     for module in list(tower.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(module, name, make(child, "none"))
     return tower
+
+
+def _balance(tower: nn.Module) -> None:
+    """Divide what leaves a layer norm, and multiply the layer behind it, so that its channels are more alike in size.
+
+    The function stays the same. In trained models a few gains are many times as large as the others, and a row of
+    bytes is as coarse as its largest number. SmoothQuant (Xiao et al. 2023, section 4, with α = 0.5), with the norm's
+    own gain and offset in place of samples: (x·g + b) has the size √(g² + b²) where x has length 1.
+    """
+    for block in (module for module in tower.modules() if isinstance(module, Block)):
+        for norm, linear in ((block.norm_attention, block.attention.qkv), (block.norm_mlp, block.mlp_in)):
+            root = torch.hypot(norm.weight, norm.bias).sqrt().clamp_min(SMALLEST)
+            norm.weight, norm.bias = nn.Parameter(norm.weight / root), nn.Parameter(norm.bias / root)
+            linear.weight = nn.Parameter(linear.weight * root)
 
 
 def _fold_batch_norms(tower: nn.Module) -> None:
