@@ -18,16 +18,16 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.tolerance import agrees
+
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-CHECKER = doctest.OutputChecker()
 # The page is written for someone who has typed `make demo`.
 BEFORE = "clipdex demo --no-ui"
-RULES = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @dataclass(frozen=True)
@@ -110,21 +110,18 @@ class Session:
         return output.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
-def agrees(step: Step, got: str) -> bool:
-    """Whether the page tells the truth; `...` stands for what differs from run to run."""
-    return CHECKER.check_output(step.promised, got, RULES)
-
-
-def rewritten(page: str, folder: Path) -> str:
-    """The page with the real output of every step; a promise that still holds (with its `...`) stays as it is."""
-    session, lines = Session(folder), page.splitlines(keepends=True)
-    answers = [(step, session.run(step)) for step in steps(page)]
+def rewritten(page: str, answers: Sequence[tuple[Step, str]]) -> str:
+    """The page with the real output of every step; a promise that still holds, with its `...` and with numbers that are
+    near, stays as it is."""
+    lines = page.splitlines(keepends=True)
     for step, got in reversed(answers):
-        if not agrees(step, got):
+        if not agrees(step.promised, got):
             lines[step.start : step.stop] = got.splitlines(keepends=True)
     return "".join(lines)
 
 
 if __name__ == "__main__":
+    page = README.read_text("utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        README.write_text(rewritten(README.read_text("utf-8"), Path(folder)), "utf-8")
+        session = Session(Path(folder))
+        README.write_text(rewritten(page, [(step, session.run(step)) for step in steps(page)]), "utf-8")

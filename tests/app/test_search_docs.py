@@ -14,7 +14,8 @@ import clipdex
 from core.encoder import load_encoder
 from tests.app.conftest import paint
 from tests.app.test_cli import clipdex as command
-from tests.readme_session import ROOT, RULES, blocks
+from tests.readme_session import ROOT, blocks
+from tests.tolerance import RULES, Checker
 
 PAGE = (ROOT / "docs" / "search.md").read_text("utf-8")
 
@@ -70,5 +71,5 @@ def test_the_python_session_answers_what_it_shows(place: Path, monkeypatch: pyte
         "\n".join(text for _, text in blocks(PAGE, "pycon")), {}, "docs/search.md", None, None
     )
     said: list[str] = []
-    result = doctest.DocTestRunner(optionflags=RULES).run(test, out=said.append)
+    result = doctest.DocTestRunner(Checker(), optionflags=RULES).run(test, out=said.append)
     assert result.failed == 0, "".join(said)
