@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from core.device import restrict
 
@@ -22,6 +23,10 @@ restrict()  # CLIPDEX_CPU=avx2: the suite as on a processor without AVX-512
 # Who starts the suite in the background makes it deaf to Ctrl-C, and with it the programs that tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine takes long over an example now and then; what is too slow is measured in benchmarks/.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,11 +9,8 @@ import csv
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -24,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 from app.commands.ui import server_command
 from tests.app.chromium import PATIENCE
+from tests.app.conftest import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENES = 300
@@ -97,20 +95,13 @@ def _copies(path: Path, number: int) -> None:
 @contextmanager
 def served(*folders: Path) -> Iterator[str]:
     """The URL of the app over the folders, as `clipdex ui` starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "CLIPDEX_COLLECTION": json.dumps([str(folder) for folder in folders])}
     environment["CLIPDEX_LIBRARY"] = ""  # not what its user opened
     with subprocess.Popen(server_command(port), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
-            for _ in range(300):
-                try:
-                    with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
-                        break
-                except OSError:
-                    time.sleep(0.2)
+            wait_for(f"{url}/_stcore/health", process)
             yield url
         finally:
             process.terminate()

@@ -104,7 +104,7 @@ class Session:
             with contextlib.suppress(OSError):  # a terminal whose writer is gone ends with EIO
                 while part := reader.read(65536):
                     output += part
-            process.wait(timeout=60)
+            process.wait(timeout=300)
             errors.seek(0)
             output += errors.read()
         return output.decode("utf-8", "replace").replace("\r\n", "\n")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds; the machines that run tests are often busy
+Value = TypeVar("Value")
 expect.set_options(timeout=PATIENCE)
 
 
@@ -38,6 +41,39 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     page.close()
     assert wrong == []
+
+
+def eventually(page: Page, read: Callable[[], Value], holds: Callable[[Value], object]) -> Value:
+    """What is read once it is as it should be; for what `expect` does not know."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not holds(value := read()):
+        assert time.monotonic() < end, value
+        page.wait_for_timeout(50)
+    return value
+
+
+def at_rest(page: Page, what: Locator) -> FloatRect:
+    """Where something lies once it no longer moves."""
+    seen: list[FloatRect | None] = [None]
+
+    def is_still(box: FloatRect | None) -> bool:
+        seen.append(box)
+        return box is not None and box == seen[-2]
+
+    box = eventually(page, what.bounding_box, is_still)
+    assert box is not None
+    return box
+
+
+def expect_url(page: Page, part: str) -> None:
+    """Wait until the address holds this."""
+    eventually(page, lambda: page.url.replace("%2F", "/"), lambda url: part in url)
+
+
+def expect_listening(page: Page) -> None:
+    """Wait until the page hears keys and takes what is pasted or dropped: its sheet of keys is filled then."""
+    expect(page.locator(".keys dt").first).to_be_attached()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def is_here(url: str) -> bool:

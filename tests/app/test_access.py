@@ -25,8 +25,16 @@ GRAVE = ("serious", "critical")
 LOOKS = [(1400, "light"), (400, "dark"), (1400, "dark"), (400, "light")]
 WALL = 2500  # pixels: a screen as wide as a wall
 # Whether the page, or what scrolls in it, is wider than its window.
-STICKS_OUT = """() => [document.documentElement, document.querySelector("[data-testid=stMain]")]
-  .filter((one) => one.scrollWidth > one.clientWidth).map((one) => `${one.tagName} has ${one.scrollWidth}`)"""
+STICKS_OUT = """async () => {
+  let found = [];
+  for (let frame = 0; frame < 120; frame++) {  // what was laid out for another width follows
+    found = [document.documentElement, document.querySelector("[data-testid=stMain]")]
+      .filter((one) => one.scrollWidth > one.clientWidth).map((one) => `${one.tagName} has ${one.scrollWidth}`);
+    if (!found.length) break;
+    await new Promise(requestAnimationFrame);
+  }
+  return found;
+}"""
 # Found in what Streamlit draws itself, and out of our reach: (rule, part of the element's selector or HTML, why).
 STREAMLIT: list[tuple[str, str, str]] = []
 

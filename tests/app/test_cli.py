@@ -36,7 +36,7 @@ def program(*words: str | Path, cwd: Path | None = None) -> subprocess.Completed
     """Run a command in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "app.cli", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def fails(*words: str | Path) -> str:
@@ -308,7 +308,7 @@ def test_a_name_that_is_no_utf8_is_written_as_the_bytes_it_has(tmp_path: Path) -
     (tmp_path / "x.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     assert clipdex("index", tmp_path, "--model", "toy", "-q")[0] == 0
     command = [sys.executable, "-m", "app.cli", "search", "red", str(tmp_path)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip(b"\n").endswith(b"/caf\xe9.png")
 
@@ -321,7 +321,7 @@ def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
 def test_a_closed_pipe_is_quiet(collection: Path) -> None:
     command = f"'{sys.executable}' -m app.cli search red '{collection}' --limit 80 | true; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -20,6 +20,7 @@ from tests.app.chromium import PATIENCE, expect_count, search
 from tests.app.chromium import tiles as found
 from tests.app.conftest import Server, paint, serve
 from tests.app.test_pages import opened, tiles
+from tests.gallery import settled
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def test_only_the_last_offers_are_kept() -> None:
 
 @pytest.mark.browser
 def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -> None:
-    page.goto(f"{running.url}/?q=red")
+    settled(page, f"{running.url}/?q=red")
     expect_count(page, 12)
     found(page).nth(0).hover()
     found(page).nth(0).locator(".pick").click()
@@ -215,7 +216,7 @@ def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -
 
 @pytest.mark.browser
 def test_a_tag_is_typed_beside_the_large_picture_without_stepping_to_another(page: Page, running: Server) -> None:
-    page.goto(f"{running.url}/?q=red&item=red/3.png")
+    settled(page, f"{running.url}/?q=red&item=red/3.png")
     box = page.get_by_role("combobox", name="Tags to give it")
     box.fill("wary")
     for key in ("ArrowLeft", "ArrowRight", "ArrowLeft", "Delete", "z", "+"):

@@ -58,9 +58,9 @@ class Web(BaseHTTPRequestHandler):
         elif where == "/slow":
             self._say(200, b"", Connection="close")
             try:
-                for _ in range(200):
+                for _ in range(300):
                     self.wfile.write(b"x")
-                    time.sleep(0.05)
+                    time.sleep(0.1)
             except OSError:
                 pass
         else:
@@ -150,7 +150,7 @@ def test_a_server_that_drips_is_left_in_time(web: str, monkeypatch: pytest.Monke
     start = time.monotonic()
     with pytest.raises(QueryError, match="took longer than"):
         fetch.picture(f"http://{web}/slow", HERE)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 20  # the whole of it takes thirty seconds
 
 
 def test_the_machine_that_was_checked_is_the_one_that_is_asked(web: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ def test_a_folder_is_indexed_stopped_indexed_again_and_searched(
     expect(page.get_by_text(re.compile(rf"Indexing · [1-9]\d* of {COUNT}"))).to_be_visible(timeout=PATIENCE)
 
     other = browser.new_page()  # another window, of another person
+    other.set_default_timeout(PATIENCE)
     other.goto(f"{empty.url}/library")
     expect(other.get_by_text(re.compile(rf"\d+ of {COUNT}"))).to_be_visible(timeout=PATIENCE)
     other.reload()

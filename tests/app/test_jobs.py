@@ -27,7 +27,7 @@ from indexer.runs.last import FILE, recall
 from indexer.storage import lock
 from tests.app.conftest import fill, paint
 
-PATIENCE = 120  # seconds
+PATIENCE = 300  # seconds
 COUNT = 300
 
 

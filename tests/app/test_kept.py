@@ -230,7 +230,7 @@ class Asleep(type(Path())):  # type: ignore[misc]
 
 
 def test_a_disk_that_does_not_answer_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "PATIENCE", 0.5)
+    monkeypatch.setattr(presence, "PATIENCE", 2.0)
     place, beside = Asleep("/a/drive/of/the/network"), Asleep("/a/drive/of/the/network/too")
     began = time.monotonic()
     presence.begin([place, beside])

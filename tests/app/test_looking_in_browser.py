@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 import clipdex
 from app.commands.ui import LARGEST_UPLOAD
-from tests.app.chromium import PATIENCE, expect_count, tiles
+from tests.app.chromium import PATIENCE, at_rest, eventually, expect_count, expect_listening, expect_url, tiles
 from tests.app.conftest import COLOURS, EVIL, Server, paint, serve
 from tests.app.test_browser import GIVE
 
@@ -61,7 +61,7 @@ def opened(page: Page, url: str) -> None:
     # An <img> without an address is complete, too; and the dialog moves while it opens.
     expect(page.locator("img.large[src]")).to_have_js_property("complete", True, timeout=PATIENCE)
     page.locator(".stage").hover()
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
+    expect_listening(page)
 
 
 def test_the_large_picture_is_zoomed_and_moved_with_wheel_keys_buttons_and_fingers(page: Page, server: Server) -> None:
@@ -75,10 +75,10 @@ def test_the_large_picture_is_zoomed_and_moved_with_wheel_keys_buttons_and_finge
     expect(told).to_have_text("100 %")
     stage.dblclick(position={"x": 10, "y": 10})
     expect(told).to_have_text("250 %")
-    assert abs(sheet.evaluate(place)) < 40  # what was clicked stays where it was: the corner
-    before = sheet.evaluate(place)
+    # What was clicked stays where it was: the corner.
+    before = eventually(page, lambda: sheet.evaluate(place), lambda left: abs(left) < 40)
     page.keyboard.press("Shift+ArrowRight")
-    assert sheet.evaluate(place) < before
+    eventually(page, lambda: sheet.evaluate(place), lambda left: left < before)
     page.keyboard.press("z")
     expect(told).to_have_text("100 %")
     page.keyboard.press("+")
@@ -88,12 +88,14 @@ def test_the_large_picture_is_zoomed_and_moved_with_wheel_keys_buttons_and_finge
     page.get_by_role("button", name="Larger").click()
     expect(told).to_have_text("150 %")
     page.get_by_role("button", name="Smaller").click()
+    expect(told).to_have_text("100 %")
     stage.evaluate(TOUCH, ["pointerdown", [[1, 0.4, 0.5], [2, 0.6, 0.5]]])
     stage.evaluate(TOUCH, ["pointermove", [[1, 0.3, 0.5], [2, 0.7, 0.5]]])
     stage.evaluate(TOUCH, ["pointermove", [[1, 0.2, 0.5], [2, 0.8, 0.5]]])
     stage.evaluate(TOUCH, ["pointerup", [[1, 0.2, 0.5], [2, 0.8, 0.5]]])
-    assert int((told.inner_text()).split()[0]) > 150
+    eventually(page, told.inner_text, lambda text: int(text.split()[0]) > 150)
     page.keyboard.press("0")
+    expect(told).to_have_text("100 %")
     first = page.url
     stage.evaluate(TOUCH, ["pointerdown", [[1, 0.8, 0.5]]])
     stage.evaluate(TOUCH, ["pointermove", [[1, 0.3, 0.5]]])
@@ -107,14 +109,13 @@ def test_a_part_of_the_large_picture_is_searched_with_by_dragging_a_box(page: Pa
     mark.click()
     expect(mark).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
     expect(page.get_by_text("Drag a box over the part")).to_be_visible(timeout=PATIENCE)
-    box = stage.bounding_box()
-    assert box is not None
+    box = at_rest(page, stage)
     page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.8 * box["height"], steps=4)
     expect(page.locator(".marked")).to_be_visible(timeout=PATIENCE)
     page.mouse.up()
-    page.wait_for_url(lambda url: "part=" in url)
+    expect_url(page, "part=")
     expect(page.get_by_role("heading", name="Similar to a part of blue-03.png")).to_be_visible(timeout=PATIENCE)
     assert part(page) == pytest.approx((0.25, 0.5, 0.5, 0.8), abs=0.02)
     page.go_back()
@@ -131,14 +132,20 @@ def test_a_part_is_marked_moved_sized_and_searched_with_by_keys(page: Page, serv
     opened(page, f"{server.url}/?q=blue&item=blue/blue-03.png")
     marked, stage, first = page.locator(".marked"), page.locator(".stage"), page.url
     page.keyboard.press("z")
+    expect(page.locator(".fit")).to_have_text("250 %")
     page.keyboard.press("r")
     expect(page.get_by_role("status").filter(has_text="Arrows move the box")).to_be_visible(timeout=PATIENCE)
     for _ in range(20):
         page.keyboard.press("ArrowRight")
-    box, around = marked.bounding_box(), stage.bounding_box()
-    assert box is not None and around is not None
-    assert box["x"] + box["width"] == pytest.approx(around["x"] + around["width"], abs=1)  # the close-up goes along
-    assert (box["width"], box["height"]) == pytest.approx((0.4 * around["width"], 0.4 * around["height"]), abs=1)
+
+    def is_at_the_edge() -> bool:
+        box, around = marked.bounding_box(), stage.bounding_box()
+        assert box is not None and around is not None
+        side = box["x"] + box["width"] == pytest.approx(around["x"] + around["width"], abs=1)  # the close-up goes along
+        size = (box["width"], box["height"]) == pytest.approx((0.4 * around["width"], 0.4 * around["height"]), abs=1)
+        return side and size
+
+    eventually(page, is_at_the_edge, bool)
     page.keyboard.press("Escape")
     expect(marked).to_be_hidden()
     page.keyboard.press("0")
@@ -148,7 +155,7 @@ def test_a_part_is_marked_moved_sized_and_searched_with_by_keys(page: Page, serv
     expect(marked).to_be_visible()
     assert page.url == first  # no key has stepped on or closed the picture
     page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "part=" in url)
+    expect_url(page, "part=")
     assert part(page) == pytest.approx((0.22, 0.26, 0.66, 0.62), abs=0.001)
     expect(page.get_by_role("heading", name="Similar to a part of blue-03.png")).to_be_visible(timeout=PATIENCE)
 
@@ -158,15 +165,15 @@ def test_a_long_caption_is_cut_short_and_opened_with_the_keyboard(page: Page, ma
     long, begin = page.locator("details.clipdex-long"), page.locator(".clipdex-long .begin")
     cut = "one => one.scrollHeight - one.clientHeight"
     expect(begin).to_have_text(LONG)
-    assert begin.evaluate(cut) > 20
+    eventually(page, lambda: begin.evaluate(cut), lambda hidden: hidden > 20)
     page.get_by_role("button", name="Copy path").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(long).to_have_attribute("open", "", timeout=PATIENCE)
-    assert begin.evaluate(cut) == 0
+    eventually(page, lambda: begin.evaluate(cut), lambda hidden: hidden == 0)
     page.keyboard.press("Enter")
     expect(long).not_to_have_attribute("open", "", timeout=PATIENCE)
-    assert begin.evaluate(cut) > 20
+    eventually(page, lambda: begin.evaluate(cut), lambda hidden: hidden > 20)
 
 
 def test_near_duplicates_stand_behind_a_count_and_back_hides_them_again(page: Page, many: Server) -> None:
@@ -174,34 +181,34 @@ def test_near_duplicates_stand_behind_a_count_and_back_hides_them_again(page: Pa
     count = page.locator('.tile[data-id="striped-0.png"] .count')
     expect(count).to_have_text("+3", timeout=PATIENCE)
     expect(count).to_have_attribute("aria-expanded", "false")
-    assert not str(tiles(page).nth(1).get_attribute("data-id")).startswith("striped")
+    expect(tiles(page).nth(1)).not_to_have_attribute("data-id", re.compile("^striped"))
     count.click()
     expect(page.locator(".tile.copy")).to_have_count(3, timeout=PATIENCE)
     expect(count).to_have_attribute("aria-expanded", "true")
-    assert "open=striped" in page.url
+    expect_url(page, "open=striped")
     page.go_back()
     expect(page.locator(".tile.copy")).to_have_count(0, timeout=PATIENCE)
     page.get_by_role("button", name="Group").click()
     page.get_by_text("Nothing", exact=True).click()
     expect(count).to_have_count(0, timeout=PATIENCE)
-    assert "group" not in page.url
+    page.wait_for_url(lambda url: "group" not in url)
 
 
 def test_of_many_results_only_those_near_the_window_exist(page: Page, many: Server) -> None:
     page.goto(f"{many.url}/?q=width>1")
     expect(tiles(page).first.locator("img.ready")).to_be_visible(timeout=PATIENCE)
     main = page.locator("[data-testid=stMain]")
-    for _ in range(40):
+
+    def all_are_there() -> bool:
         main.evaluate("main => main.scrollTo(0, main.scrollHeight)")
-        if page.locator(".grid").get_attribute("data-count") == str(ALL):
-            break
-        page.wait_for_timeout(100)
-    expect_count(page, ALL)
+        return page.locator(".grid").get_attribute("data-count") == str(ALL)
+
+    eventually(page, all_are_there, bool)
     main.evaluate("main => main.scrollTo(0, main.scrollHeight)")
     last = page.locator('.tile[data-id="striped.png"]')
     expect(last.locator("img.ready")).to_be_visible(timeout=PATIENCE)
     assert tiles(page).count() < ALL - 80
-    assert last.get_attribute("aria-posinset") == str(ALL)
+    expect(last).to_have_attribute("aria-posinset", str(ALL))
     last.locator(".look").focus()
     page.keyboard.press("Home")
     expect(page.locator('.tile[data-id="000.png"] .look')).to_be_focused()
@@ -238,6 +245,7 @@ def test_files_that_are_no_pictures_or_too_large_are_refused_in_a_line(
 ) -> None:
     page.goto(server.url)
     expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
+    expect_listening(page)
     drop = """([name, type, size]) => {
       const data = new DataTransfer();
       data.items.add(new File([new Uint8Array(size)], name, { type }));
@@ -262,14 +270,15 @@ def test_files_that_are_no_pictures_or_too_large_are_refused_in_a_line(
 def test_a_picture_is_pasted_on_the_describe_page_and_labels_are_text(page: Page, server: Server) -> None:
     page.goto(server.url)
     page.get_by_role("link", name="Describe").click()
-    expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Describe a picture")).to_be_visible(timeout=PATIENCE)
+    expect_listening(page)
     page.evaluate(GIVE, ["paste", list((server.folder / "green" / "green-11.png").read_bytes())])
     ranked = page.locator(".clipdex-ranking")
     expect(ranked.first).to_contain_text("a green card", timeout=PATIENCE)
     page.get_by_label("Labels, with commas between them").fill(f"green, {EVIL.partition(',')[0]}")
     page.keyboard.press("Enter")
     expect(ranked.nth(1)).to_contain_text(EVIL, timeout=PATIENCE)
-    assert ranked.locator("img, a, strong").count() == 0
+    expect(ranked.locator("img, a, strong")).to_have_count(0)
     assert "pwned" not in page.title()
 
 
@@ -278,15 +287,18 @@ def test_the_pages_are_reached_in_a_narrow_window(page: Page, server: Server) ->
     page.goto(server.url)
     expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
     page.get_by_role("link", name="Duplicates").click()
-    page.wait_for_url(lambda url: "duplicates" in url)
+    expect_url(page, "duplicates")
 
 
 def test_the_help_sheet_names_every_key(page: Page, server: Server) -> None:
     page.goto(server.url)
     expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
+    expect_listening(page)
     tiles(page).first.locator(".look").focus()
     page.keyboard.press("?")
-    keys = page.get_by_role("dialog", name="Keys").locator("dt").all_inner_texts()
+    listed = page.get_by_role("dialog", name="Keys").locator("dt")
+    expect(listed.last).to_be_visible()
+    keys = listed.all_inner_texts()
     folder = Path(clipdex.__file__).parent / "app" / "components"
     grid, picture = ((folder / name).read_text("utf-8") for name in ("grid.js", "picture.js"))
     used = set(re.findall(r'\["\w+", "[^"]+", "(.)"\]', grid)) | set(

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.app.chromium import PATIENCE, tiles
+from tests.app.chromium import PATIENCE, at_rest, expect_url, tiles
 from tests.app.conftest import Server
 from tests.app.test_pages import COUNT
 
@@ -29,8 +29,7 @@ def drawn(page: Page) -> Locator:
 
 def drag(page: Page, dots: Locator, *corners: tuple[float, float]) -> None:
     """Press, move over the corners (parts of the map's width and height), release."""
-    box = dots.bounding_box()
-    assert box is not None
+    box = at_rest(page, dots)
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*places[0])
     page.mouse.down()
@@ -47,7 +46,7 @@ def test_a_lasso_selects_into_the_grid_and_the_url_keeps_it(page: Page, server: 
     drag(page, dots, (0.5, 0.02), (0.98, 0.02), (0.98, 0.99), (0.02, 0.99), (0.02, 0.02))
     expect(page.get_by_role("heading", name=f"{COUNT} pictures selected")).to_be_visible(timeout=PATIENCE)
     expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
-    assert "area=" in page.url
+    expect_url(page, "area=")
     clear = page.get_by_role("button", name=f"{COUNT} selected: clear the selection")
     clear.click()
     expect(clear).to_be_hidden(timeout=PATIENCE)
@@ -65,8 +64,7 @@ def test_the_map_is_moved_and_zoomed_by_keys_and_wheel_and_selects_what_is_in_vi
     expect(dots).not_to_have_attribute("data-seen", str(COUNT), timeout=PATIENCE)
     page.keyboard.press("0")
     drawn(page)
-    box = dots.bounding_box()
-    assert box is not None
+    box = at_rest(page, dots)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, -900)
     expect(dots).not_to_have_attribute("data-seen", str(COUNT), timeout=PATIENCE)
@@ -78,12 +76,10 @@ def test_the_map_is_moved_and_zoomed_by_keys_and_wheel_and_selects_what_is_in_vi
 
 def test_a_click_on_a_dot_shows_the_picture_large(page: Page, server: Server) -> None:
     go_to(page, server, "Map")
-    dots = drawn(page)
+    drawn(page)
     shown = page.locator(".pictures img").first
     expect(shown).to_be_attached(timeout=PATIENCE)
-    box, side = shown.bounding_box(), dots.bounding_box()
-    assert box is not None
-    assert side is not None
+    box = at_rest(page, shown)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator(".tip")).to_be_visible(timeout=PATIENCE)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

@@ -19,7 +19,7 @@ from indexer.projection import FOLDER
 from tests.app.conftest import COLOURS, EACH, Server
 from tests.app.test_pages import COUNT, component, opened, param, shown, tiles
 
-PATIENCE = 60
+PATIENCE = 300
 
 
 def settled(app: AppTest) -> AppTest:
@@ -29,7 +29,7 @@ def settled(app: AppTest) -> AppTest:
     while app.get("progress") and time.monotonic() < end:
         time.sleep(0.2)
         app.run()
-    assert not app.exception
+    assert not app.exception and not app.get("progress")
     return app
 
 

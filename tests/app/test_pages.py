@@ -34,7 +34,7 @@ def app(collection: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("CLIPDEX_COLLECTION", str(folder))
-    test = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=300)
     test.query_params["plain"] = "1"
     return test
 

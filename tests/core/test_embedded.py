@@ -150,7 +150,7 @@ def test_hostile_xmp_takes_no_time(hostile: str) -> None:
     image.info["xmp"] = hostile.encode()
     start = time.perf_counter()
     assert description(image) in ([], ["dc:description="])
-    assert time.perf_counter() - start < 2  # milliseconds, where a careless expression takes minutes
+    assert time.perf_counter() - start < 20  # milliseconds, where a careless expression takes minutes
 
 
 @settings(max_examples=200, deadline=None)

@@ -344,7 +344,7 @@ def test_many_threads_leave_the_global_state_as_it_was() -> None:
     barrier = threading.Barrier(4)
 
     def work(number: int) -> None:
-        barrier.wait(10)
+        barrier.wait(120)
         for step in range(30):
             open_image(good if (number + step) % 2 else broken, max_pixels=10_000 * (1 + number))
 

@@ -80,14 +80,14 @@ def test_versions_that_a_search_may_be_reading_stay(tmp_path: Path) -> None:
     collection = grown(tmp_path, 2)
     searcher = clipdex.open(tmp_path)
     snapshot = searcher.snapshot()  # it reads vectors, captions and thumbnails when they are needed
-    time.sleep(3.2)  # longer than `keep`: the version is old, but it is the newest
-    keep = timedelta(seconds=3)
+    keep = timedelta(seconds=6)
+    time.sleep(6.2)  # the version is old, but it is the newest
     grown(tmp_path, 4)
     done = compact.compact(collection, keep=keep)
     assert done.kept >= 1
     assert snapshot.thumbnail(snapshot.ids[0])[:3] == b"\xff\xd8\xff"
     assert len(snapshot.vectors) == len(snapshot.ids)
-    time.sleep(4.2)
+    time.sleep(7.2)
     assert compact.compact(collection, keep=keep).kept < done.kept
     assert len(searcher.search("red")) == len(state(tmp_path)["images"])
 

@@ -92,7 +92,7 @@ def test_readers_in_threads_and_processes_see_whole_versions_while_a_run_writes(
     finally:
         over.set()
         (tmp_path / "done").touch()
-        ended = [reader.communicate(timeout=120) for reader in readers]
+        ended = [reader.communicate(timeout=300) for reader in readers]
         for thread in threads:
             thread.join()
     assert problems == []

@@ -190,10 +190,10 @@ def test_a_read_that_hangs_costs_one_picture_and_is_tried_again(
     paint_many(tmp_path, 30)
     started = time.monotonic()
     with slow_source(monkeypatch, lambda item_id: item_id in ("003.jpg", "017.jpg")):
-        report = index(tmp_path, time_limit=0.3)
+        report = index(tmp_path, time_limit=1.0)
     assert (report.added, report.failed) == (28, {"timeout": 2})
     assert failures(tmp_path) == {"003.jpg": "timeout", "017.jpg": "timeout"}
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     report = index(tmp_path)
     assert (report.added, report.failed, report.unchanged) == (2, {}, 28)
 
@@ -381,7 +381,7 @@ def test_a_run_may_wait_for_another_one_and_then_finds_its_work_done(tmp_path: P
         paint(tmp_path / "late.jpg", seed=500)  # after the one that waits has listed the folder
         with pytest.raises(CollectionError, match=r"another run .* wait until it is done, or use --wait"):
             index(tmp_path)
-    waiting.join(30)
+    waiting.join(120)
     assert (reports[0].added, reports[0].unchanged) == (13, 12)
 
 
@@ -404,7 +404,7 @@ def test_two_runs_at_once_end_in_one_right_state(tmp_path: Path) -> None:
     ]
     for run in runs:
         assert run.stdout is not None and run.stdout.readline() == "ready\n"
-    ended = [run.communicate("\n", timeout=60)[0] for run in runs]
+    ended = [run.communicate("\n", timeout=300)[0] for run in runs]
     assert sorted(ended) == ["0 40\n", "40 0\n"]
     assert state(tmp_path) == state(tmp_path / "alone")
 

@@ -30,7 +30,7 @@ def changes(tmp_path: Path) -> Iterator[Changes]:
     watcher.close()
 
 
-def noticed(changes: Changes, seconds: float = 5.0) -> bool:
+def noticed(changes: Changes, seconds: float = 60.0) -> bool:
     """Was there a change within that time?"""
     started = time.monotonic()
     changes.wait(seconds, never)
@@ -65,7 +65,8 @@ def test_reading_hidden_files_and_the_collection_are_not_changes(tmp_path: Path,
     (photos / ".clipdex").mkdir()
     (photos / ".clipdex" / "lock").write_text("1")
     # The folders themselves appear in one that is looked at: that may be told once, and then no more.
-    noticed(changes, 1.0)
+    while noticed(changes, 1.0):
+        pass
     (photos / ".clipdex" / "lock").write_text("2")
     paint(photos / "kept" / "y.jpg")
     file.read_bytes()
@@ -73,6 +74,8 @@ def test_reading_hidden_files_and_the_collection_are_not_changes(tmp_path: Path,
 
 
 def test_many_changes_in_a_row_are_one(tmp_path: Path, changes: Changes) -> None:
+    changes.quiet = 1.5  # longer than a busy machine stops between two of them
+
     def copy_slowly() -> None:
         for number in range(8):
             paint(tmp_path / "photos" / f"{number}.jpg", seed=number)
@@ -81,7 +84,7 @@ def test_many_changes_in_a_row_are_one(tmp_path: Path, changes: Changes) -> None
     later(copy_slowly)
     assert noticed(changes)
     assert len(list((tmp_path / "photos").glob("*.jpg"))) == 8
-    assert not noticed(changes, 0.7)
+    assert not noticed(changes, 3.0)
 
 
 def test_a_folder_that_comes_back_is_watched_again(tmp_path: Path, changes: Changes) -> None:
