@@ -7,19 +7,21 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, FloatRect, Locator, Page, ViewportSize, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+VIEW: ViewportSize = {"width": 1400, "height": 900}
 PATIENCE = 60_000  # milliseconds; the machines that run tests are often busy
 Value = TypeVar("Value")
 expect.set_options(timeout=PATIENCE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip("needs Debian's chromium: apt-get install chromium")
@@ -29,17 +31,38 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails its test when a script breaks or something outside this machine is asked for."""
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[Page]:
+    """The window of most tests: a new one compiles all scripts of the app anew, which is three seconds of processor."""
+    page = browser.new_page(viewport=VIEW)
     page.set_default_timeout(PATIENCE)
-    wrong: list[str] = []
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: None if is_here(asked.url) else wrong.append(f"asked for {asked.url}"))
     yield page
     page.close()
+
+
+@pytest.fixture
+def page(window: Page) -> Iterator[Page]:
+    """A page that fails its test when a script breaks or something outside this machine is asked for. What a browser
+    keeps of a site is forgotten after each test."""
+    wrong: list[str] = []
+    listeners: dict[Any, Callable[..., None]] = {
+        "console": lambda said: wrong.append(said.text) if said.type == "error" else None,
+        "pageerror": lambda error: wrong.append(str(error)),
+        "request": lambda asked: None if is_here(asked.url) else wrong.append(f"asked for {asked.url}"),
+    }
+    window.set_viewport_size(VIEW)
+    for event, listener in listeners.items():
+        window.on(event, listener)
+    yield window
+    for event, listener in listeners.items():
+        window.remove_listener(event, listener)
+    window.evaluate("() => { try { localStorage.clear(); sessionStorage.clear() } catch { /* a page of no site */ } }")
+    try:  # to a page without scripts of the same site: for another site the browser would begin a new process
+        window.goto(urljoin(window.url, "/_stcore/health"))
+    except Error:  # its server has ended with the test
+        window.goto("about:blank")
+    window.context.clear_cookies()
+    window.context.clear_permissions()
     assert wrong == []
 
 

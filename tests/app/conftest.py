@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import socket
@@ -17,16 +18,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
+from streamlit.components.v2 import manifest_scanner
 
 import clipdex
 from app import state
 from app.commands.ui import environment, server_command
 from app.fetch import URLS_VARIABLE
 from app.routes import address
-from tests.app.chromium import browser, page
+from tests.app.chromium import browser, page, window
 from tests.shared import ROOT
 
-__all__ = ["browser", "page"]  # the fixtures
+__all__ = ["browser", "page", "window"]  # the fixtures
 
 COLOURS = {"red": (214, 24, 24), "green": (20, 150, 40), "blue": (24, 48, 214), "yellow": (240, 220, 20)}
 EACH = 20
@@ -72,6 +74,16 @@ def build(folder: Path) -> Path:
     (folder / "empty.png").touch()
     clipdex.index(folder, model="toy")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _components_are_looked_for_once() -> Iterator[None]:
+    """Streamlit reads the metadata of all installed packages for each AppTest, which takes longer than a page: here it
+    remembers what it found."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        yield
 
 
 @pytest.fixture(scope="session")
