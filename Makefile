@@ -52,7 +52,7 @@ demo: install
 	$(BIN)/clipdex demo --port $(PORT)
 
 test: $(VENV)/.installed-test axe
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 $(ARGS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

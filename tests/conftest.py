@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -28,18 +32,37 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
+SERVED = re.compile(r"^from tests\.app\.(chromium|conftest) import .*\b(Server|tiles)\b", re.MULTILINE)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked `long`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # `serial` tests run in one worker, one after the other (with `pytest -n 2 --dist loadgroup`).
     for item in items:
-        if item.get_closest_marker("serial") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("serial"))
         if item.get_closest_marker("long") and not (config.getoption("--long") or os.environ.get("CLIPDEX_SLOW")):
             item.add_marker(pytest.mark.skip(reason="takes minutes: run with --long or CLIPDEX_SLOW=1"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `pytest -n 2 --dist loadgroup`, a file keeps to one worker, so that what it prepares is prepared once, and
+    all files that ask a running app to the same. (The groups of pytest-xdist 3.8 itself are lost with pytest 9.2.)"""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(config.rootpath / nodeid.partition("::")[0])
+
+    return Groups(config, log)
+
+
+@cache
+def group(file: Path) -> str:
+    return "served" if SERVED.search(file.read_text("utf-8")) else str(file)
 
 
 @pytest.fixture(autouse=True, scope="session")

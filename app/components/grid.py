@@ -7,6 +7,7 @@ widgets, for people without JavaScript components and for tests.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -176,23 +177,28 @@ def _show_plain(hits: Sequence[Hit], *, scores: bool, line: int | None, copies: 
 
 
 def _plain_rows(hits: Sequence[Hit], *, scores: bool, copies: Mapping[str, Sequence[Hit]]) -> None:
+    thumbnails: dict[str, bytes] = {}
+    with suppress(ClipdexError):  # each tile says it
+        thumbnails = state.thumbnails([hit.id for hit in hits])
     for start in range(0, len(hits), _PLAIN_COLUMNS):
         columns = st.columns(_PLAIN_COLUMNS)
         for column, hit in zip(columns, hits[start : start + _PLAIN_COLUMNS], strict=False):
             with column:
-                _plain_tile(hit, scores=scores, copies=len(copies.get(hit.id, ())))
+                _plain_tile(hit, thumbnails, scores=scores, copies=len(copies.get(hit.id, ())))
 
 
-def show_thumbnail(item: str) -> None:
-    """The thumbnail as a native widget, or the words that there is none; the rest of the page goes on."""
+def show_thumbnail(item: str, found: Mapping[str, bytes] | None = None) -> None:
+    """The thumbnail, if it is not among those `found`, as a native widget, or the words that there is none; the rest of
+    the page goes on."""
     try:
-        st.image(state.searcher().thumbnail(item), width="stretch", alt=sendable(item))
+        content = (found or {}).get(item) or state.searcher().thumbnail(item)
+        st.image(content, width="stretch", alt=sendable(item))
     except ClipdexError as error:
         st.caption(as_text(str(error)))
 
 
-def _plain_tile(hit: Hit, *, scores: bool, copies: int) -> None:
-    show_thumbnail(hit.id)
+def _plain_tile(hit: Hit, thumbnails: Mapping[str, bytes], *, scores: bool, copies: int) -> None:
+    show_thumbnail(hit.id, thumbnails)
     number = f"{hit.rank} · {hit.score:.3f} · " if scores else ""
     st.caption(number + as_text(hit.caption or hit.id))
     chosen = selected()

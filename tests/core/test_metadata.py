@@ -197,7 +197,7 @@ ODD = st.recursive(
 SUB = st.dictionaries(st.sampled_from([1, 2, 3, 4, 0x9003, 0x9291, 0x9004, 0xA434]), ODD) | ODD
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from([0x010F, 0x0110]), ODD), SUB, SUB)
 def test_no_value_of_any_type_breaks_it(tags: dict[int, Any], taken: Any, place: Any) -> None:
     found = metadata(Odd(tags | {EXIF: taken, GPS: place}))  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +148,7 @@ def test_every_mode_and_shape_becomes_a_square(
 # --- the fast way ---------------------------------------------------------------------------------------------------
 
 
+@cache
 def photo(width: int, height: int, seed: int = 5) -> Image.Image:
     """Large shapes, fine ones, and the noise of a sensor."""
     rng = np.random.default_rng(seed)
@@ -158,6 +160,7 @@ def photo(width: int, height: int, seed: int = 5) -> Image.Image:
     return Image.fromarray((layers + rng.normal(20, 4, (height, width, 1))).clip(0, 255).astype(np.uint8))
 
 
+@cache
 def jpeg(image: Image.Image, turned: int = 1) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = turned

@@ -130,28 +130,29 @@ from indexer.runs import writer
 from indexer.collection import Collection
 from tests.indexer.pictures import go_over
 writer.COMMIT_ROWS = 10
-what, folder, to = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+what, folder = sys.argv[1:]
 print("ready", flush=True)
-sys.stdin.readline()
-if what == "index":
-    clipdex.index(folder, model="toy", to=to)
-elif what == "another model":
-    go_over(folder, to)
-else:
-    compact.compact(Collection.open(to))
-print("done", flush=True)
+for line in sys.stdin:
+    to = Path(line.rstrip("\\n"))
+    if what == "index":
+        clipdex.index(folder, model="toy", to=to)
+    elif what == "another model":
+        go_over(folder, to)
+    else:
+        compact.compact(Collection.open(to))
+    print("done\\nready", flush=True)
 """
 
 
-def started(what: str, folder: Path, to: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", RUN, what, str(folder), str(to)]
+def started(what: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", RUN, what, str(folder)]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def let_go(process: subprocess.Popen[str]) -> None:
+def let_go(process: subprocess.Popen[str], to: Path) -> None:
     assert process.stdin is not None and process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    process.stdin.write("\n")
+    process.stdin.write(f"{to}\n")
     process.stdin.flush()
 
 
@@ -167,12 +168,12 @@ class Before:
                 paint(folder / "more" / f"{number}.jpg", seed=2000 + number)
                 index(folder, to=self.kept)
             shutil.copytree(self.kept, undisturbed)
-        with started(what, folder, undisturbed) as process:
-            let_go(process)
-            clock = time.monotonic()
-            assert process.stdout is not None
-            assert process.stdout.readline() == "done\n"
-            self.seconds = time.monotonic() - clock
+        self.process = started(what, folder)
+        let_go(self.process, undisturbed)
+        clock = time.monotonic()
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "done\n"
+        self.seconds = time.monotonic() - clock
         self.expected = state(undisturbed)
         self.old = state(self.kept) if what != "index" else None
         self.restore()
@@ -209,15 +210,15 @@ def test_kill_9_at_random_moments_loses_nothing(tmp_path: Path, what: str, kills
     begin(folder, 60)
     before = Before(what, folder, tmp_path)
     moments = random.Random(kills)
-    runs = [started(what, folder, before.victim) for _ in range(min(kills, 3))]  # they import while others run
+    runs = [before.process, *(started(what, folder) for _ in range(min(kills, 3) - 1))]  # they import while others run
     for number in range(kills):
         with runs.pop(0) as process:
-            let_go(process)
+            let_go(process, before.victim)
             time.sleep(moments.random() * before.seconds)
             process.send_signal(signal.SIGKILL)
         complete = before.look()
         if number + len(runs) + 1 < kills:
-            runs.append(started(what, folder, before.victim))
+            runs.append(started(what, folder))
         if complete or number == kills - 1:
             before.finish()
             assert state(before.victim) == before.expected, f"after kill {number}"

@@ -227,7 +227,7 @@ def test_open_clip_computes_the_same_vectors(tmp_path: Path) -> None:
             assert float(model.logit_scale) == float(clip.logit_scale)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "vit"])  # `cbow` has its image tower
 def test_onnxruntime_computes_the_same_vectors_for_every_tower_and_any_number_of_them(
     tmp_path: Path, kind: str
 ) -> None:
