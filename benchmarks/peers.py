@@ -1,10 +1,6 @@
 """How do the encoders of others run beside ours, with the same weights?  Each is left out where it is not installed.
 
-They are no dependencies. Into a folder beside the environment, without what is there already:
-
-    pip install --no-deps --target peers open_clip_torch==3.3.0 torchvision==0.26.0 timm ftfy regex tqdm wcwidth \\
-        onnx onnxruntime onnxscript onnx_ir ml_dtypes protobuf flatbuffers packaging
-    PYTHONPATH=peers python -m benchmarks.encode
+They are no dependencies, but `make test` and `make bench` install all of them with the extra `test`.
 """
 
 from __future__ import annotations
@@ -23,6 +19,7 @@ from torch import Tensor, nn
 from core.config import CLIPConfig
 from core.convert.names import counts_nothing, openai_place
 from core.convert.weights import fit
+from tests.torchvision_beside import import_torchvision
 
 BATCH = 32
 
@@ -31,10 +28,7 @@ class OpenCLIP:
     """open_clip in float32, as its README uses it. Raises ImportError where it is not installed."""
 
     def __init__(self, name: str) -> None:
-        # torchvision has no build for this PyTorch; the one operator that it declares when imported is never called.
-        self._operators = torch.library.Library("torchvision", "FRAGMENT")
-        if not hasattr(torch.ops.torchvision, "nms"):
-            self._operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import_torchvision()
         import open_clip
 
         logging.getLogger().setLevel(logging.ERROR)  # it warns that the weights are random; they should be

@@ -58,7 +58,7 @@ TEXTS = [
     "the sea",
     "a b c d e f g h i j k " * 40,
     "ÿ 黒い猫 🙂",
-    "\ud800",
+    "half a letter: \ud800",
 ]
 
 

@@ -22,7 +22,9 @@ STUB = b"\0\0\0\x18ftypheic" + bytes(80)
 
 @pytest.fixture(scope="module")
 def photo() -> bytes:
-    pytest.importorskip("pillow_heif", reason="needs the extra heif").register_heif_opener()
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
     out = io.BytesIO()
     Image.new("RGB", (800, 400), (220, 20, 20)).save(out, "HEIF", exif=exif(FULL))
     return out.getvalue()

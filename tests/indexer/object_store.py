@@ -10,13 +10,11 @@ import pytest
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    """The URL of a new bucket, `s3://…`; skips where moto or s3fs is not installed."""
-    reason = "needs moto[s3,server] and s3fs: pip install 'moto[s3,server]' s3fs"
-    server_module = pytest.importorskip("moto.server", reason=reason)
-    pytest.importorskip("s3fs", reason=reason)
+    """The URL of a new bucket, `s3://…`."""
     import boto3
+    from moto.server import ThreadedMotoServer
 
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:

@@ -105,7 +105,6 @@ def test_a_picture_that_cannot_be_read_stops_the_measurement(tmp_path: Path) -> 
 
 
 def test_the_probe_learns_what_is_there_is_repeatable_and_learns_nothing_from_shuffled_labels() -> None:
-    pytest.importorskip("sklearn")
     toy, train, test = load_encoder("toy"), squares(12), squares(5, seed=9)
     result = evaluate.probe(toy, train, test)
     assert result.top1 == 1
@@ -118,7 +117,6 @@ def test_the_probe_learns_what_is_there_is_repeatable_and_learns_nothing_from_sh
 
 
 def test_the_probe_refuses_other_classes_and_single_pictures() -> None:
-    pytest.importorskip("sklearn")
     toy, data = load_encoder("toy"), squares(2)
     with pytest.raises(DataError, match="other classes"):
         evaluate.probe(toy, data, replace(data, names=[["x"], *data.names[1:]]))
@@ -135,7 +133,6 @@ def test_the_held_out_part_is_a_fifth_of_every_class_and_depends_on_the_seed_alo
 
 
 def test_the_search_finds_the_penalty_that_a_full_sweep_finds() -> None:
-    pytest.importorskip("sklearn")
     from train.probe import fit_score
 
     rng = np.random.default_rng(0)

@@ -33,6 +33,7 @@ from tests.core.convert.sources import (
     openai_weights,
 )
 from tests.shared import shared
+from tests.torchvision_beside import import_torchvision
 
 
 def json_of(path: Path) -> Any:
@@ -225,7 +226,9 @@ def test_the_legacy_transformers_folder_needs_its_vocabulary_to_know_where_a_tex
 
 @pytest.mark.parametrize("size", ["small", "ViT-B/32", "ViT-L/14"])
 def test_random_models_of_transformers_agree(tmp_path: Path, size: str) -> None:
-    transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    import_torchvision()
+    import transformers
+
     options = {
         "small": (
             {"hidden_size": 64, "num_hidden_layers": 3},

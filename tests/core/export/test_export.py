@@ -19,6 +19,7 @@ from core.export import EXPORTS, export
 from core.model_dir import save_model
 from tests.core.convert.sources import OPENCLIP, TOWERS, TRANSFORMERS, copied, numbers, openai_weights
 from tests.core.small_models import KINDS, small_model
+from tests.torchvision_beside import import_torchvision
 
 TEXTS = ["a photo of a red dog", "It's 3.14!", "", "the  SEA\n<b>", "beach " * 40]
 
@@ -185,7 +186,9 @@ def picture() -> Image.Image:
 def test_transformers_computes_the_same_vectors_from_the_same_words_and_pictures(
     tmp_path: Path, picture: Image.Image
 ) -> None:
-    transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
+    import_torchvision()
+    import transformers
+
     for name, given in (("golden", convert(TRANSFORMERS)), ("ours", converted())):
         export(given, tmp_path / name, "transformers")
         model, info = transformers.CLIPModel.from_pretrained(tmp_path / name, output_loading_info=True)
@@ -207,7 +210,9 @@ def test_transformers_computes_the_same_vectors_from_the_same_words_and_pictures
 
 @pytest.mark.filterwarnings("ignore")
 def test_open_clip_computes_the_same_vectors(tmp_path: Path) -> None:
-    open_clip = pytest.importorskip("open_clip", reason="the package open_clip_torch is not installed")
+    import_torchvision()
+    import open_clip
+
     torch.save(openai_weights("openai-resnet"), tmp_path / "m.pt")
     for number, given in enumerate(
         [convert(OPENCLIP, tokenizer="none"), one_activation(converted()), convert(tmp_path / "m.pt", tokenizer="none")]
@@ -231,8 +236,8 @@ def test_open_clip_computes_the_same_vectors(tmp_path: Path) -> None:
 def test_onnxruntime_computes_the_same_vectors_for_every_tower_and_any_number_of_them(
     tmp_path: Path, kind: str
 ) -> None:
-    pytest.importorskip("onnxscript", reason="the package onnxscript is not installed")
-    runtime = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    import onnxruntime as runtime
+
     given = converted(kind)
     assert given.tokenizer is not None
     export(given, tmp_path / "out", "onnx")

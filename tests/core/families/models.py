@@ -7,23 +7,17 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from safetensors.torch import save_file
 
 from core.export.files import write_tokenizer
 from tests.core.small_models import small_tokenizer
+from tests.torchvision_beside import import_torchvision
 
 SIDE, LENGTH, WIDTH = 32, 24, 32
 TOWER = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 TRANSFORMERS = ("siglip", "align", "clip", "blip", "chinese_clip", "altclip", "metaclip_2")
 OPENCLIP = ("siglip", "siglip2", "eva", "mobileclip", "convnext", "pe", "coca")
-
-
-def packages(*names: str) -> None:
-    """Skips where one of the packages is absent."""
-    for name in names:
-        pytest.importorskip(name, reason=f"the package {name} is not installed")
 
 
 def drawn(model: Any, seed: int = 0) -> Any:
@@ -62,7 +56,7 @@ def tokenizer_files(folder: Path, *inputs: str) -> None:
 
 def transformers_folder(kind: str, folder: Path) -> Path:
     """A random model of a kind in the format of transformers."""
-    packages("transformers")
+    import_torchvision()
     import transformers as t
 
     masked = ("input_ids", "attention_mask")
@@ -155,7 +149,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 def openclip_folder(kind: str, folder: Path) -> Path:
     """A random model of a family in the format of open_clip."""
-    packages("open_clip", "timm")
+    import_torchvision()
     import open_clip
 
     side = 64 if kind in ("mobileclip", "convnext") else SIDE
@@ -182,7 +176,6 @@ def openclip_folder(kind: str, folder: Path) -> Path:
         towers["vision_cfg"] |= {"timm_pool": pool_, "timm_proj": projection}
     folder.mkdir(parents=True, exist_ok=True)
     if kind in ("siglip", "siglip2"):
-        packages("transformers")
         tokenizer_files(folder, "input_ids")
         towers |= {"embed_dim": WIDTH, "init_logit_bias": -10}
         text |= {"vocab_size": small_tokenizer().vocab_size, "hf_tokenizer_name": "some/where"}

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from core.encoder import load_encoder
-from core.errors import ModelError
+from core.errors import ConfigError, ModelError
 from core.families.encoder import FamilyEncoder
-from tests.core.families.models import OPENCLIP, openclip_folder, packages
+from tests.core.families.models import OPENCLIP, openclip_folder
 from tests.core.hub_server import COMMIT
+from tests.torchvision_beside import import_torchvision
 
 TEXTS = ["a photo of a red dog", "the blue sea", "It's a BEACH!", "", "a red dog on the beach " * 9]
 
@@ -87,7 +91,7 @@ def test_a_published_name_is_found_in_the_hubs_cache_and_its_rules_are_the_packa
 
 
 def test_unknown_names_list_the_near_ones() -> None:
-    packages("open_clip")
+    import_torchvision()
     for name, words in (
         (
             "openclip:ViT-B-32-SigLIP2/webli",
@@ -117,3 +121,82 @@ def test_a_text_tower_that_lies_elsewhere_and_a_damaged_folder_are_refused(sigli
     (empty / "open_clip_model.safetensors").unlink()
     with pytest.raises(ModelError, match="holds no weights"):
         load_encoder(f"openclip:{empty}")
+
+
+def fingerprint(folder: Path) -> str:
+    return load_encoder(f"openclip:{folder}", device="cpu").fingerprint
+
+
+def change_json(file: Path, place: tuple[str, ...], value: Any) -> None:
+    options = json.loads(file.read_text("utf-8"))
+    inner = options
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    file.write_text(json.dumps(options), "utf-8")
+
+
+CHANGES: dict[str, tuple[str, tuple[str, ...], Any]] = {
+    "pixels": ("open_clip_config.json", ("preprocess_cfg", "mean"), [0.4, 0.5, 0.5]),
+    "towers": ("open_clip_config.json", ("model_cfg", "text_cfg", "norm_kwargs"), {"eps": 1e-3}),
+    "texts": ("open_clip_config.json", ("model_cfg", "text_cfg", "tokenizer_kwargs"), {"clean": "lower"}),
+}
+
+
+def test_the_fingerprint_is_over_weights_configuration_preparation_and_tokenizer(siglip: Path, tmp_path: Path) -> None:
+    found = {"itself": fingerprint(siglip)}
+    assert fingerprint(shutil.copytree(siglip, tmp_path / "elsewhere")) == found["itself"]
+    for what, change in CHANGES.items():
+        other = shutil.copytree(siglip, tmp_path / what)
+        change_json(other / change[0], *change[1:])
+        found[what] = fingerprint(other)
+    other = shutil.copytree(siglip, tmp_path / "weights")
+    weights = load_file(other / "open_clip_model.safetensors")
+    save_file(weights | {"logit_bias": weights["logit_bias"] + 0.5}, other / "open_clip_model.safetensors")
+    found["weights"] = fingerprint(other)
+    assert len(set(found.values())) == len(found)
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], Any, str]] = {
+    "another size": (("model_cfg", "embed_dim"), 48, "cannot be loaded by open_clip: .*size mismatch"),
+    "another depth": (("model_cfg", "text_cfg", "layers"), 3, "cannot be loaded by open_clip: .*Missing key"),
+    "another tower": (("model_cfg", "vision_cfg", "timm_model_name"), "resnet10t", "cannot be loaded by open_clip"),
+    "an unknown tower": (("model_cfg", "vision_cfg", "timm_model_name"), "nonsense", "Unknown model .nonsense"),
+    "weights from elsewhere": (("model_cfg", "vision_cfg", "timm_model_pretrained"), True, "weights of a tower from"),
+    "no texts": (("model_cfg", "text_cfg"), None, "no model_cfg with a vision_cfg and a text_cfg"),
+    "another colour": (("preprocess_cfg",), {"resize_mode": "longest", "fill_color": 9}, "padded with black"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_model_that_is_not_what_its_configuration_says_is_refused(what: str, siglip: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(siglip, tmp_path / "m")
+    place, value, words = REFUSED[what]
+    change_json(folder / "open_clip_config.json", place, value)
+    with pytest.raises(ModelError, match=words):
+        load_encoder(f"openclip:{folder}", device="cpu")
+
+
+def test_pictures_that_are_no_squares_are_refused(tmp_path: Path) -> None:
+    folder = openclip_folder("convnext", tmp_path / "m")  # a tower that takes any size
+    change_json(folder / "open_clip_config.json", ("model_cfg", "vision_cfg", "image_size"), [64, 96])
+    with pytest.raises(ModelError, match=r"pictures of \[64, 96\] pixels are no squares"):
+        load_encoder(f"openclip:{folder}", device="cpu")
+
+
+def test_fewer_bits_stay_close_and_bytes_are_refused(siglip: Path, pictures: list[Image.Image]) -> None:
+    exact = load_encoder(f"openclip:{siglip}", device="cpu").encode_images(pictures)
+    fast = load_encoder(f"openclip:{siglip}", device="cpu", precision="bf16").encode_images(pictures)
+    assert 0.999 < float((exact * fast).sum(axis=1).min()) < 1
+    with pytest.raises(ConfigError, match="'int8' is for models of clipdex"):
+        load_encoder(f"openclip:{siglip}", precision="int8")
+
+
+def test_a_package_that_cannot_be_imported_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open_clip").mkdir()
+    (tmp_path / "open_clip" / "__init__.py").write_text("raise RuntimeError('operator x::y does not exist')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "open_clip"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=r"cannot be imported \(operator x::y does not exist\); .* torchvision"):
+        load_encoder(f"openclip:{tmp_path}")

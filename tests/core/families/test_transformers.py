@@ -18,7 +18,7 @@ from core.encoder import lasting, load_encoder
 from core.errors import ConfigError, MissingExtraError, ModelError
 from core.families.encoder import FamilyEncoder
 from core.zeroshot import classify
-from tests.core.families.models import LENGTH, SIDE, TRANSFORMERS, packages, transformers_folder
+from tests.core.families.models import LENGTH, SIDE, TRANSFORMERS, transformers_folder
 from tests.core.hub_server import COMMIT
 
 TEXTS = ["a photo of a red dog", "the blue sea", "Beach!", "", "a red dog on the beach " * 9]
@@ -194,7 +194,6 @@ def test_a_missing_package_is_named_with_the_way_to_install_it() -> None:
 
 
 def test_bf16_stays_close_to_fp32(siglip: Path, pictures: list[Image.Image]) -> None:
-    packages("transformers")
     exact = load(siglip).encode_images(pictures)
     fast = load_encoder(f"transformers:{siglip}", device="cpu", precision="bf16").encode_images(pictures)
     assert 0.999 < float((exact * fast).sum(axis=1).min()) < 1
