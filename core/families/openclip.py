@@ -32,6 +32,7 @@ def load(model: str, download: bool) -> Family:
     """What stands behind `openclip:` as a model. Raises `ModelError`, and `MissingExtraError` without the package."""
     if importlib.util.find_spec("open_clip") is None:
         raise MissingExtraError("open_clip_torch", "openclip", f"the model {PREFIX}{model}")
+    _importable()
     folder = Path(model).expanduser()
     if folder.is_dir():
         return _built(folder, f"{PREFIX}{folder.resolve().name}", None)
@@ -43,6 +44,19 @@ def load(model: str, download: bool) -> Family:
     reference = hub.find(f"{hub.PREFIX}{repo}")
     assert reference is not None
     return _built(hub.fetch(_ours(reference, model), download=download), f"{PREFIX}{model}", known)
+
+
+def _importable() -> None:
+    """Raises `ModelError` where the package is here and cannot be used."""
+    import torch
+
+    try:
+        import open_clip  # noqa: F401
+    except Exception as error:  # torchvision's operators may be of another build of PyTorch: no narrower class
+        raise ModelError(
+            f"open_clip_torch is installed and cannot be imported ({_line(error)}); it needs a torchvision that was "
+            f"built for the installed torch, {torch.__version__}: install the two together, from one place"
+        ) from None
 
 
 def _ours(reference: hub.Reference, model: str) -> hub.Reference:
