@@ -1,4 +1,4 @@
-"""Does a Ray cluster of three machines make the same collection, though one of them dies in the middle?"""
+"""Does a Ray cluster make the same collection, though a worker or a machine dies in the middle?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from tests.indexer.pictures import index, paint
 from tests.indexer.test_distributed import assert_equal_row_for_row, library
 
 ROOT = Path(__file__).parents[2]
-pytest.importorskip("ray", reason="needs ray: pip install 'clipdex[ray]'")
 
 # In a program of its own: Ray changes signal handlers and the environment of whoever starts it.
 CLUSTER = """
@@ -45,6 +44,52 @@ print("killed at", killed[0], "of", report.total)
 ray.shutdown()
 cluster.shutdown()
 """
+
+
+LOCAL = """
+import os, signal, sys
+from pathlib import Path
+import clipdex
+from indexer import distributed
+distributed.BATCH = 1
+distributed.SHARD = 4
+def workers():
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (place / "stat").read_text().rpartition(") ")[2].split()
+            found[int(place.name)] = (int(stat[1]), (place / "cmdline").read_bytes())
+        except OSError:
+            continue
+    ours = {pid for pid, (parent, _) in found.items() if parent == os.getpid()}
+    return [pid for pid, (parent, line) in found.items() if parent in ours and line.startswith(b"ray::MapWorker")]
+killed = []
+def progress(now):
+    if now.stage == "embed" and not killed and now.done >= 4:
+        killed.extend(workers())
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+folder, to = sys.argv[1:]
+report = clipdex.index(folder, to=to, model="toy", engine="ray", progress=progress)
+print("killed", len(killed), "added", report.added)
+"""
+
+
+@pytest.mark.serial
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds Ray's workers in Linux's /proc")
+def test_a_cluster_of_this_machine_whose_workers_die_makes_what_one_run_makes(tmp_path: Path) -> None:
+    folder = library(tmp_path / "pictures")
+    index(folder, to=tmp_path / "local")
+    done = subprocess.run(
+        [sys.executable, "-c", LOCAL, folder, tmp_path / "spread"],
+        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    killed, added = done.stdout.split()[-3::2]
+    assert int(killed) >= 1
+    assert int(added) == 18
+    assert_equal_row_for_row(tmp_path / "local", tmp_path / "spread")
+    assert not (tmp_path / "spread" / "staging").exists()
 
 
 @pytest.mark.long
