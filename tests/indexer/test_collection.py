@@ -273,24 +273,3 @@ def test_files_and_folders_without_permission_are_failures_and_lose_nothing(
     assert as_others(folder, kept) == f"SourceError: the folder {folder} cannot be read: Permission denied"
     folder.chmod(0o755)
     assert len(ids(kept)) == 4
-
-
-def test_a_disk_without_hard_links_points_to_another_place(tmp_path: Path) -> None:
-    disk = tmp_path / "exfat"
-    disk.mkdir()
-    image = tmp_path / "disk.img"
-    make = shutil.which("mkfs.vfat", path="/sbin:/usr/sbin:/bin:/usr/bin")
-    if os.geteuid() != 0 or make is None:
-        pytest.skip("needs root and mkfs.vfat")
-    with image.open("wb") as file:
-        file.truncate(4 << 20)
-    subprocess.run([make, str(image)], check=True, capture_output=True)
-    if subprocess.run(["mount", "-o", "loop", str(image), str(disk)], capture_output=True).returncode:
-        pytest.skip("cannot mount a disk here")
-    try:
-        paint_three(disk)
-        with pytest.raises(CollectionError, match="hard links, which LanceDB needs; choose another place with --to"):
-            index(disk)
-        assert index(disk, to=tmp_path / "kept").added == 3
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)

@@ -99,6 +99,9 @@ def test_a_disk_without_hard_links_points_to_another_place(tmp_path: Path, perso
         "which LanceDB needs; choose another place with --to DIR"
     )
     assert not (folder / ".clipdex").exists()  # nothing is left of the attempt
+    kept = tmp_path / "kept"
+    index(folder, to=kept)  # a disk that makes them
+    assert person.does("search", folder, kept) == "3"
 
 
 def test_a_collection_that_was_copied_to_such_a_disk_is_searched_and_not_written(
