@@ -11,6 +11,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -73,12 +74,14 @@ class Snapshot:
         """Let the next program `recall` this snapshot, unless it is too large."""
         import pyarrow as pa
 
-        n, d = len(self.ids), self.collection.info.model.dim
-        if self.versions == (versions["images"][0], versions["texts"][0]) and 4 * n * d < copies.MOST_BYTES:
-            vectors = pa.FixedSizeListArray.from_arrays(pa.array(self.vectors.reshape(-1)), d)
-            copies.write(
-                self.collection, versions, {"images": self.images.append_column("vector", vectors), "texts": self.texts}
-            )
+        dim = self.collection.info.model.dim
+        if (
+            self.versions == (versions["images"][0], versions["texts"][0])
+            and 4 * len(self.ids) * dim < copies.MOST_BYTES
+        ):
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(self.vectors.reshape(-1)), dim)
+            images = self.images.append_column("vector", vectors)
+            copies.write(self.collection, versions, {"images": images, "texts": self.texts})
 
     @cached_property
     def table(self) -> Any:
@@ -221,8 +224,12 @@ class Snapshot:
         return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])
 
 
-def keep_newest(collection: Collection) -> None:
-    """Let the next program `recall` the newest version, unless it is too large. Raises `CollectionError`."""
+def keep_newest(path: Path) -> None:
+    """Let the next program `recall` the newest version of the collection at `path`, unless it is too large.
+
+    It is opened anew: one that was open when another model took over still reads the tables of the model before. Raises
+    `CollectionError`."""
+    collection = Collection.open(path)
     versions = copies.newest(collection, TABLES)
     if versions is None or Snapshot.recall(collection, versions) is not None:
         return

@@ -78,7 +78,7 @@ def index(
         report = replace(report, seconds=time.perf_counter() - started)
         last.remember(collection, report)
         with suppress(ClipdexError):  # whoever needs it, and cannot read it, will say so
-            keep_newest(collection)
+            keep_newest(collection.path)
     return report
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from benchmarks.made_collection import collection_of
+from core.toy import ToyEncoder
+from indexer import sync
 from indexer.collection import Collection
+from indexer.runs.options import Options
 from indexer.search import Searcher
 from indexer.snapshot import TABLES, Snapshot, keep_newest
 from indexer.storage import copies, tables
@@ -36,7 +41,7 @@ def recalled(collection: Collection) -> Snapshot | None:
 
 def test_a_copy_holds_what_the_tables_hold(collection: Collection) -> None:
     assert recalled(collection) is None
-    keep_newest(collection)
+    keep_newest(collection.path)
     kept, read = recalled(collection), Snapshot.load(collection)
     assert kept is not None
     assert kept.versions == read.versions
@@ -62,8 +67,40 @@ def test_a_search_keeps_a_copy_and_sees_what_is_written_after_it(collection: Col
     assert recalled(collection) is not None
 
 
+def test_when_another_model_takes_over_the_copy_holds_its_vectors(tmp_path: Path) -> None:
+    """Also where both have as many numbers, and tables of the same version."""
+    paint_pictures(tmp_path)
+    for encoder in (ToyEncoder(), Mirrored()):
+        sync.index(tmp_path, encoder=encoder, options=Options(change_model=True))
+        collection = Collection.find(tmp_path)
+        kept = recalled(collection)
+        assert kept is not None and collection.info.model.fingerprint == encoder.fingerprint
+        assert kept.vectors.tobytes() == Snapshot.load(collection).vectors.tobytes()
+        red = encoder.encode_texts(["red"])[0]
+        assert kept.ids[int((kept.vectors @ red).argmax())] == "red.png"
+
+
+class Mirrored(ToyEncoder):
+    """Another model with vectors of the same length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name, self.fingerprint = "mirrored", "2" * 64
+
+    def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
+        return -super().encode_prepared(pixels)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return -super().encode_texts(texts)
+
+
+def paint_pictures(folder: Path) -> None:
+    for name in ("red", "blue", "green"):
+        Image.new("RGB", (64, 64), name).save(folder / f"{name}.png")
+
+
 def test_a_copy_that_is_damaged_or_of_another_collection_is_not_used(collection: Collection, tmp_path: Path) -> None:
-    keep_newest(collection)
+    keep_newest(collection.path)
     (file,) = [file for file in copies._folder().glob("*-images.arrow") if file == copies._place(collection, "images")]
     whole = file.read_bytes()
     for damaged in (b"", whole[:1000], whole[: len(whole) // 2], b"ARROW1" * 100):
@@ -79,14 +116,14 @@ def test_a_copy_that_is_damaged_or_of_another_collection_is_not_used(collection:
 
 @pytest.mark.parametrize("stranger", ["7.manifest", "d18446744073709551614.manifest", f"{2**64 - 9}.manifest#1"])
 def test_where_manifests_are_named_otherwise_only_lancedb_can_tell(collection: Collection, stranger: str) -> None:
-    keep_newest(collection)
+    keep_newest(collection.path)
     (collection.path / "images.lance" / "_versions" / stranger).write_bytes(b"")
     assert copies.newest(collection, TABLES) is None
 
 
 def test_what_is_too_large_is_not_kept(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "MOST_BYTES", 40 * 12 * 4)
-    keep_newest(collection)
+    keep_newest(collection.path)
     assert recalled(collection) is None
 
 
