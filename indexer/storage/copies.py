@@ -11,6 +11,7 @@ no copy, and LanceDB reads as ever.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the copies; another one for other contents
 MOST_BYTES = 1 << 26  # of a copy: beyond, reading takes longer than the import, and `clipdex optimize` helps
-KEPT = 32  # files, the most recently written ones
+KEPT_BYTES = 1 << 28  # of all copies, the most recently written ones
 MANIFEST = re.compile(r"(\d{20})\.manifest")
 HINT, LARGEST = "latest_version_hint.json", 2**64 - 1
 KEY = b"clipdex"  # in the metadata of an Arrow schema: what the copy is of
@@ -77,7 +78,7 @@ def write(collection: Collection, versions: Versions, parts: Mapping[str, Any]) 
         marked = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: _key(collection, versions)})
         new = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a collection may be one person's alone
             with pa.OSFile(str(new), "wb") as file, pa.ipc.new_file(file, marked.schema) as out:
                 out.write_table(marked)
             new.replace(place)  # whoever has mapped the one before keeps that
@@ -120,5 +121,7 @@ def _place(collection: Collection, part: str) -> Path:
 def _sweep(folder: Path) -> None:
     with suppress(OSError):
         files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-        for file in files[KEPT:]:
-            file.unlink(missing_ok=True)
+        sizes = itertools.accumulate(file.stat().st_size for file in files)
+        for file, size in zip(files, sizes, strict=True):
+            if size > KEPT_BYTES:
+                file.unlink(missing_ok=True)
