@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin
@@ -57,10 +58,9 @@ def page(window: Page) -> Iterator[Page]:
     for event, listener in listeners.items():
         window.remove_listener(event, listener)
     window.evaluate("() => { try { localStorage.clear(); sessionStorage.clear() } catch { /* a page of no site */ } }")
-    try:  # to a page without scripts of the same site: for another site the browser would begin a new process
+    with suppress(Error):  # the server has ended with the test, which leaves a page that says so
+        # A page without scripts, of the same site: for another site the browser would begin a new process.
         window.goto(urljoin(window.url, "/_stcore/health"))
-    except Error:  # its server has ended with the test
-        window.goto("about:blank")
     window.context.clear_cookies()
     window.context.clear_permissions()
     assert wrong == []
