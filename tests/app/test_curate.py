@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 import clipdex
 from app import exports
 from app.components.text import as_text
-from tests.app.chromium import PATIENCE, expect_count, search
+from tests.app.chromium import PATIENCE, expect_count, expect_idle, search
 from tests.app.chromium import tiles as found
 from tests.app.conftest import Server, paint, serve
 from tests.app.test_pages import opened, tiles
@@ -186,11 +186,13 @@ def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -
     found(page).nth(3).locator(".look").click(modifiers=["Shift"])
     bar = page.locator(".st-key-curate")
     expect(bar).to_contain_text("4 selected", timeout=PATIENCE)
+    expect_idle(page)
     bar.get_by_role("button", name="Tag").click()
     page.get_by_role("combobox", name=re.compile("Tags to give them")).fill("warm")
     page.keyboard.press("Enter")
     expect(page.get_by_text("4 pictures tagged warm")).to_be_visible(timeout=PATIENCE)
     assert clipdex.open(running.folder).tags() == {"warm": 4}
+    expect_idle(page)
     page.keyboard.press("Escape")
     bar.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
@@ -208,7 +210,10 @@ def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -
     expect_count(page, 4)
     expect(page.get_by_role("button", name="tag: warm")).to_be_visible()
     expect(bar).to_contain_text("4 selected")
+    expect_idle(page)
     bar.get_by_role("button", name="Exclude").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    expect_idle(page)
     page.get_by_role("button", name="Undo").click()
     expect_count(page, 4)
     expect(bar).to_contain_text("4 selected", timeout=PATIENCE)  # what was selected is so again
@@ -228,6 +233,7 @@ def test_a_tag_is_typed_beside_the_large_picture_without_stepping_to_another(pag
     expect(page.locator(".fit")).to_have_text("100 %")
     assert "warz+" in clipdex.open(running.folder).tags()
     expect(box).to_be_focused()
+    expect_idle(page)
     page.keyboard.press("Escape")  # closes the list of tags alone
     page.get_by_role("button", name="warz+").click()
     expect(page.get_by_text("warz+ taken from 1 picture")).to_be_visible(timeout=PATIENCE)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import clipdex
-from tests.app.chromium import PATIENCE, expect_first, search, tiles
+from tests.app.chromium import PATIENCE, expect_first, expect_idle, search, tiles
 from tests.app.conftest import Server, fill, serve
 
 pytestmark = pytest.mark.browser
@@ -29,11 +29,19 @@ def test_a_folder_is_indexed_stopped_indexed_again_and_searched(
     fill(tmp_path / "cards", COUNT)
     page.goto(empty.url)
     expect(page.get_by_role("heading", name="Choose a folder of pictures")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("textbox", name="Folder of pictures").fill(str(tmp_path / "cards"))
+    expect_idle(page)
+    folder, name = (page.get_by_role("textbox", name=label) for label in ("Folder of pictures", "Its name or path"))
+    folder.fill(str(tmp_path / "cards"))
+    folder.press("Enter")
+    expect_idle(page)
     page.get_by_role("combobox", name=re.compile("Model")).click()
     page.get_by_role("option", name="Another model …").click()
-    page.get_by_role("textbox", name="Its name or path").fill("toy")
-    page.get_by_role("textbox", name="Its name or path").press("Enter")
+    expect(name).to_be_visible()
+    expect_idle(page)
+    name.fill("toy")
+    name.press("Enter")
+    expect(page.get_by_role("button", name="Index", exact=True)).to_be_enabled()
+    expect_idle(page)
     page.get_by_role("button", name="Index", exact=True).click()
     expect(page.get_by_text(re.compile(rf"Indexing · [1-9]\d* of {COUNT}"))).to_be_visible(timeout=PATIENCE)
 
@@ -55,6 +63,7 @@ def test_a_folder_is_indexed_stopped_indexed_again_and_searched(
         file.unlink()
     page.get_by_role("link", name="Details").click()
     expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(done)), timeout=PATIENCE)
+    expect_idle(page)
     page.get_by_role("button", name="Index again").click()
     expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(done) + 3), timeout=PATIENCE)
     page.get_by_role("link", name="Search it").click()

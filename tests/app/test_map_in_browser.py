@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.app.chromium import PATIENCE, at_rest, expect_url, tiles
+from tests.app.chromium import PATIENCE, at_rest, expect_idle, expect_url, tiles
 from tests.app.conftest import Server
 from tests.app.test_pages import COUNT
 
@@ -42,11 +42,13 @@ def test_a_lasso_selects_into_the_grid_and_the_url_keeps_it(page: Page, server: 
     go_to(page, server, "Map")
     dots = drawn(page)
     expect(page.locator(".legend button")).to_have_count(4, timeout=PATIENCE)
+    expect_idle(page)
     page.get_by_role("button", name="Draw around pictures").click()
     drag(page, dots, (0.5, 0.02), (0.98, 0.02), (0.98, 0.99), (0.02, 0.99), (0.02, 0.02))
     expect(page.get_by_role("heading", name=f"{COUNT} pictures selected")).to_be_visible(timeout=PATIENCE)
     expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
     expect_url(page, "area=")
+    expect_idle(page)
     clear = page.get_by_role("button", name=f"{COUNT} selected: clear the selection")
     clear.click()
     expect(clear).to_be_hidden(timeout=PATIENCE)
@@ -58,6 +60,7 @@ def test_a_lasso_selects_into_the_grid_and_the_url_keeps_it(page: Page, server: 
 def test_the_map_is_moved_and_zoomed_by_keys_and_wheel_and_selects_what_is_in_view(page: Page, server: Server) -> None:
     go_to(page, server, "Map")
     dots = drawn(page)
+    expect_idle(page)
     dots.focus()
     for _ in range(4):
         page.keyboard.press("+")
@@ -70,6 +73,7 @@ def test_the_map_is_moved_and_zoomed_by_keys_and_wheel_and_selects_what_is_in_vi
     expect(dots).not_to_have_attribute("data-seen", str(COUNT), timeout=PATIENCE)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=re.compile(r"\d+ pictures? selected"))).to_be_visible(timeout=PATIENCE)
+    expect_idle(page)
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name=re.compile("selected"))).to_have_count(0, timeout=PATIENCE)
 
@@ -79,6 +83,7 @@ def test_a_click_on_a_dot_shows_the_picture_large(page: Page, server: Server) ->
     drawn(page)
     shown = page.locator(".pictures img").first
     expect(shown).to_be_attached(timeout=PATIENCE)
+    expect_idle(page)
     box = at_rest(page, shown)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator(".tip")).to_be_visible(timeout=PATIENCE)
@@ -92,7 +97,9 @@ def test_duplicates_are_looked_for_and_shown_side_by_side(page: Page, server: Se
     copy = page.locator(".copy").first
     expect(copy).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".copy.kept .badge").first).to_have_text("Keep")
+    expect_idle(page)
     page.get_by_role("button", name=re.compile("^Keep this one: ")).first.click()
     expect(page.get_by_text("kept by your choice").first).to_be_visible(timeout=PATIENCE)
+    expect_idle(page)
     copy.locator(".look").click()
     expect(page.locator("img.large")).to_be_visible(timeout=PATIENCE)

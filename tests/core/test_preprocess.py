@@ -160,7 +160,6 @@ def photo(width: int, height: int, seed: int = 5) -> Image.Image:
     return Image.fromarray((layers + rng.normal(20, 4, (height, width, 1))).clip(0, 255).astype(np.uint8))
 
 
-@cache
 def jpeg(image: Image.Image, turned: int = 1) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = turned
