@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin
+from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Error, FloatRect, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, ViewportSize, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -58,12 +59,19 @@ def page(window: Page) -> Iterator[Page]:
     for event, listener in listeners.items():
         window.remove_listener(event, listener)
     window.evaluate("() => { try { localStorage.clear(); sessionStorage.clear() } catch { /* a page of no site */ } }")
-    with suppress(Error):  # the server has ended with the test, which leaves a page that says so
-        # A page without scripts, of the same site: for another site the browser would begin a new process.
-        window.goto(urljoin(window.url, "/_stcore/health"))
+    window.goto(quiet(window.url))
     window.context.clear_cookies()
     window.context.clear_permissions()
     assert wrong == []
+
+
+def quiet(url: str) -> str:
+    """A page without scripts, of the same site so that the browser keeps its process; an empty one where the server has
+    ended with the test."""
+    here = urljoin(url, "/_stcore/health")
+    with suppress(OSError, ValueError), urlopen(here, timeout=60):
+        return here
+    return "about:blank"
 
 
 def eventually(page: Page, read: Callable[[], Value], holds: Callable[[Value], object]) -> Value:
@@ -96,6 +104,11 @@ def expect_url(page: Page, part: str) -> None:
 def expect_listening(page: Page) -> None:
     """Wait until the page hears keys and takes what is pasted or dropped: its sheet of keys is filled then."""
     expect(page.locator(".keys dt").first).to_be_attached()
+    expect_idle(page)
+
+
+def expect_idle(page: Page) -> None:
+    """Wait until the page has run to its end: what is typed or pressed before that may be lost on a busy machine."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
@@ -108,6 +121,7 @@ def tiles(page: Page) -> Locator:
 
 
 def search(page: Page, words: str) -> None:
+    expect_idle(page)
     page.get_by_placeholder("Describe a picture").fill(words)
     page.keyboard.press("Enter")
 

@@ -14,6 +14,7 @@ from tests.app.chromium import (
     eventually,
     expect_count,
     expect_first,
+    expect_idle,
     expect_listening,
     expect_url,
     search,
@@ -68,11 +69,13 @@ def test_a_click_shows_the_picture_large_and_the_keyboard_walks_on(page: Page, s
     eventually(page, lambda: large.evaluate("image => image.complete && image.naturalWidth"), lambda width: width > 100)
     expect_url(page, f"item={second}")
     expect(page.get_by_text("rank 2 · score")).to_be_visible()
+    expect_idle(page)
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text("rank 3 · score")).to_be_visible(timeout=PATIENCE)
     expect_url(page, f"item={third}")
     page.reload()
     expect(page.get_by_text("rank 3 · score")).to_be_visible(timeout=PATIENCE)
+    expect_idle(page)
     page.keyboard.press("Escape")
     expect(large).to_have_count(0, timeout=PATIENCE)
     page.wait_for_url(lambda url: "item=" not in url)
@@ -107,6 +110,7 @@ def test_an_uploaded_picture_finds_itself(page: Page, server: Server) -> None:
     page.locator("input[type=file]").set_input_files(server.folder / "green" / "green-11.png")
     expect(page.get_by_role("heading", name="Similar to green-11.png")).to_be_visible(timeout=PATIENCE)
     expect(tiles(page).first).to_have_attribute("data-id", "green/green-11.png", timeout=PATIENCE)
+    expect_idle(page)
     page.get_by_role("button", name="picture green-11.png").click()
     expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible(timeout=PATIENCE)
 
@@ -147,6 +151,7 @@ def test_tiles_are_selected_by_click_shift_and_keyboard(page: Page, server: Serv
     page.keyboard.press("Escape")
     expect(chosen).to_be_hidden()
     tiles(page).nth(0).locator(".look").focus()
+    expect_idle(page)
     page.keyboard.press(" ")
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
@@ -168,6 +173,7 @@ def test_the_keyboard_finds_leads_away_and_copies(page: Page, server: Server) ->
     expect(page.locator(".status")).to_have_text("Path copied")
     copied = "navigator.clipboard.readText()"
     eventually(page, lambda: page.evaluate(copied), lambda text: text == str(server.folder / first))
+    expect_idle(page)
     page.keyboard.press("-")
     expect_url(page, f"not={first}")
     expect(page.get_by_role("button", name=re.compile(r"− yellow-"))).to_be_visible(timeout=PATIENCE)
@@ -184,6 +190,7 @@ def test_the_keyboard_finds_leads_away_and_copies(page: Page, server: Server) ->
 def test_chips_are_taken_away_and_back_brings_them_again(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/?q=card folder:blue")
     expect(tiles(page)).to_have_count(EACH, timeout=PATIENCE)
+    expect_idle(page)
     page.get_by_role("button", name="folder: blue").click()
     expect(page.get_by_placeholder("Describe a picture")).to_have_value("card", timeout=PATIENCE)
     page.go_back()
@@ -219,6 +226,7 @@ def test_recent_searches_are_offered_and_forgotten(page: Page, server: Server) -
     expect_first(page, "green")
     page.goto(server.url)
     again = page.locator(".recent").get_by_role("button", name="green card")
+    expect_idle(page)
     again.click()
     expect_url(page, "q=green")
     page.go_back()

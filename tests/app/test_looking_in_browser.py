@@ -14,7 +14,16 @@ from playwright.sync_api import Page, expect
 
 import clipdex
 from app.commands.ui import LARGEST_UPLOAD
-from tests.app.chromium import PATIENCE, at_rest, eventually, expect_count, expect_listening, expect_url, tiles
+from tests.app.chromium import (
+    PATIENCE,
+    at_rest,
+    eventually,
+    expect_count,
+    expect_idle,
+    expect_listening,
+    expect_url,
+    tiles,
+)
 from tests.app.conftest import COLOURS, EVIL, Server, paint, serve
 from tests.app.test_browser import GIVE
 
@@ -182,12 +191,14 @@ def test_near_duplicates_stand_behind_a_count_and_back_hides_them_again(page: Pa
     expect(count).to_have_text("+3", timeout=PATIENCE)
     expect(count).to_have_attribute("aria-expanded", "false")
     expect(tiles(page).nth(1)).not_to_have_attribute("data-id", re.compile("^striped"))
+    expect_idle(page)
     count.click()
     expect(page.locator(".tile.copy")).to_have_count(3, timeout=PATIENCE)
     expect(count).to_have_attribute("aria-expanded", "true")
     expect_url(page, "open=striped")
     page.go_back()
     expect(page.locator(".tile.copy")).to_have_count(0, timeout=PATIENCE)
+    expect_idle(page)
     page.get_by_role("button", name="Group").click()
     page.get_by_text("Nothing", exact=True).click()
     expect(count).to_have_count(0, timeout=PATIENCE)
@@ -222,8 +233,10 @@ def test_keys_and_fingers_step_on_behind_the_last_hit_that_is_shown(page: Page, 
     page.keyboard.press("ArrowRight")
     expect(large).to_have_attribute("alt", "060.png", timeout=PATIENCE)
     expect_count(page, 240)
+    expect_idle(page)
     page.keyboard.press("ArrowRight")
     expect(large).to_have_attribute("alt", "061.png", timeout=PATIENCE)
+    expect_idle(page)
     page.go_back()
     expect(large).to_have_attribute("alt", "060.png", timeout=PATIENCE)
     opened(page, f"{many.url}/?q=width>1&n=61&item=060.png")
@@ -236,6 +249,8 @@ def test_the_part_that_matched_is_marked(page: Page, many: Server) -> None:
     opened(page, f"{many.url}/?q=red width=400&tiles=1&item=small.png")
     expect(page.get_by_role("img", name="The part that matched")).to_be_visible()
     page.get_by_role("button", name="Close").click()
+    expect(page.locator("img.large")).to_have_count(0)
+    expect_idle(page)
     page.get_by_text("Small things").click()
     page.wait_for_url(lambda url: "tiles" not in url)
 
@@ -275,6 +290,7 @@ def test_a_picture_is_pasted_on_the_describe_page_and_labels_are_text(page: Page
     page.evaluate(GIVE, ["paste", list((server.folder / "green" / "green-11.png").read_bytes())])
     ranked = page.locator(".clipdex-ranking")
     expect(ranked.first).to_contain_text("a green card", timeout=PATIENCE)
+    expect_idle(page)
     page.get_by_label("Labels, with commas between them").fill(f"green, {EVIL.partition(',')[0]}")
     page.keyboard.press("Enter")
     expect(ranked.nth(1)).to_contain_text(EVIL, timeout=PATIENCE)
