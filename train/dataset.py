@@ -129,21 +129,29 @@ def _painted(seeds: range, side: int, cache: Path) -> tuple[np.ndarray, list[lis
 
 
 def _write(path: Path, work: Callable[[Any], tuple[np.ndarray, list[Any]]], items: Sequence[Any], side: int) -> list:
-    """Run `work` over chunks of `items` in processes and write the pixels to `path`, whole or not at all."""
+    """Run `work` over chunks of `items` and write the pixels to `path`, whole or not at all."""
     if not len(items):
         raise DataError(f"nothing to train on: {path.stem} has no pictures")
     temporary = path.with_suffix(".partial")
     pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(items), side, side, 3))
     extras: list[Any] = []
-    # spawn: forked children of a process with running threads may hang
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        for start, (chunk, extra) in zip(range(0, len(items), CHUNK), pool.map(work, _chunks(items)), strict=True):
-            pixels[start : start + len(chunk)] = chunk
-            extras.extend(extra)
+    for start, (chunk, extra) in zip(range(0, len(items), CHUNK), _worked(work, items), strict=True):
+        pixels[start : start + len(chunk)] = chunk
+        extras.extend(extra)
     pixels.flush()
     del pixels
     temporary.replace(path)
     return extras
+
+
+def _worked(work: Callable[[Any], tuple[np.ndarray, list[Any]]], items: Sequence[Any]) -> Iterator[Any]:
+    """What comes of each chunk, in order; computed in processes, unless there is only one."""
+    if len(items) <= CHUNK:
+        yield work(items)
+        return
+    # spawn: forked children of a process with running threads may hang
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(work, _chunks(items))
 
 
 def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

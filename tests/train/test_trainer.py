@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from core.encoder import load_encoder
 from core.errors import DataError, TrainingError
 from core.preprocess import normalise, resize_crop
 from tests.shared import ROOT
-from train import log, trainer
+from train import dataset, log, trainer
 from train.optim import take_step
 from train.recipe import Recipe, read_recipe
 
@@ -240,6 +241,21 @@ def test_captions_belong_to_their_pictures(data: Path, tmp_path: Path) -> None:
         colour = {"red": red, "green": green, "blue": blue}
         assert names[label] == max(colour, key=lambda name: colour[name])
         assert all(names[label] in text for text in texts) and len(texts) > 80
+
+
+def test_many_pictures_are_prepared_in_processes_with_the_same_result(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = prepared(data, tmp_path / "few").corpus
+    monkeypatch.setattr(dataset, "CHUNK", 5)
+    many = prepared(data, tmp_path / "many").corpus
+    assert many.texts == few.texts
+    for one, other in zip(many.parts, few.parts, strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+    broken = shutil.copytree(data, tmp_path / "broken")
+    (broken / "captioned" / "7.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"a training picture cannot be read: .*7\.png"):
+        prepared(broken, tmp_path / "out")
 
 
 def test_scenes_whose_words_were_lost_are_painted_again(data: Path, tmp_path: Path) -> None:
