@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-PATIENCE = 4.0  # seconds for a browser to come: whoever comes then loads what its page needs, and nothing else
+PATIENCE = 4.0  # seconds to wait for a first page before the collection is loaded anyway
 
 _sent = threading.Event()
 

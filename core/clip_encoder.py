@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # These bound the memory of a forward pass, whatever the caller hands over. On a CPU more at once is slower: the numbers
 # between two layers no longer fit its caches.
 IMAGES_AT_ONCE = {"cpu": 32}
-TOKENS_AT_ONCE = {"cpu": 512}
+TOKENS_AT_ONCE = 512
 IMAGES_ELSEWHERE, TOKENS_ELSEWHERE = 128, 32_768
 
 
@@ -174,12 +174,14 @@ class CLIPEncoder:
         # text, and texts of like length share a batch.
         lengths = (ids == tokenizer.config.eot_id).argmax(axis=1) + 1
         vectors = np.empty((len(texts), self.dim), np.float32)
-        encode: Callable[[np.ndarray], np.ndarray] | None = None
-        if self._before_torch is not None:
-            encode = self._before_torch.tower(len(texts))
-        device = "cpu" if encode is not None else self.device.type
-        for rows in _alike(lengths, TOKENS_AT_ONCE.get(device, TOKENS_ELSEWHERE)):
-            vectors[rows] = (encode or self._encode_ids)(ids[rows, : lengths[rows[-1]]])
+        before_torch = None if self._before_torch is None else self._before_torch.tower(len(texts))
+        encode: Callable[[np.ndarray], np.ndarray] = before_torch or self._encode_ids
+        on_cpu = before_torch is not None or self.device.type == "cpu"
+        groups = list(_alike(lengths, TOKENS_AT_ONCE if on_cpu else TOKENS_ELSEWHERE))
+        batches = [ids[rows, : lengths[rows[-1]]] for rows in groups]
+        parts = self._lanes.map(encode, batches) if on_cpu and before_torch is None else None
+        for rows, part in zip(groups, parts or map(encode, batches), strict=True):
+            vectors[rows] = part
         return vectors
 
     def _encode_images(self, pixels: np.ndarray) -> np.ndarray:

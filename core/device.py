@@ -40,7 +40,8 @@ class Processor:
     native_bf16: bool
     """Whether bf16 is multiplied in hardware; elsewhere it is emulated, slower than float32."""
     packed_bf16: bool
-    """Whether oneDNN has kernels for bf16 matrices that were laid out in advance."""
+    packed_fp32: bool
+    """Whether oneDNN has kernels for matrices in that format that were laid out in advance."""
     largest_weight: int
     """Up to which weight a sum of products of bytes is exact: 127 or 64; 0 where there are no such kernels.
 
@@ -115,6 +116,11 @@ def processor() -> Processor:
     import torch
 
     level = torch.backends.cpu.get_cpu_capability()
+    if restricted and level not in ("DEFAULT", restricted.upper()):
+        raise ConfigError(
+            f"{RESTRICTION}={restricted} comes too late: PyTorch has computed already, with {level}; "
+            "set it before the program starts, and load the model before anything is computed"
+        )
     ask = getattr(torch.cpu, "get_capabilities", None)  # absent from older PyTorch
     has = ask() if ask and not restricted else {}
     native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
@@ -122,13 +128,14 @@ def processor() -> Processor:
     return Processor(
         kind=level + ("-BF16" if native else "-VNNI" if largest == BYTE else ""),
         native_bf16=native,
-        packed_bf16=not restricted and _packs_bf16(),
+        packed_bf16=not restricted and _packs(torch.bfloat16),
+        packed_fp32=_packs(torch.float32),
         largest_weight=largest,
     )
 
 
-def restrict() -> bool:
-    """Whether `CLIPDEX_CPU` restricts the CPU; PyTorch is told so, which it notices until it first computes.
+def restrict() -> str:
+    """What `CLIPDEX_CPU` restricts the CPU to, or "". PyTorch is told so, and listens until it first computes.
 
     Raises `ConfigError` for an unknown restriction.
     """
@@ -136,7 +143,7 @@ def restrict() -> bool:
     if name and name not in RESTRICTED:
         raise ConfigError(unknown_choice(RESTRICTION, name, list(RESTRICTED)))
     os.environ.update(RESTRICTED.get(name, {}))
-    return bool(name)
+    return name
 
 
 def _adds_up(weight: int) -> bool:
@@ -156,11 +163,11 @@ def _adds_up(weight: int) -> bool:
     return bool((found == depth * weight * 255).all())
 
 
-def _packs_bf16() -> bool:
-    """Whether a matrix in bf16 can be laid out for oneDNN's kernels, and multiplied."""
+def _packs(dtype: torch.dtype) -> bool:
+    """Whether a matrix can be laid out for oneDNN's kernels, and multiplied."""
     import torch
 
-    ones = torch.ones((32, 32), dtype=torch.bfloat16)
+    ones = torch.ones((32, 32), dtype=dtype)
     try:
         packed = torch.ops.mkldnn._reorder_linear_weight(ones)
         found = torch.ops.mkldnn._linear_pointwise.default(ones, packed, None, "none", [], "none")

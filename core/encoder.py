@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core import families
-from core.device import PRECISIONS
+from core.device import PRECISIONS, restrict
 from core.errors import ConfigError, ModelError, unknown_choice
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def load_encoder(
     for a path that is no model, a damaged one, or leaves something open; `MissingExtraError` for a family whose package
     is not installed; `ConfigError` for a precision or a device that is unknown or not to be had here.
     """
+    restrict()
     if precision not in PRECISIONS:
         raise ConfigError(unknown_choice("precision", precision, PRECISIONS))
     encoder = _load(model, device, precision, download)

@@ -8,12 +8,14 @@ takes a part of the batch through the whole model by itself. It costs a sixth le
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 LEAST, MOST = 4, 16  # rows of a part: with fewer the products are too thin, with more the last part is waited for
+
+Encode = Callable[[np.ndarray], np.ndarray]
 
 
 class Lanes:
@@ -23,17 +25,26 @@ class Lanes:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
-    def run(self, encode: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> list[np.ndarray] | None:
+    def run(self, encode: Encode, rows: np.ndarray) -> list[np.ndarray] | None:
         """`encode` of all parts of `rows`, in order; None where the rows are too few to give each core a part."""
         import torch
 
         cores = torch.get_num_threads()
-        if cores == 1 or len(rows) < LEAST * cores:
+        if len(rows) < LEAST * cores:
+            return None
+        step = min(MOST, -(-len(rows) // cores))
+        return self.map(encode, [rows[i : i + step] for i in range(0, len(rows), step)])
+
+    def map(self, encode: Encode, parts: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """`encode` of each part, in order, by one core each; None where there are fewer parts than cores."""
+        import torch
+
+        cores = torch.get_num_threads()
+        if cores == 1 or len(parts) < cores:
             return None
         with self._lock:
             self._pool = self._pool or _threads(cores)
-        step = min(MOST, -(-len(rows) // cores))
-        return list(self._pool.map(encode, [rows[i : i + step] for i in range(0, len(rows), step)]))
+        return list(self._pool.map(encode, parts))
 
 
 def _alone() -> None:

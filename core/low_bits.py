@@ -44,16 +44,16 @@ class RoundedLinear(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """bf16 on a CPU: the matrix lies in memory as oneDNN's kernels read it, not rearranged at every call.
+    """On a CPU: the matrix lies in memory as oneDNN's kernels read it, not rearranged at every call.
 
     With one query of ten words that would take longer than the product itself. Activation and addition happen in the
     kernel, while the numbers are still in registers.
     """
 
-    def __init__(self, linear: nn.Linear, inner: Inner = "none") -> None:
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype, inner: Inner = "none") -> None:
         super().__init__()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().bfloat16())
-        self._bias = None if linear.bias is None else linear.bias.detach().bfloat16()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().to(dtype))
+        self._bias = None if linear.bias is None else linear.bias.detach().to(dtype)
         self._inner: Inner = inner
 
     def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:

@@ -40,10 +40,13 @@ def load(file: Path, config: CLIPConfig, digests: Mapping[str, str]) -> NumpyTex
         if any(tensors.get_slice(f"text.{name}").get_dtype() not in stored.KNOWN_TO_NUMPY for name in names):
             return None
         digest, arrays = hashlib.sha256(), {}
+        counted = []
         with ThreadPoolExecutor(1) as pool:  # counts one tensor while the next is read
             for name in names:
                 arrays[name] = tensors.get_tensor(f"text.{name}").astype(np.float32, copy=False)
-                pool.submit(stored.add_to, digest, name, arrays[name])
+                counted.append(pool.submit(stored.add_to, digest, name, arrays[name]))
+        for each in counted:
+            each.result()
     stored.check_finite({f"text.{name}": array for name, array in arrays.items()}, file.parent)
     fingerprints.confirm(file, digest.hexdigest(), digests["text"])
     return NumpyText(config, arrays)

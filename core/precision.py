@@ -3,7 +3,8 @@
 fp32    as it is: the reference
 bf16    all weights rounded once and for all, matrices laid out for the processor in advance where it has such kernels
 fp16    all weights rounded, for GPUs without bf16
-int8    linear layers multiply bytes, the rest, the projection too, is bf16 (fp32 where the CPU has no native bf16)
+int8    linear layers multiply bytes, but for a transformer's projection, and where weights have seven bits for a text
+        transformer; the rest is bf16, or fp32 where the CPU has no native bf16
 
 Layer norms keep float32 gains on the CPU, and sums inside them are float32 everywhere. Batch norms disappear: with
 fixed statistics each is a factor and an offset of the convolution before it, multiplied out before anything is rounded.
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from core.device import Precision, autocast_dtype, processor
+from core.device import BYTE, Precision, autocast_dtype, processor
 from core.fast_blocks import FastTextTransformer, FastVisionTransformer, MakeLinear
 from core.low_bits import ByteLinear, PackedLinear, RoundedLinear
 from core.resnet import ModifiedResNet
@@ -41,9 +42,11 @@ def reduced(tower: nn.Module, precision: Precision, device: torch.device) -> nn.
     _fold_batch_norms(tower)
     dtype = _dtype(precision, device)
     rounded = _rounded(dtype, device)
-    if precision == "int8":
+    make = rounded
+    if precision == "int8" and _gains_from_bytes(tower):
         _balance(tower)
-    tower = _with_linear(tower, _bytes(dtype) if precision == "int8" else rounded, rounded)
+        make = _bytes(dtype)
+    tower = _with_linear(tower, make, rounded)
     for module in tower.modules():
         if not (isinstance(module, nn.LayerNorm) and device.type == "cpu"):
             for parameter in module.parameters(recurse=False):
@@ -62,15 +65,20 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
     return torch.float16 if precision == "fp16" else torch.bfloat16
 
 
+def _gains_from_bytes(tower: nn.Module) -> bool:
+    """With weights of seven bits a text tower is no faster than in float32, laid out in advance, and less exact."""
+    return processor().largest_weight == BYTE or not isinstance(tower, TextTransformer)
+
+
 def _bytes(dtype: torch.dtype) -> MakeLinear:
     largest = processor().largest_weight
     return lambda linear, inner: ByteLinear(linear, dtype, largest, inner)
 
 
 def _rounded(dtype: torch.dtype, device: torch.device) -> MakeLinear:
-    if dtype == torch.bfloat16 and device.type == "cpu" and processor().packed_bf16:
-        return PackedLinear
-    return lambda linear, inner: RoundedLinear(linear, dtype, inner)
+    packed = {torch.bfloat16: processor().packed_bf16, torch.float32: processor().packed_fp32}
+    kind = PackedLinear if device.type == "cpu" and packed.get(dtype) else RoundedLinear
+    return lambda linear, inner: kind(linear, dtype, inner)
 
 
 def _with_linear(tower: nn.Module, make: MakeLinear, make_last: MakeLinear) -> nn.Module:

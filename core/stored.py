@@ -77,7 +77,8 @@ def digests(file: Path, config: CLIPConfig) -> dict[str, str]:
 def check_finite(arrays: Mapping[str, np.ndarray], where: Path) -> None:
     """Raises `ModelError` that lists the tensors with NaN or infinite numbers."""
     # One number that is not finite makes the sum so, which is quicker to see; a sum may also just be too large.
-    doubtful = {name: array for name, array in arrays.items() if not np.isfinite(array.sum())}
+    with np.errstate(over="ignore", invalid="ignore"):
+        doubtful = {name: array for name, array in arrays.items() if not np.isfinite(array.sum())}
     refuse([name for name, array in doubtful.items() if not np.isfinite(array).all()], where)
 
 

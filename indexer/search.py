@@ -224,9 +224,9 @@ class Searcher(Curating):
             for probe in self._probes:
                 probe.checkout_latest()
             numbers = self._probes[0].version, self._probes[1].version
-        if self._snapshot is not None and self._snapshot.versions == numbers:
-            return self._snapshot
-        loaded = Snapshot.load(self.collection)
+        loaded = self._snapshot
+        if loaded is None or loaded.versions != numbers:
+            loaded = Snapshot.load(self.collection)
         if versions is not None:
             loaded.keep(versions)
         return loaded

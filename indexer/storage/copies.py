@@ -29,11 +29,12 @@ from indexer.storage.store import LocalStore
 if TYPE_CHECKING:
     from indexer.collection import Collection
 
-FORMAT = 1  # of the copies; another one for other contents
+FORMAT = 2  # of the copies; another one for other contents
 MOST_BYTES = 1 << 26  # of a copy: beyond, reading takes longer than the import, and `clipdex optimize` helps
 KEPT_BYTES = 1 << 28  # of all copies, the most recently written ones
 MANIFEST = re.compile(r"(\d{20})\.manifest")
 HINT, LARGEST = "latest_version_hint.json", 2**64 - 1
+CHECK = 16  # bytes of a hash behind the rows: a copy with a flipped bit is none
 KEY = b"clipdex"  # in the metadata of an Arrow schema: what the copy is of
 
 Versions = dict[str, tuple[int, str]]  # by table: its number and the hash of its manifest
@@ -56,7 +57,11 @@ def read(collection: Collection, versions: Versions, part: str) -> Any:
 
     try:
         with pa.memory_map(str(_place(collection, part))) as file:
-            found = pa.ipc.open_file(file).read_all()
+            stored = file.read_buffer()
+        rows, check = stored.slice(0, max(0, stored.size - CHECK)), stored.slice(max(0, stored.size - CHECK))
+        if check.to_pybytes() != _check(rows):
+            return None
+        found = pa.ipc.open_file(rows).read_all()
         metadata = dict(found.schema.metadata or {})
         if metadata.pop(KEY, b"") != _key(collection, versions):
             return None
@@ -78,9 +83,14 @@ def write(collection: Collection, versions: Versions, parts: Mapping[str, Any]) 
         marked = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: _key(collection, versions)})
         new = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
         try:
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a collection may be one person's alone
-            with pa.OSFile(str(new), "wb") as file, pa.ipc.new_file(file, marked.schema) as out:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            memory = pa.BufferOutputStream()
+            with pa.ipc.new_file(memory, marked.schema) as out:
                 out.write_table(marked)
+            rows = memory.getvalue()
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(rows)
+                file.write(_check(rows))
             new.replace(place)  # whoever has mapped the one before keeps that
         except OSError:
             with suppress(OSError):
@@ -95,6 +105,10 @@ def _newest(folder: Path) -> tuple[int, str]:
         raise ValueError("manifests of another kind, or one that is just being written")
     name = min(match[0] for match in found if match is not None)
     return LARGEST - int(name.split(".")[0]), hashlib.blake2b((folder / name).read_bytes(), digest_size=16).hexdigest()
+
+
+def _check(rows: Any) -> bytes:
+    return hashlib.blake2b(rows, digest_size=CHECK).digest()
 
 
 def _key(collection: Collection, versions: Versions) -> bytes:

@@ -114,7 +114,10 @@ def test_auto_takes_what_the_processor_multiplies_natively_and_impossible_wishes
 
 def restricted(name: str, question: str) -> str:
     """What a program prints that runs on a processor restricted to `name`."""
-    imports = "import torch; from core.device import choose_precision, processor; from core.errors import ConfigError"
+    imports = (
+        "import torch; from PIL import Image; from core.device import choose_precision, processor; "
+        "from core.encoder import load_encoder; from core.errors import ConfigError"
+    )
     code = f"{imports}\ntry: print({question}, sep=' ')\nexcept ConfigError as error: print(error)"
     environment = os.environ | {RESTRICTION: name, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -125,8 +128,17 @@ def test_a_restricted_processor_computes_with_less_and_says_so() -> None:
     level = "torch.backends.cpu.get_cpu_capability()"
     plain = "choose_precision('auto', torch.device('cpu')), processor().largest_weight, processor().packed_bf16"
     assert restricted("default", f"{plain}, {level}") == "fp32 0 False DEFAULT"
+    if torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        assert restricted("avx2", f"{plain}, {level}") == "int8 64 False AVX2"
     assert "fp32, bf16 or fp16" in restricted("default", "choose_precision('int8', torch.device('cpu'))")
     assert "avx2, default" in restricted("avx3", "processor()")
+    assert "too late" in restricted("default", "torch.ones(9).exp(), processor()")
+
+
+def test_a_restriction_holds_when_a_model_is_loaded_first() -> None:
+    seen = "prepare(Image.new('RGB', (300, 200)), (900, 600)).dtype"  # PyTorch's resampler computes
+    question = f"[(encoder.{seen}, encoder.precision) for encoder in [load_encoder('tiny')]]"
+    assert restricted("default", question) == "[(dtype('uint8'), 'fp32')]"
 
 
 @pytest.mark.parametrize("kind", ["resnet", "small_resnet"])
@@ -221,17 +233,23 @@ def cosines(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     return found
 
 
-@pytest.mark.skipif(not processor().packed_bf16, reason="this CPU has no kernels for packed bf16: AVX-512 has")
-def test_a_packed_layer_is_the_plain_one_with_rounded_weights() -> None:
+@pytest.mark.parametrize(
+    ("dtype", "step"),
+    [
+        pytest.param(torch.bfloat16, 2**-7, marks=pytest.mark.skipif(not processor().packed_bf16, reason="AVX-512")),
+        pytest.param(torch.float32, 2**-20, marks=pytest.mark.skipif(not processor().packed_fp32, reason="oneDNN")),
+    ],
+)
+def test_a_packed_layer_is_the_plain_one_with_rounded_weights(dtype: torch.dtype, step: float) -> None:
     torch.manual_seed(4)
     for bias in (True, False):
         linear = torch.nn.Linear(64, 24, bias=bias)
-        x = torch.randn(3, 7, 64).bfloat16()
+        x = torch.randn(3, 7, 64).to(dtype)
         plain = torch.nn.functional.linear(
-            x.float(), linear.weight.bfloat16().float(), linear.bias.bfloat16().float() if bias else None
+            x.float(), linear.weight.to(dtype).float(), linear.bias.to(dtype).float() if bias else None
         )
-        found = PackedLinear(linear)(x)
-        assert (found.float() - plain).abs().max() <= 2**-7 * plain.abs().max()
+        found = PackedLinear(linear, dtype)(x)
+        assert (found.float() - plain).abs().max() <= step * plain.abs().max()
 
 
 # --- one tower without the other --------------------------------------------------------------------------------------

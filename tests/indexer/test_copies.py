@@ -101,9 +101,11 @@ def paint_pictures(folder: Path) -> None:
 
 def test_a_copy_that_is_damaged_or_of_another_collection_is_not_used(collection: Collection, tmp_path: Path) -> None:
     keep_newest(collection.path)
-    (file,) = [file for file in copies._folder().glob("*-images.arrow") if file == copies._place(collection, "images")]
+    file = copies._place(collection, "images")
     whole = file.read_bytes()
-    for damaged in (b"", whole[:1000], whole[: len(whole) // 2], b"ARROW1" * 100):
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (b"", whole[:1000], whole[: len(whole) // 2], b"ARROW1" * 100, bytes(flipped)):
         file.write_bytes(damaged)
         assert recalled(collection) is None
     file.write_bytes(whole)
