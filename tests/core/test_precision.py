@@ -112,33 +112,32 @@ def test_auto_takes_what_the_processor_multiplies_natively_and_impossible_wishes
         choose_precision("int8", torch.device("meta"))
 
 
-def restricted(name: str, question: str) -> str:
-    """What a program prints that runs on a processor restricted to `name`."""
-    imports = (
-        "import torch; from PIL import Image; from core.device import choose_precision, processor; "
-        "from core.encoder import load_encoder; from core.errors import ConfigError"
-    )
-    code = f"{imports}\ntry: print({question}, sep=' ')\nexcept ConfigError as error: print(error)"
+def restricted(name: str, *questions: str) -> list[str]:
+    """The answers of one program that runs on a processor restricted to `name`."""
+    code = [
+        "import torch; from PIL import Image; from core.device import choose_precision, processor",
+        "from core.encoder import load_encoder; from core.errors import ConfigError",
+    ]
+    code += [f"try: print({question})\nexcept ConfigError as error: print(error)" for question in questions]
     environment = os.environ | {RESTRICTION: name, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    run = [sys.executable, "-c", "\n".join(code)]
+    return subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def test_a_restricted_processor_computes_with_less_and_says_so() -> None:
+    has_avx = torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    auto = "choose_precision('auto', torch.device('cpu')), processor().largest_weight, processor().packed_bf16"
+    int8 = "choose_precision('int8', torch.device('cpu'))"
     level = "torch.backends.cpu.get_cpu_capability()"
-    plain = "choose_precision('auto', torch.device('cpu')), processor().largest_weight, processor().packed_bf16"
-    assert restricted("default", f"{plain}, {level}") == "fp32 0 False DEFAULT"
-    if torch.backends.cpu.get_cpu_capability().startswith("AVX"):
-        assert restricted("avx2", f"{plain}, {level}") == "int8 64 False AVX2"
-    assert "fp32, bf16 or fp16" in restricted("default", "choose_precision('int8', torch.device('cpu'))")
-    assert "avx2, default" in restricted("avx3", "processor()")
-    assert "too late" in restricted("default", "torch.ones(9).exp(), processor()")
-
-
-def test_a_restriction_holds_when_a_model_is_loaded_first() -> None:
-    seen = "prepare(Image.new('RGB', (300, 200)), (900, 600)).dtype"  # PyTorch's resampler computes
-    question = f"[(encoder.{seen}, encoder.precision) for encoder in [load_encoder('tiny')]]"
-    assert restricted("default", question) == "[(dtype('uint8'), 'fp32')]"
+    # A model that is loaded first, and pixels resized by PyTorch, change nothing.
+    load = "(model := load_encoder('tiny')).prepare(Image.new('RGB', (300, 200)), (900, 600)).shape, model.precision"
+    seen, least, refused, name = restricted("default", load, auto, int8, level)
+    assert seen.endswith("fp32") and (least, name) == ("fp32 0 False", "DEFAULT")
+    assert "fp32, bf16 or fp16" in refused
+    if has_avx:
+        assert restricted("avx2", auto, level) == ["int8 64 False", "AVX2"]
+        assert "too late" in restricted("default", "torch.ones(9).exp(), processor()")[0]
+    assert "avx2, default" in restricted("avx3", "processor()")[0]
 
 
 @pytest.mark.parametrize("kind", ["resnet", "small_resnet"])
