@@ -83,7 +83,7 @@ def main() -> None:
     config, weights = build(peer)
     encoders = {
         name: CLIPEncoder.from_weights(weights, *config, device="cpu", precision=name)
-        for name in dict.fromkeys(["fp32", "auto", *(["int8"] if processor().largest_weight else [])])
+        for name in ("fp32", "auto", *(["int8"] if processor().largest_weight else []))
     }
     targets = [
         *images(peer, encoders, weights, arguments.threads, arguments.rounds, numbers),

@@ -45,7 +45,7 @@ class Memory(Frozen):
 
 
 def weights_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
-    """`core.weights.stored_digests` of a file, from memory where the file is still the same.
+    """`core.stored.digests` of a file, from memory where the file is still the same.
 
     Raises `ModelError` for a damaged file that is not remembered. A cache that cannot be read or written costs only
     time.

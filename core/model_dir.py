@@ -146,11 +146,11 @@ def fingerprint(path: str | Path, clip: CLIP | None = None) -> str:
     The values of the weights count, not the bytes of their file: the same numbers stored as float16 and as float32
     are the same model. `clip` saves reading the weights again when the caller has just loaded them.
     """
-    from core import weights
+    from core import stored, weights
 
     path = Path(path)
     config = read_config(path)
-    parts = weights.digests(weights.values(clip)) if clip else weights.stored_digests(path / WEIGHTS, config.clip)
+    parts = weights.digests(weights.values(clip)) if clip else stored.digests(path / WEIGHTS, config.clip)
     return fingerprint_of(path, config, parts)
 
 

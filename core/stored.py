@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -45,33 +45,51 @@ def opened(file: Path, config: CLIPConfig, framework: Literal["pt", "numpy"]) ->
         raise ModelError(f"{file} is damaged or cut short ({error}); copy or download it again") from None
 
 
+@contextmanager
+def arrays(file: Path, config: CLIPConfig) -> Iterator[tuple[Callable[[str], np.ndarray], Shapes]]:
+    """What reads a tensor of the file by its name in float32, and all shapes; PyTorch only where NumPy lacks a format.
+
+    Raises `ModelError`."""
+    with opened(file, config, "numpy") as (tensors, expected):
+        if all(tensors.get_slice(name).get_dtype() in KNOWN_TO_NUMPY for name in expected):
+            yield lambda name: tensors.get_tensor(name).astype(np.float32, copy=False), expected
+            return
+    with opened(file, config, "pt") as (tensors, expected):
+        yield lambda name: tensors.get_tensor(name).float().numpy(), expected
+
+
 def load_logit_scale(file: Path, config: CLIPConfig) -> float:
     """What cosines are multiplied with before a softmax; its logarithm is stored. Raises `ModelError`."""
-    with opened(file, config, "numpy") as (stored, _):
-        if stored.get_slice("logit_scale").get_dtype() in KNOWN_TO_NUMPY:
-            scale = stored.get_tensor("logit_scale").astype(np.float32)
-        else:
-            from core import weights
-
-            return weights.load_logit_scale(file, config)
+    with arrays(file, config) as (read, _):
+        scale = read("logit_scale")
     check_finite({"logit_scale": scale}, file.parent)
     return math.exp(float(scale))
 
 
 def digests(file: Path, config: CLIPConfig) -> dict[str, str]:
-    """`core.weights.stored_digests`, without PyTorch where NumPy knows the numbers. Raises `ModelError`."""
-    with opened(file, config, "numpy") as (stored, expected):
-        if all(stored.get_slice(name).get_dtype() in KNOWN_TO_NUMPY for name in expected):
-            parts: dict[str, Any] = {}
-            for name in sorted(expected):
-                numbers = stored.get_tensor(name).astype(np.float32, copy=False)
-                check_finite({name: numbers}, file.parent)
-                part, _, rest = name.partition(".")
-                add_to(parts.setdefault(part, hashlib.sha256()), rest, numbers)
-            return {part: digest.hexdigest() for part, digest in parts.items()}
-    from core import weights
+    """`by_part` of a file, tensor by tensor: the model is never whole in memory. Raises `ModelError`."""
+    with arrays(file, config) as (read, expected):
 
-    return weights.stored_digests(file, config)
+        def checked() -> Iterator[tuple[str, np.ndarray]]:
+            for name in sorted(expected):
+                numbers = read(name)
+                check_finite({name: numbers}, file.parent)
+                yield name, numbers
+
+        return by_part(checked())
+
+
+def by_part(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, str]:
+    """A sha256 for each part of a model ("logit_scale", "text", "visual") over the names, shapes and numbers in it.
+
+    Tensors come in the order of their names. Numbers count, not bytes: the same ones stored as float16 and as float32
+    have the same digest.
+    """
+    parts: dict[str, Any] = {}
+    for name, numbers in tensors:
+        part, _, rest = name.partition(".")
+        add_to(parts.setdefault(part, hashlib.sha256()), rest, numbers)
+    return {part: digest.hexdigest() for part, digest in parts.items()}
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], where: Path) -> None:
@@ -106,16 +124,16 @@ def _layers(config: CLIPConfig) -> int:
     return vision + (config.text.layers if isinstance(config.text, TransformerTextConfig) else 0)
 
 
+def misfits(missing: list[str], unexpected: list[str]) -> str:
+    """What is wrong with the names of the tensors in a file; empty where they are right."""
+    kinds = (("missing", missing), ("unexpected", unexpected))
+    return "; ".join(f"{len(names)} tensors {kind}: {some(names)}" for kind, names in kinds if names)
+
+
 def _check_names(expected: Shapes, found: set[str], file: Path) -> None:
     missing = [name for name in expected if name not in found]
-    unexpected = sorted(found - expected.keys())
-    problems = [
-        f"{len(names)} tensors {kind}: {some(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected))
-        if names
-    ]
-    if problems:
-        raise ModelError(f"{file} does not hold the model of config.json; {'; '.join(problems)}")
+    if problems := misfits(missing, sorted(found - expected.keys())):
+        raise ModelError(f"{file} does not hold the model of config.json; {problems}")
 
 
 def _check_shapes(expected: Shapes, found: dict[str, tuple[list[int], str]], file: Path) -> None:

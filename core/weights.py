@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -48,14 +49,6 @@ def load_tower(file: Path, config: CLIPConfig, tower: Tower) -> nn.Module:
     return filled
 
 
-def load_logit_scale(file: Path, config: CLIPConfig) -> float:
-    """What cosines are multiplied with before a softmax; its logarithm is stored."""
-    with _opened(file, config) as (tensors, _):
-        scale: Tensor = tensors.get_tensor("logit_scale").float()
-    check_finite({"logit_scale": scale}, file.parent)
-    return float(scale.exp())
-
-
 def fill(module: M, read: Callable[[str], Tensor]) -> M:
     """`module`, which has no memory yet, with stored numbers in float32, in evaluation mode."""
     names = values(module)
@@ -66,35 +59,16 @@ def fill(module: M, read: Callable[[str], Tensor]) -> M:
 
 
 def digests(weights: Mapping[str, Tensor]) -> dict[str, str]:
-    """A sha256 for each part of a model ("logit_scale", "text", "visual") over the names, shapes and numbers in it.
-
-    Numbers count, not bytes: the same ones stored as float16 and as float32 have the same digest.
-    """
-    parts: dict[str, Any] = {}
-    for name, tensor in sorted(weights.items()):
-        part, _, rest = name.partition(".")
-        _add(parts.setdefault(part, hashlib.sha256()), rest, tensor)
-    return {part: digest.hexdigest() for part, digest in parts.items()}
+    """`stored.by_part` of weights in memory."""
+    return stored.by_part((name, _array(tensor)) for name, tensor in sorted(weights.items()))
 
 
 def tower_digest(tower: nn.Module) -> str:
     """The digest that `digests` gives for one tower alone."""
     digest = hashlib.sha256()
     for name, tensor in sorted(values(tower).items()):
-        _add(digest, name, tensor)
+        stored.add_to(digest, name, _array(tensor))
     return digest.hexdigest()
-
-
-def stored_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
-    """`digests` of a file, tensor by tensor: the model is never whole in memory. Raises `ModelError` as `load_clip`."""
-    with _opened(file, config) as (tensors, clip):
-        parts: dict[str, Any] = {}
-        for name in sorted(values(clip)):
-            tensor = tensors.get_tensor(name).float()
-            check_finite({name: tensor}, file.parent)
-            part, _, rest = name.partition(".")
-            _add(parts.setdefault(part, hashlib.sha256()), rest, tensor)
-    return {part: digest.hexdigest() for part, digest in parts.items()}
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: Path) -> None:
@@ -104,8 +78,9 @@ def check_finite(tensors: Mapping[str, Tensor], where: Path) -> None:
     stored.refuse([name for name, tensor in doubtful.items() if not tensor.isfinite().all()], where)
 
 
-def _add(digest: Any, name: str, tensor: Tensor) -> None:
-    stored.add_to(digest, name, tensor.detach().float().cpu().numpy())
+def _array(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().float().cpu().numpy()
+    return array
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from core.convert.fields import Fields, read_json
 from core.convert.openai import state_dict
 from core.convert.preprocessing import PREPROCESSOR, given_preprocess, transformers_preprocess
 from core.convert.vocabulary import transformers_tokenizer
-from core.convert.weights import Place, fit, read_safetensors, some
+from core.convert.weights import Place, fit, read_safetensors
 from core.errors import ConfigError, ModelError
+from core.stored import some
 from core.tokenizer import Tokenizer
 
 CONFIG = "config.json"

@@ -6,7 +6,7 @@ own names and shapes; what is missing, unexpected, of another shape or not a num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from torch import Tensor
 from core.clip import CLIP
 from core.config import CLIPConfig, TransformerTextConfig, ViTConfig
 from core.errors import ModelError
+from core.stored import misfits, some
 
-LISTED = 8  # names in a message; the rest are counted
 FLOATS = (torch.float16, torch.bfloat16, torch.float32)
 
 
@@ -80,13 +80,6 @@ def parameters(clip: CLIP) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in clip.state_dict().items() if tensor.is_floating_point()}
 
 
-def some(names: Iterable[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    names = list(names)
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
-
-
 def _check_names(expected: list[str], found: Mapping[str, Tensor], where: Path, known: Callable[[str], bool]) -> None:
     wanted = set(expected)
     missing = [name for name in expected if name not in found]
@@ -96,13 +89,8 @@ def _check_names(expected: list[str], found: Mapping[str, Tensor], where: Path, 
             f"{where} has a logit_bias: it is a SigLIP model, trained with another loss. "
             "Load it through the package open_clip_torch (model names openclip:ARCHITECTURE/PRETRAINED)"
         )
-    problems = [
-        f"{len(names)} tensors {kind}: {some(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected))
-        if names
-    ]
-    if problems:
-        raise ModelError(f"{where} does not hold the model that its configuration describes; {'; '.join(problems)}")
+    if problems := misfits(missing, unexpected):
+        raise ModelError(f"{where} does not hold the model that its configuration describes; {problems}")
 
 
 def _check_shapes(

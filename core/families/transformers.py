@@ -23,11 +23,11 @@ from core import hub
 from core.config import PreprocessConfig
 from core.convert.fields import read_json
 from core.convert.preprocessing import PILLOW
-from core.convert.weights import some
 from core.errors import MissingExtraError, ModelError
 from core.families.encoder import BYTES, Family
 from core.images import to_rgb
 from core.preprocess import LEFT_BY_JPEG, resize_crop
+from core.stored import some
 
 PREFIX = "transformers:"
 CONFIG = "config.json"

@@ -29,7 +29,7 @@ from indexer.storage.store import LocalStore
 if TYPE_CHECKING:
     from indexer.collection import Collection
 
-FORMAT = 2  # of the copies; another one for other contents
+FORMAT = 1  # of the copies; another one for other contents
 MOST_BYTES = 1 << 26  # of a copy: beyond, reading takes longer than the import, and `clipdex optimize` helps
 KEPT_BYTES = 1 << 28  # of all copies, the most recently written ones
 MANIFEST = re.compile(r"(\d{20})\.manifest")
