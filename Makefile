@@ -41,7 +41,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $@
 
-# What finds barriers in the app's pages, for tests/app/test_access.py alone: a package of npm's, never a part of clipdex.
+# What finds barriers in the app's pages, for tests/app/web/test_access.py alone: a package of npm's, never a part of clipdex.
 axe: $(VENV)/$(AXE)/package/axe.min.js
 $(VENV)/$(AXE)/package/axe.min.js: | $(BIN)/python
 	@mkdir -p $(VENV)/$(AXE)

@@ -1,4 +1,4 @@
-"""The Python face: what does a program import?
+"""The Python API: index a source, open a collection, search it.
 
     import clipdex
     clipdex.index("holiday")
@@ -14,20 +14,21 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.encoder import lasting, load_encoder
 from core.errors import ClipdexError, ConfigError
-from core.wanted import PATH, TEXT, wanted
-from indexer.filters import Condition
-from indexer.query import Concept, Hit, Like, Picture, Query, Text, Vector
-from indexer.runs.options import READ_SECONDS, Options
-from indexer.runs.report import Progress, Report
-from indexer.search import Searcher, open_searcher
+from core.inference.load import lasting, load_encoder
+from core.validation import PATH, TEXT, wanted
+from indexer.ingest.embedding.pipeline import READ_SECONDS
+from indexer.ingest.options import Options
+from indexer.ingest.report import Progress, Report
+from indexer.maintenance.status import Status
+from indexer.search.filters import Condition
+from indexer.search.query import Concept, Hit, Like, Picture, Query, Text, Vector
+from indexer.search.searcher import Searcher, open_searcher
 from indexer.sources import NOTHING_SAID, Settings
-from indexer.status import Status
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
-    from indexer.runs.roster import Given
+    from indexer.ingest.planning.source_resolution import Given
 
 __all__ = [
     "ClipdexError",
@@ -81,9 +82,9 @@ def index(
     source (`indexer.sources.SOURCES`) where that cannot be told, `settings` what else is to be said about it.
 
     `model` is a name (of the hub, too: then it is downloaded unless it is here), or the path of a model; without it a
-    collection keeps its model, and a new one gets `core.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with the
-    columns image,caption. `precision` is what the model computes in ("auto", "fp32", "bf16", "fp16", "int8"), and with
-    `exact` large pictures are decoded in full; neither makes it another model.
+    collection keeps its model, and a new one gets `core.formats.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with
+    the columns image,caption. `precision` is what the model computes in ("auto", "fp32", "bf16", "fp16", "int8"), and
+    with `exact` large pictures are decoded in full; neither makes it another model.
 
     Another `model` than the collection's embeds everything anew, beside the present vectors, and takes over when that
     is done; with `keep_old` the one before can still be searched with (`open(folder, model=...)`). `checksum` compares
@@ -96,9 +97,9 @@ def index(
     alone): then the sources and `to` must be places that all of them see. `to` may be a URL (s3://bucket/collection).
     Raises a `ClipdexError` whose message says what to do.
     """
-    from indexer import sync
-    from indexer.runs.engines import engine_of
-    from indexer.runs.roster import Given, check_there
+    from indexer.ingest import sync
+    from indexer.ingest.embedding.engines import engine_of
+    from indexer.ingest.planning.source_resolution import Given, check_there
 
     options = Options(
         engine=engine_of(engine, address, precision=precision, exact=exact),
@@ -139,8 +140,8 @@ def _encoder(
     asked: Given, model: str | Path | None, to: str | Path | None, precision: str, exact: bool
 ) -> tuple[Encoder, str]:
     """The model that embeds, and what it is loaded by later."""
-    from core.hub import RECOMMENDED_MODEL
-    from indexer import sync
+    from core.formats.hub import RECOMMENDED_MODEL
+    from indexer.ingest import sync
 
     used = sync.used_encoder(asked, to, precision=precision, exact=exact) if model is None else None
     model = RECOMMENDED_MODEL if model is None else model

@@ -1,1 +1,1 @@
-"""How do people use it?  The command line and the Streamlit app."""
+"""The command line and the web app."""

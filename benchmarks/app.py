@@ -124,7 +124,7 @@ def collection(keep: Path, items: int) -> Path:
     import numpy as np
 
     import clipdex
-    from indexer.collection import FOLDER, Collection
+    from indexer.collection.collection import FOLDER, Collection
 
     folder, unique = keep / f"cards-{items}", min(UNIQUE, items)
     if (folder / "done").exists():
@@ -172,7 +172,7 @@ def _paint(draw: Any) -> Any:
 @contextmanager
 def server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The app as `clipdex ui` starts it, once it answers and has loaded what it needs."""
-    from app.commands.ui import server_command
+    from app.cli.commands.ui import server_command
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ processor time of all that it started, which says more on a machine where others
 
 - `clipdex search` from process start to printed hits: the bundled model over 120 painted pictures, and a model of
   ViT-B/32's shape with random weights over 10,000 made-up vectors. The first start, which is told apart, reads the
-  collection with LanceDB and keeps the copy that the others use (`indexer/storage/copies.py`).
+  collection with LanceDB and keeps the copy that the others use (`indexer/collection/storage/snapshot_cache.py`).
 - `clipdex ui` over the painted pictures, until its port is open, and until a headless Chromium that was started before
   shows the search box. It is left out, and said so, where Playwright or Chromium are missing.
 - A query by words in a running program over 100,000 vectors, beside what the text tower alone takes for the same words.
@@ -34,14 +34,15 @@ import numpy as np
 import clipdex
 from benchmarks.made_collection import collection_of
 from benchmarks.report import Target, publish
-from core.clip import CLIP
-from core.config import ModelConfig, PreprocessConfig, preset
-from core.encoder import Encoder, load_encoder
-from core.init import initialise
-from core.model_dir import save_model
-from core.tokenizer import train_tokenizer
-from indexer.collection import Collection
-from indexer.search import Searcher
+from core.encoder import Encoder
+from core.formats.model_dir import save_model
+from core.inference.load import load_encoder
+from core.model.clip import CLIP
+from core.model.config import ModelConfig, PreprocessConfig, preset
+from core.model.init import initialise
+from core.text.tokenizer import train_tokenizer
+from indexer.collection.collection import Collection
+from indexer.search.searcher import Searcher
 from train.scenes import write_collection
 
 MODEL = "ViT-B-32"

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from indexer.indexes import faiss_tools, index_class
-from indexer.indexes.base import VectorIndex
-from indexer.indexes.candidates import LEVELS, Indexed
+from indexer.ann.candidates import LEVELS, Indexed
+from indexer.ann.kinds import faiss_tools, index_class
+from indexer.ann.kinds.base import VectorIndex
 
 LINKS, BUILD_EFFORT = 32, 40
 K = 10

@@ -25,9 +25,9 @@ from PIL import Image
 import clipdex
 from benchmarks.changes import SAME_PICTURE, taken_again
 from benchmarks.report import Target, publish
-from indexer.duplicates import duplicates, pairs_of
-from indexer.near import near_pairs
-from indexer.pixels import lightness, perceptual_hash
+from indexer.dedup.duplicates import duplicates, pairs_of
+from indexer.dedup.image_similarity import lightness, perceptual_hash
+from indexer.dedup.neighbor_pairs import near_pairs
 from tests.shared import SHARED
 
 COPIES = 4  # changed copies of each photo, taken in turn

@@ -27,18 +27,18 @@ from torch import Tensor
 
 from benchmarks.peers import BATCH, OpenCLIP, onnx_int8
 from benchmarks.report import Target, publish, recorded, with_table
-from core.clip import CLIP
-from core.clip_encoder import CLIPEncoder
-from core.config import CLIPConfig, ModelConfig, PreprocessConfig, preset
-from core.convert.vocabulary import find
-from core.device import choose_precision, processor
-from core.encoder import MODELS, load_encoder
 from core.errors import ModelError
-from core.images import open_image, open_reduced
-from core.init import initialise
-from core.preprocess import normalise
-from core.tokenizer import Tokenizer, train_tokenizer
-from core.towers import of_weights
+from core.formats.convert.vocabulary import find
+from core.image.decode import open_image, open_reduced
+from core.image.preprocess import normalise
+from core.inference.clip_encoder import CLIPEncoder
+from core.inference.device import choose_precision, processor
+from core.inference.lazy_towers import of_weights
+from core.inference.load import MODELS, load_encoder
+from core.model.clip import CLIP
+from core.model.config import CLIPConfig, ModelConfig, PreprocessConfig, preset
+from core.model.init import initialise
+from core.text.tokenizer import Tokenizer, train_tokenizer
 from train.scenes import paint
 
 MODEL = "ViT-B-32"

@@ -34,13 +34,13 @@ from PIL import Image
 from benchmarks import jpegs
 from benchmarks.encode import Numbers, build, find_peer
 from benchmarks.report import RESULTS, Target, publish, with_table
-from core.clip import CLIP
-from core.clip_encoder import CLIPEncoder
-from core.config import ModelConfig
 from core.encoder import read_picture
-from core.model_dir import save_model
-from core.tokenizer import Tokenizer
-from indexer import sync
+from core.formats.model_dir import save_model
+from core.inference.clip_encoder import CLIPEncoder
+from core.model.clip import CLIP
+from core.model.config import ModelConfig
+from core.text.tokenizer import Tokenizer
+from indexer.ingest import sync
 
 BATCH = 64
 PAGE = Path(__file__).parents[1] / "docs" / "indexing.md"

@@ -75,7 +75,7 @@ def open_clip_loop(folder: str, to: str, _: str) -> dict[str, float]:
 def whole_run(folder: str, to: str, early: str, _: str) -> dict[str, float]:
     """Index everything with the toy encoder, and look at the memory after `early` pictures and at the end."""
     import clipdex
-    from indexer.runs.report import Progress
+    from indexer.ingest.report import Progress
 
     seen: dict[str, float] = {}
 
@@ -91,19 +91,17 @@ def whole_run(folder: str, to: str, early: str, _: str) -> dict[str, float]:
 
 def many_rows(to: str, rows: str, _: str) -> dict[str, float]:
     """Write made-up outcomes as a run does; time the commits and look at the memory early and at the end."""
-    from indexer.captions import Captions
-    from indexer.collection import Collection, SourceInfo
-    from indexer.runs import writer
-    from indexer.runs.known import Known
-    from indexer.runs.report import Stopwatch
+    from indexer.collection.collection import Collection, SourceInfo
+    from indexer.ingest.planning.existing_rows import Known
+    from indexer.ingest.report import Stopwatch
+    from indexer.ingest.writing import writer
+    from indexer.ingest.writing.captions import Captions
 
     n, path = int(rows), Path(to)
     Collection.prepare(path)
     encoder = _wide()
     collection = Collection.create(path, encoder, [SourceInfo(kind="folder", location="/nowhere")])
-    sink = writer.Writer(
-        collection, encoder, Captions(), Known.nothing(), Stopwatch(), written=lambda _: None, failed=lambda _: None
-    )
+    sink = writer.Writer(collection, encoder, Captions(), Known.nothing(), Stopwatch())
     times: list[float] = []
     memories: list[float] = []
     generator = np.random.default_rng(0)
@@ -135,7 +133,7 @@ def _typical(times: list[float]) -> float:
 
 def _wide() -> Any:
     """An encoder that is only asked for its name and its 512 numbers."""
-    from core.toy import ToyEncoder
+    from core.inference.toy import ToyEncoder
 
     encoder = ToyEncoder()
     encoder.dim = 512
@@ -144,8 +142,8 @@ def _wide() -> Any:
 
 def _outcomes(generator: np.random.Generator, first: int, n: int, dim: int) -> list[Any]:
     """What the pipeline would give for n pictures, with thumbnails of two kilobytes."""
-    from core.metadata import Metadata
-    from indexer.runs.pipeline import Embedded
+    from core.image.metadata import Metadata
+    from indexer.ingest.embedding.pipeline import Embedded
     from indexer.sources import Item
 
     vectors = generator.normal(size=(n, dim)).astype(np.float32)

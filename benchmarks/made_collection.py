@@ -12,10 +12,10 @@ from typing import Any, cast
 import numpy as np
 
 from core.encoder import Encoder
-from indexer.collection import Collection, SourceInfo
-from indexer.indexes.candidates import candidates
-from indexer.search import Searcher
-from indexer.storage import tables
+from indexer.ann.candidates import candidates
+from indexer.collection.collection import Collection, SourceInfo
+from indexer.collection.storage import tables
+from indexer.search.searcher import Searcher
 
 PART, HITS = 10_000, 10
 

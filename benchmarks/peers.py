@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from core.config import CLIPConfig
-from core.convert.names import counts_nothing, openai_place
-from core.convert.weights import fit
+from core.formats.convert.names import counts_nothing, openai_place
+from core.formats.convert.weights import fit
+from core.model.config import CLIPConfig
 from tests.torchvision_beside import import_torchvision
 
 BATCH = 32

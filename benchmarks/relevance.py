@@ -20,12 +20,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import Target, publish
-from core.encoder import Encoder, load_encoder
-from core.images import open_image
-from core.phrases import everyday
-from indexer.relevance import NEEDED, THRESHOLD, Background, Kind, background, meaningless, relevances, sample
+from core.encoder import Encoder
+from core.image.decode import open_image
+from core.inference.load import load_encoder
+from core.text.sample_queries import everyday
+from indexer.search.relevance import NEEDED, THRESHOLD, Background, Kind, background, meaningless, relevances, sample
 from tests.shared import SHARED
-from train.data import read_class_data
+from train.data.sources import read_class_data
 from train.scenes import paint
 from train.scenes.registry import KINDS
 

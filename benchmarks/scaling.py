@@ -146,7 +146,7 @@ def measure() -> Measured:
 
 
 def _thumbnail_bytes() -> float:
-    from core.images import thumbnail
+    from core.image.decode import thumbnail
     from train.scenes import paint
 
     return float(np.mean([len(thumbnail(paint(seed, 640).image)) for seed in range(12)]))
@@ -154,16 +154,16 @@ def _thumbnail_bytes() -> float:
 
 def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
     """Rows a second of CPU time from shard files into the tables; bytes of a row there, and in a shard file."""
-    from core.metadata import Metadata
-    from core.toy import ToyEncoder
-    from indexer.captions import Captions
-    from indexer.collection import Collection, SourceInfo
-    from indexer.runs import shards
-    from indexer.runs.known import Known
-    from indexer.runs.pipeline import Embedded
-    from indexer.runs.report import Stopwatch
-    from indexer.runs.shards import Finished
-    from indexer.runs.writer import Writer
+    from core.image.metadata import Metadata
+    from core.inference.toy import ToyEncoder
+    from indexer.collection.collection import Collection, SourceInfo
+    from indexer.ingest.distributed import shards
+    from indexer.ingest.distributed.shards import Finished
+    from indexer.ingest.embedding.pipeline import Embedded
+    from indexer.ingest.planning.existing_rows import Known
+    from indexer.ingest.report import Stopwatch
+    from indexer.ingest.writing.captions import Captions
+    from indexer.ingest.writing.writer import Writer
     from indexer.sources import Item
 
     class Wide(ToyEncoder):
@@ -194,8 +194,6 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
             Captions(),
             Known.nothing(),
             Stopwatch(),
-            written=lambda row: None,
-            failed=lambda problem: None,
         )
         # Seconds of work by any core: what else the machine does at the time does not count.
         started = time.process_time()
@@ -209,7 +207,7 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
 
 def _driver_bytes() -> float:
     """Memory of what a run keeps of every picture: the listing, what is still wanted, the shards, what is alive."""
-    from indexer.runs import shards
+    from indexer.ingest.distributed import shards
     from indexer.sources import Item
 
     count = 100_000
@@ -228,7 +226,7 @@ def _driver_bytes() -> float:
 
 
 def _code_bytes() -> float:
-    from indexer.indexes import index_class
+    from indexer.ann.kinds import index_class
 
     vectors = np.random.default_rng(0).standard_normal((8_000, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -26,10 +26,10 @@ from benchmarks import cold, vectors
 from benchmarks.contenders import Bare, Contender, HNSWLib, LanceIVFPQ, Ours, PlainFAISS, Refined, USearch
 from benchmarks.made_collection import metadata
 from benchmarks.report import RESULTS, Target, publish, with_table
-from indexer import exact
-from indexer.indexes.candidates import FEW
-from indexer.indexes.recall_plot import draw
-from indexer.indexes.tuning import CONFIDENCE, K, Sample, measure, measure_filters, nearest
+from indexer.ann import exact_search
+from indexer.ann.candidates import FEW
+from indexer.ann.recall_plot import draw
+from indexer.ann.tuning import CONFIDENCE, K, Sample, measure, measure_filters, nearest
 
 RECALL, COMPRESSED_RECALL = 0.98, 0.95
 QUERIES, TIMED, IMAGES, FILTERED = 400, 200, 100, 30
@@ -157,7 +157,7 @@ def curve(
             started = time.perf_counter()
             rows = each.search(query, effort)
             times.append(time.perf_counter() - started)
-            hits.append(int((exact.cosines(pictures, rows[rows >= 0], query) >= least - 1e-6).sum()))
+            hits.append(int((exact_search.cosines(pictures, rows[rows >= 0], query) >= least - 1e-6).sum()))
         recalls = np.minimum(hits, K) / K
         recall = float(recalls.mean())
         to_spare = CONFIDENCE * float(recalls.std()) / math.sqrt(len(recalls)) if isinstance(each, Ours) else 0.0
@@ -255,7 +255,7 @@ def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, numbers: Numb
     for share in SHARES:
         allowed = generator.random(len(data.pictures)) < share
         through = [each for each in measured if each.share <= share and each.pays(RECALL)]
-        answers = [exact.best(data.pictures, query, K, allowed)[0] for query in texts.vectors[:FILTERED]]
+        answers = [exact_search.best(data.pictures, query, K, allowed)[0] for query in texts.vectors[:FILTERED]]
         times: dict[bool, list[float]] = {True: [], False: []}
         right = []
         touch(data.pictures)
@@ -269,7 +269,7 @@ def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, numbers: Numb
                 elif through and allowed.sum() > FEW:
                     rows, _ = ours.engine.best(query, K, allowed, "text", through[0].effort)
                 else:
-                    rows, _ = exact.best(data.pictures, query, K, allowed)
+                    rows, _ = exact_search.best(data.pictures, query, K, allowed)
                 times[with_filter].append(time.perf_counter() - started)
             assert allowed[rows].all()
             right.append(len(set(rows.tolist()) & set(answer.tolist())) / K)

@@ -24,10 +24,10 @@ from PIL import Image
 
 import clipdex
 from benchmarks.report import Target, publish
-from core.images import open_image, to_rgb
-from indexer.search import Searcher
+from core.image.decode import open_image, to_rgb
+from indexer.search.searcher import Searcher
 from tests.shared import SHARED
-from train.data import read_class_data
+from train.data.sources import read_class_data
 
 SIZES = {"a third": 3, "a quarter": 4, "a fifth": 5}
 PROMPT = "a photo of a {}"

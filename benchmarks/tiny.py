@@ -17,10 +17,10 @@ from pathlib import Path
 
 import clipdex
 from benchmarks.report import Target, publish
-from core.encoder import load_encoder
+from core.inference.load import load_encoder
 from tests.shared import SHARED
-from train import evaluate
-from train.data import read_class_data
+from train.data.sources import read_class_data
+from train.evaluation import evaluate
 from train.scenes import paint
 
 SCENES = 1000  # seeds 0 to 999; training starts at 1,000,000

@@ -1,1 +1,1 @@
-"""How do a picture and a sentence become comparable vectors?"""
+"""Turns images and texts into comparable vectors."""

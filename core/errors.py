@@ -1,4 +1,4 @@
-"""What can go wrong, and what should the person do?
+"""The tree of expected errors.
 
 Every expected problem is a `ClipdexError`; its message says what happened, with values, and what to do.
 The library raises, the edges (command line, app) print. Anything else is a bug and keeps its traceback.

@@ -1,1 +1,1 @@
-"""How does a pile of images become searchable, and how is it searched?"""
+"""Indexes images and searches them."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from core.device import restrict
+from core.inference.device import restrict
 
 # Set before torch, numpy or streamlit are imported by any test, and inherited by the programs that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"  # workers share the cores; more threads make the suite slower

@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from app.commands.ui import server_command
+from app.cli.commands.ui import server_command
 from tests.app.chromium import PATIENCE
 from tests.app.conftest import free_port, wait_for
 

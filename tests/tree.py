@@ -1,4 +1,4 @@
-"""Which modules are there, and how does ARCHITECTURE.md show them?  `python -m tests.tree` writes it into the page."""
+"""Writes the tree of files with their first lines into docs/files.md: `python -m tests.tree`."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def parsed(path: Path) -> ast.Module:
 
 
 def first_line(path: Path) -> str:
-    """The first line of a module's docstring: the question that the file answers."""
+    """The first line of a module's docstring: what the file does."""
     return (ast.get_docstring(parsed(path)) or "").split("\n")[0].strip()
 
 
 def expected_tree() -> str:
-    """The file tree as ARCHITECTURE.md shows it: every module with the question that it answers."""
-    lines = [f"{face + '.py':<24}{first_line(ROOT / f'{face}.py')}" for face in FACES]
+    """The file tree as docs/files.md shows it: every module with what it does."""
+    lines = [f"{face + '.py':<28}{first_line(ROOT / f'{face}.py')}" for face in FACES]
     for package in PACKAGES:
         lines += _folder(ROOT / package, 0)
     return "\n".join(lines)
 
 
 def _folder(folder: Path, depth: int) -> list[str]:
-    lines = [f"{'  ' * depth + folder.name + '/':<24}{first_line(folder / '__init__.py')}"]
+    lines = [f"{'  ' * depth + folder.name + '/':<28}{first_line(folder / '__init__.py')}"]
     inside = sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.name))
     for path in inside:
         if path.is_dir() and any(path.glob("*.py")):
             lines += _folder(path, depth + 1)
         elif path.suffix == ".py" and path.name != "__init__.py":
-            lines.append(f"{'  ' * (depth + 1) + path.name:<24}{first_line(path)}")
+            lines.append(f"{'  ' * (depth + 1) + path.name:<28}{first_line(path)}")
     return lines
 
 
 if __name__ == "__main__":
-    page = ROOT / "ARCHITECTURE.md"
+    page = ROOT / "docs" / "files.md"
     page.write_text(BLOCK.sub(lambda _: expected_tree(), page.read_text("utf-8"), count=1), "utf-8")

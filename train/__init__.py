@@ -1,1 +1,1 @@
-"""How does a model get better, and how do we know?"""
+"""Trains CLIP models and evaluates them."""

@@ -1,4 +1,4 @@
-"""How does a run survive being stopped?
+"""Saves and restores training runs so that a resumed run continues exactly.
 
 A checkpoint holds weights, optimizer moments and the number of the next step. That is all: order of data, choice of
 captions and augmentation are functions of the recipe's seed and the step, so there is no random state to keep. Tensors
@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from core.clip import CLIP
-from core.config import parse
 from core.errors import ConfigError, DataError
+from core.model.clip import CLIP
+from core.schema import parse
 from train import log
 from train.recipe import Recipe
 

@@ -1,4 +1,4 @@
-"""How does a batch that does not fit into memory get the gradients of the whole?
+"""Computes the gradients of batches that do not fit into memory.
 
 The contrastive loss couples all pairs, so plain accumulation over parts would be another loss. GradCache (Gao et al.
 2021): features of all micro-batches are computed first without a graph; the loss's gradients with respect to them are

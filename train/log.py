@@ -1,4 +1,4 @@
-"""What does a run leave behind for people to read?  (a line a record in log.jsonl, and a plot of it)"""
+"""Writes the log of a run, one JSON record a line, and its plot."""
 
 from __future__ import annotations
 

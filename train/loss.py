@@ -1,4 +1,4 @@
-"""What does the model minimise?
+"""The symmetric contrastive loss.
 
 The symmetric cross-entropy over the matrix of scaled cosines (CLIP paper, figure 3). Where pictures carry labels, every
 caption of a label is a right answer for every picture of it, and the target is spread evenly over the right answers

@@ -1,4 +1,4 @@
-"""How does a step change the weights?
+"""Optimizer and learning-rate schedule.
 
 AdamW with decoupled decay (Loshchilov and Hutter 2019) on weight matrices only, linear warm-up, then a cosine or a
 straight line down to nought; the temperature is clipped after every step as in the paper (section 2.5).
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from core.clip import CLIP, MAX_LOGIT_SCALE
+from core.model.clip import CLIP, MAX_LOGIT_SCALE
 from train.recipe import Schedule
 
 

@@ -1,4 +1,4 @@
-"""Which averages does batch normalisation keep?
+"""Recomputes batch-normalization statistics after training.
 
 Those of training are of crops with varied colours, while people's pictures come whole: the two differ in size of things
 and in contrast (Touvron et al. 2019, "Fixing the train-test resolution discrepancy"). So after the last step they are

@@ -1,4 +1,4 @@
-"""What is a training run made of?
+"""The recipe: everything that defines a training run.
 
 A recipe is a TOML file that says everything: model, tokenizer, data, schedule, augmentation, evaluation, seed. Two runs
 of one recipe on one machine print the same numbers. Paths of data are relative to the data folder given at the start.
@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from core.config import CLIPConfig, Frozen, PreprocessConfig, SmallResNetConfig, VisionConfig, parse
 from core.errors import ConfigError
+from core.model.config import CLIPConfig, PreprocessConfig, SmallResNetConfig, VisionConfig
+from core.schema import Frozen, parse
 
 RESERVED_TEXT_FIELDS = ("vocab_size", "context_length", "eot_id")
 

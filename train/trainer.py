@@ -1,4 +1,4 @@
-"""What happens in a training run?  Read from top to bottom.
+"""Trains a model; read it from top to bottom.
 
 run          a recipe in, a model directory out
 prepare      data, tokenizer, model, optimizer: everything a step needs
@@ -29,22 +29,23 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint as recompute
 
-from core.clip import CLIP
-from core.clip_encoder import CLIPEncoder
-from core.config import ModelConfig, ViTConfig
-from core.device import autocast_dtype, choose_device
 from core.errors import MissingExtraError, TrainingError
-from core.init import initialise
-from core.model_dir import save_model
-from core.preprocess import normalise, resize_crop
-from core.resnet import Bottleneck
-from core.small_resnet import BasicBlock
-from core.tokenizer import Tokenizer, train_tokenizer
-from core.transformer import Block
-from train import evaluate, log
-from train.augment import random_crop, vary
+from core.formats.model_dir import save_model
+from core.image.preprocess import normalise, resize_crop
+from core.inference.clip_encoder import CLIPEncoder
+from core.inference.device import autocast_dtype, choose_device
+from core.model.clip import CLIP
+from core.model.config import ModelConfig, ViTConfig
+from core.model.init import initialise
+from core.model.resnet import Bottleneck
+from core.model.small_resnet import BasicBlock
+from core.model.transformer import Block
+from core.text.tokenizer import Tokenizer, train_tokenizer
+from train import log
 from train.checkpoint import check_folder, restore_checkpoint, save_checkpoint, stop_between_steps
-from train.dataset import Corpus, load_corpus
+from train.data.augmentation import random_crop, vary
+from train.data.dataset import Corpus, load_corpus
+from train.evaluation import evaluate
 from train.grad_cache import backward_in_micro_batches
 from train.loss import contrastive_loss
 from train.optim import learning_rate, make_optimizer, take_step
@@ -185,7 +186,7 @@ def prepare(recipe: Recipe, data: Path, out: Path, device: torch.device) -> Run:
         preprocess=recipe.preprocess,
         tokenizer=rules,
     )
-    # What the checkpoints are of; with these two files any of them is a model (core/convert/clipdex.py).
+    # What the checkpoints are of; with these two files any of them is a model (core/formats/convert/clipdex.py).
     tokenizer.save(out / "tokenizer.json")
     (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
     model = initialise(CLIP(config.clip), recipe.seed).to(device)

@@ -1,1 +1,1 @@
-"""How do vectors come from other programs, and go to them, so that nobody has to embed again?"""
+"""Imports vectors from other programs and exports them."""

@@ -1,4 +1,4 @@
-"""How is a matrix of vectors read from an .npy file, and written into one, a part at a time?
+"""Reads and writes matrices as `.npy` files, a part at a time.
 
 The header of such a file is somebody's word: it is read without unpickling anything, and believed only where the file
 has exactly the length that it tells of. The format is that of NumPy Enhancement Proposal 1.

@@ -1,4 +1,4 @@
-"""Which kinds of source are there?  One line a kind; the contract battery finds it here."""
+"""The registry of source kinds: one line each."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import SourceError, unknown_choice
+from indexer.sources.archives.webdataset import WebDatasetSource
+from indexer.sources.archives.zip_archive import ZipSource
 from indexer.sources.base import NOTHING_SAID, TRANSIENT, Item, Listing, Place, Problem, Settings, Source
 from indexer.sources.cloud import CloudSource
+from indexer.sources.detect import recognise
 from indexer.sources.folder import FolderSource
-from indexer.sources.recognise import recognise
-from indexer.sources.several import Several
-from indexer.sources.table import TableSource
-from indexer.sources.webdataset import WebDatasetSource
-from indexer.sources.zip_archive import ZipSource
+from indexer.sources.multi import Several
+from indexer.sources.tables.table import TableSource
 
 __all__ = [
     "NOTHING_SAID",

@@ -1,4 +1,4 @@
-"""What does every kind of source offer?
+"""The `Source` protocol and its items.
 
 A `Source` lists its items and reads one of them; it knows nothing about models, vectors or tables. The listing
 accounts for everything that was met: pictures, what could not be looked at, and how much was no picture.
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from core.config import Frozen
+from core.schema import Frozen
 
 if TYPE_CHECKING:
-    from indexer.sources.columns import Columns
+    from indexer.sources.extra_columns import Columns
 
 # Reasons for which something cannot be read now that say nothing about its content.
 TRANSIENT = frozenset(["vanished", "no permission", "read error", "timeout"])

@@ -1,4 +1,4 @@
-"""Which files does a pattern like `data-{000..010}.tar` or `{train,test}.tar` name?"""
+"""Expands patterns like `data-{000..010}.tar` and `{train,test}.tar`."""
 
 from __future__ import annotations
 

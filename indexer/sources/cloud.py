@@ -1,4 +1,4 @@
-"""Which pictures are in an object store below a URL?  `s3://bucket/photos`, and whatever fsspec knows besides.
+"""Images in an object store below a URL: `s3://bucket/photos` and whatever fsspec knows.
 
 As in a folder: hidden names are left out, an id is the name below the URL, and texts beside the pictures and a
 `captions.csv` at the top count. The size of an item is that of its object and its time is when that was last written.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from core.captions import NAME
 from core.errors import ImageError, SourceError
+from core.text.caption_table import NAME
+from indexer.sources.archives.archive_members import Names, ending, is_hidden, is_picture, unsupported
 from indexer.sources.base import NOTHING_SAID, Item, Listing, Place, Problem, Settings
-from indexer.sources.beside import with_texts
-from indexer.sources.members import Names, ending, is_hidden, is_picture, unsupported
-from indexer.sources.names import escape, unescape
+from indexer.sources.file_access import Remote, read_bounded
+from indexer.sources.filenames import escape, unescape
 from indexer.sources.patterns import Selection
-from indexer.sources.storage import Remote, read_bounded
+from indexer.sources.sidecars import with_texts
 
 
 class CloudSource:

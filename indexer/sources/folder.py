@@ -1,4 +1,4 @@
-"""Which pictures lie in a folder and below it?
+"""Images in a folder and below it.
 
 Hidden files and folders are left out, links to folders are followed at most once, and a folder that cannot be read
 is reported instead of passing for empty. An id is the path below the folder, written by `names.escape`.
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import ImageError, SourceError
-from core.images import PICTURES, UNSUPPORTED
+from core.image.decode import PICTURES, UNSUPPORTED
 from indexer.sources.base import NOTHING_SAID, Item, Listing, Place, Problem, Settings
-from indexer.sources.beside import sidecars_of
-from indexer.sources.names import escape, unescape
+from indexer.sources.file_access import Disk, read_bounded, reason
+from indexer.sources.filenames import escape, unescape
 from indexer.sources.patterns import Selection
-from indexer.sources.storage import Disk, read_bounded, reason
+from indexer.sources.sidecars import sidecars_of
 
 Identity = tuple[int, int]  # device and inode: the same folder under any name
 

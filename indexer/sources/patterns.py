@@ -1,4 +1,4 @@
-"""Which pictures does a person mean who writes `*.png`, `thumbs` or `trips/**/raw`?
+"""Matches paths against patterns such as `*.png`, `thumbs` or `trips/**/raw`.
 
 A pattern without a slash means a file or a folder of that name anywhere; one with a slash is a path from the top. A
 folder means all that is in it. `*` stands for anything within a name, `**` for anything across folders, `?` for one
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from core.errors import SourceError
 from indexer.sources.base import Settings
-from indexer.sources.names import unescape
+from indexer.sources.filenames import unescape
 
 
 class Selection:

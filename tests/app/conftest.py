@@ -21,10 +21,10 @@ from PIL import Image, ImageDraw
 from streamlit.components.v2 import manifest_scanner
 
 import clipdex
-from app import state
-from app.commands.ui import environment, server_command
-from app.fetch import URLS_VARIABLE
-from app.routes import address
+from app.cli.commands.ui import environment, server_command
+from app.library import searchers
+from app.server.addresses import address
+from app.server.remote_image import URLS_VARIABLE
 from tests.app.chromium import browser, page, window
 from tests.shared import ROOT
 
@@ -101,7 +101,7 @@ class Server:
 
     def address(self, kind: str, item: str) -> str:
         """The path under which a picture of an item is served."""
-        return address(kind, state.key(self.folder.resolve()), item)
+        return address(kind, searchers.key(self.folder.resolve()), item)
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body."""

@@ -1,6 +1,6 @@
 """What holds for every encoder?  One battery over the registries and over a small model of each kind of tower.
 
-In fp32, where sums hardly depend on their order; what fewer bits change is in `tests/core/test_precision.py`.
+In fp32, where sums hardly depend on their order; what fewer bits change is in `tests/core/inference/test_precision.py`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.clip_encoder import CLIPEncoder
-from core.encoder import ENCODERS, MODELS, Encoder, load_encoder
-from core.families import FAMILIES
-from core.model_dir import save_model
-from tests.core.families.models import openclip_folder, transformers_folder
+from core.encoder import Encoder
+from core.formats.model_dir import save_model
+from core.inference.clip_encoder import CLIPEncoder
+from core.inference.families import FAMILIES
+from core.inference.load import ENCODERS, MODELS, load_encoder
+from tests.core.inference.families.models import openclip_folder, transformers_folder
 from tests.core.small_models import KINDS, small_model
 
 # A small model of each package: one prepares pictures by our rules, the other by its own.

@@ -1,4 +1,4 @@
-"""Does every kind of index keep the promises of `indexer.indexes.base.VectorIndex`?  One battery over the registry,
+"""Does every kind of index keep the promises of `indexer.ann.kinds.base.VectorIndex`?  One battery over the registry,
 against the exact answer."""
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, MissingExtraError
-from indexer import exact
-from indexer.indexes import INDEXES, index_class
-from indexer.indexes.base import VectorIndex
+from indexer.ann import exact_search
+from indexer.ann.kinds import INDEXES, index_class
+from indexer.ann.kinds.base import VectorIndex
 
 N, D, K = 2_000, 32, 10
 SMALL = (1, 2, 5, 40)
@@ -44,14 +44,14 @@ def found(index: VectorIndex, queries: np.ndarray, allowed: np.ndarray | None = 
     positions, _ = index.search(queries, many, effort=index.efforts[-1], allowed=allowed)
     stored = vectors(N)
     return [
-        exact.ranked(stored, np.sort(row[row >= 0]), query, K)[0].tolist()
+        exact_search.ranked(stored, np.sort(row[row >= 0]), query, K)[0].tolist()
         for row, query in zip(positions, queries, strict=True)
     ]
 
 
 def test_at_its_best_it_finds_what_the_exact_search_finds(index: VectorIndex) -> None:
     queries = vectors(40, seed=1)
-    expected = [exact.best(vectors(N), query, K)[0].tolist() for query in queries]
+    expected = [exact_search.best(vectors(N), query, K)[0].tolist() for query in queries]
     right = sum(len(set(a) & set(b)) for a, b in zip(found(index, queries), expected, strict=True))
     assert right / (40 * K) >= 0.98
 
@@ -60,7 +60,7 @@ def test_it_never_finds_what_is_not_allowed_and_finds_nearly_all_that_is(index: 
     queries, allowed = vectors(20, seed=2), np.random.default_rng(3).random(N) < 0.3
     rows = found(index, queries, allowed)
     assert all(allowed[row] for each in rows for row in each)
-    expected = [exact.best(vectors(N), query, K, allowed)[0].tolist() for query in queries]
+    expected = [exact_search.best(vectors(N), query, K, allowed)[0].tolist() for query in queries]
     assert sum(len(set(a) & set(b)) for a, b in zip(rows, expected, strict=True)) / (20 * K) >= 0.95
 
 
@@ -86,7 +86,7 @@ def test_its_scores_are_near_to_the_cosines(index: VectorIndex) -> None:
     positions, scores = index.search(queries, 50, effort=index.efforts[-1])
     for query, rows, given in zip(queries, positions, scores, strict=True):
         real = rows >= 0
-        off = np.abs(given[real] - exact.cosines(vectors(N), rows[real], query)).max()
+        off = np.abs(given[real] - exact_search.cosines(vectors(N), rows[real], query)).max()
         assert off <= 0.3  # LanceDB draws its codes at random
 
 
@@ -158,8 +158,8 @@ def test_a_graph_over_fewer_dimensions_finds_the_same_where_examples_show_that_i
     right = 0
     for query in queries[:100]:
         positions, scores = loaded.search(query[np.newaxis], 4 * K, effort=256)
-        assert np.abs(scores[0] - exact.cosines(rows, positions[0], query)).max() < 0.05
-        best = exact.best(rows, query, K)[0]
+        assert np.abs(scores[0] - exact_search.cosines(rows, positions[0], query)).max() < 0.05
+        best = exact_search.best(rows, query, K)[0]
         right += len(set(best.tolist()) & set(positions[0].tolist()))
     assert right >= 0.99 * 100 * K
 

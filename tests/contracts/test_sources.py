@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from core.encoder import load_encoder
 from core.errors import ImageError, SourceError
-from core.images import open_image
-from indexer.captions import read_captions
-from indexer.collection import Collection
-from indexer.runs.pipeline import Claims, Embedded, Failed, Pipeline, Same
-from indexer.runs.report import Stopwatch
+from core.image.decode import open_image
+from core.inference.load import load_encoder
+from indexer.collection.collection import Collection
+from indexer.ingest.embedding.pipeline import Claims, Embedded, Failed, Pipeline, Same
+from indexer.ingest.report import Stopwatch
+from indexer.ingest.writing.captions import read_captions
 from indexer.sources import SOURCES, Place, Settings, Source, find_source, make_source
 from tests.indexer.pictures import index, paint, state
 
@@ -74,7 +74,7 @@ def lay_out_table(place: Path) -> Path:
 
 
 def lay_out_memory(place: Path) -> str:
-    """What fsspec keeps in memory is a store like any other; tests/indexer/test_cloud.py has a real one."""
+    """What fsspec keeps in memory is a store like any other; tests/indexer/sources/test_cloud.py has a real one."""
     import fsspec
 
     system = fsspec.filesystem("memory")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from core.clip import CLIP
-from core.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
+from core.model.clip import CLIP
+from core.model.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
+from tests.shared import ROOT
 
-TOWERS = Path(__file__).parents[1] / "golden" / "towers"
+TOWERS = ROOT / "tests" / "golden" / "towers"
 
 # In this order: the first pattern that matches the whole name wins.
 RENAMED = [

@@ -6,8 +6,8 @@ from functools import cache
 
 import torch
 
-from core.clip import CLIP
-from core.config import (
+from core.model.clip import CLIP
+from core.model.config import (
     CBOWTextConfig,
     CLIPConfig,
     ModelConfig,
@@ -18,8 +18,8 @@ from core.config import (
     VisionConfig,
     ViTConfig,
 )
-from core.init import initialise
-from core.tokenizer import Tokenizer, train_tokenizer
+from core.model.init import initialise
+from core.text.tokenizer import Tokenizer, train_tokenizer
 
 KINDS = ("vit", "resnet", "small_resnet", "cbow")
 

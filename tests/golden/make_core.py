@@ -16,8 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from core.tokenizer import Tokenizer
-from core.tokenizer_file import WORD_END
+from core.text.tokenizer import Tokenizer
+from core.text.tokenizer_file import WORD_END
 from tests.shared import shared
 
 GOLDEN = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""Which golden files of tests/core/test_towers.py are cut from the reference data, and how?
+"""Which golden files of tests/core/model/test_towers.py are cut from the reference data, and how?
 
 `python -m tests.golden.make_towers` rewrites tests/golden/towers from shared/reference (its README says which program
 made what): the weights of OpenAI's two towers as safetensors, in float16 where that loses nothing, the numbers

@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 import clipdex
-from core.encoder import load_encoder
-from core.toy import DIM, ToyEncoder
-from indexer import sync
-from indexer.collection import Collection
-from indexer.runs.options import Options
-from indexer.runs.report import Report
-from indexer.storage import tables
+from core.inference.load import load_encoder
+from core.inference.toy import DIM, ToyEncoder
+from indexer.collection.collection import Collection
+from indexer.collection.storage import tables
+from indexer.ingest import sync
+from indexer.ingest.options import Options
+from indexer.ingest.report import Report
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 160, 30), "blue": (20, 40, 220), "white": (250, 250, 250)}
 

@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import clipdex
-from core.encoder import load_encoder
-from indexer.collection import Collection
-from indexer.optimize import optimize
-from indexer.query import Hit, Target
-from indexer.search import Searcher
+from core.inference.load import load_encoder
+from indexer.ann.optimize import optimize
+from indexer.collection.collection import Collection
+from indexer.collection.snapshot import Target
+from indexer.search.query import Hit
+from indexer.search.searcher import Searcher
 from tests.indexer.pictures import COLOURS, index, paint, state
 
 SLOW = os.environ.get("CLIPDEX_SLOW") == "1"

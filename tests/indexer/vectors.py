@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from core.toy import ToyEncoder
-from indexer.collection import Collection, SourceInfo
-from indexer.storage import tables
+from core.inference.toy import ToyEncoder
+from indexer.collection.collection import Collection, SourceInfo
+from indexer.collection.storage import tables
 
 D = ToyEncoder().dim
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from core.clip import CLIP
-from core.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
-from core.init import initialise
+from core.model.clip import CLIP
+from core.model.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
+from core.model.init import initialise
 from train.optim import learning_rate, make_optimizer, take_step
 from train.recipe import Schedule
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from core.errors import ConfigError
+from tests.shared import ROOT
 from train.scenes import COLOURS, KINDS, SETTINGS, STYLES, VERSION, Scene, Thing, paint, write_collection
 from train.scenes.canvas import Canvas
 from train.scenes.captions import article, joined
@@ -23,7 +24,6 @@ from train.scenes.kinds import plural
 from train.scenes.palette import Tones
 from train.scenes.skies import TIMES, WEATHER
 
-ROOT = Path(__file__).parents[2]
 NAMES = list(COLOURS)
 PALETTE = np.array(list(COLOURS.values()), dtype=np.int64)
 

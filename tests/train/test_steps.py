@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from core.clip import CLIP
-from core.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
+from core.model.clip import CLIP
+from core.model.config import CLIPConfig, ResNetConfig, TransformerTextConfig, ViTConfig
 from tests.core.openai_weights import loaded, our_name
 from tests.shared import shared
 from train.loss import contrastive_loss

@@ -19,11 +19,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from core.encoder import load_encoder
 from core.errors import DataError, TrainingError
-from core.preprocess import normalise, resize_crop
+from core.image.preprocess import normalise, resize_crop
+from core.inference.load import load_encoder
 from tests.shared import ROOT
-from train import dataset, log, trainer
+from train import log, trainer
+from train.data import dataset
 from train.optim import take_step
 from train.recipe import Recipe, read_recipe
 

@@ -1,4 +1,4 @@
-"""Endless painted pictures with known content.
+"""Paints endless scenes with known content.
 
 `paint(seed)` decides what is in the scene (compose.py), draws it (skies.py, land.py and one file per family of
 things), gives it a style (styles.py) and describes it (captions.py). The same seed is the same scene at every size,

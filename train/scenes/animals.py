@@ -1,4 +1,4 @@
-"""How are animals on four legs drawn?  They all look to the right; the pen mirrors some."""
+"""Draws four-legged animals, facing right; the pen mirrors some."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are houses, castles and other buildings drawn?"""
+"""Draws houses, castles and other buildings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a shape drawn without knowing the size of the picture?
+"""Draws shapes without knowing the size of the image.
 
 Everything is given in fractions: a `Canvas` spans 0..1 in both directions, a `Pen` spans 0..1 inside the box of one
 thing, y downwards. A three-channel colour is tinted by the light of the scene, a four-channel one is drawn as it is.

@@ -1,4 +1,4 @@
-"""How do people describe a scene?  From short to attribute-precise, always true to the content."""
+"""Describes a scene in words, always true to its content."""
 
 from __future__ import annotations
 

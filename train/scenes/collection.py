@@ -1,4 +1,4 @@
-"""How does a folder of painted scenes come about?"""
+"""Writes a folder of painted scenes."""
 
 from __future__ import annotations
 

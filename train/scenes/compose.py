@@ -1,4 +1,4 @@
-"""What is in the scene of a seed, and where does each thing stand?  Decides; paints nothing."""
+"""Decides what is in the scene of a seed and where; paints nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a painted scene, as data that a search can be scored against?"""
+"""The content of a scene as data that a search can be scored against."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are birds, sea animals and small creatures drawn?  They look to the right; the pen mirrors some."""
+"""Draws birds, sea animals and small creatures, facing right; the pen mirrors some."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are fruit, cakes and other food drawn?"""
+"""Draws fruit, cakes and other food."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are a table before a wall and a plain backdrop painted?"""
+"""Paints a table before a wall, and a plain backdrop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be drawn, where does it belong, and what is it called?
+"""What can be drawn, where it belongs, and what it is called.
 
 Every family file holds its drawings and a list of `Kind`; adding a thing is one function there and one line.
 """

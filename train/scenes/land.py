@@ -1,4 +1,4 @@
-"""How are mountains, meadows, seas and streets painted behind the things?
+"""Paints mountains, meadows, seas and streets behind the things.
 
 Each function paints everything below the horizon `h`; `View` carries the colours of the hour and the weather.
 """

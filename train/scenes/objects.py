@@ -1,4 +1,4 @@
-"""How are balls, cups, kites and other small objects drawn?"""
+"""Draws balls, cups, kites and other small objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a seed become a picture?"""
+"""Paints the scene of a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which colours have names, and how does the light of the day change them?"""
+"""Named colors, and how daylight changes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are people drawn?  Their colour is that of what they wear."""
+"""Draws people; their color is that of their clothes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are trees and flowers drawn?"""
+"""Draws trees and flowers."""
 
 from __future__ import annotations
 

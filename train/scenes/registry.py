@@ -1,4 +1,4 @@
-"""Which kinds of things are there?"""
+"""The registry of things that can be drawn."""
 
 from __future__ import annotations
 

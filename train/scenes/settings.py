@@ -1,4 +1,4 @@
-"""Which settings are there, where in them can things stand, and which things fit?"""
+"""The settings of scenes: where things can stand and which things fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do the sky, its lights and the weather look at each time of the day?"""
+"""Draws the sky, its lights and the weather at each time of day."""
 
 from __future__ import annotations
 

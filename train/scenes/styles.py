@@ -1,4 +1,4 @@
-"""How does a clean drawing become a watercolour, a mosaic or a neon sign?
+"""Turns a clean drawing into a watercolor, a mosaic or a neon sign.
 
 Every style is one function on the finished small picture; coordinates are fractions, so that it looks alike at any
 size, and its randomness comes from the generator it is given.

@@ -1,4 +1,4 @@
-"""How are cars, boats, planes and other vehicles drawn?"""
+"""Draws cars, boats, planes and other vehicles."""
 
 from __future__ import annotations
 

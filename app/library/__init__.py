@@ -1,0 +1,1 @@
+"""The collections that a server has open."""

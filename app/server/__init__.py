@@ -1,0 +1,1 @@
+"""HTTP routes beside the pages: thumbnails, images, exports, access control."""

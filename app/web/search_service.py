@@ -1,0 +1,148 @@
+"""Answers the query of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.formatting import matches
+from core.errors import ImageError
+from indexer.search.query import MAX_LIMIT, Box, Like, Picture
+from indexer.search.query_parser import TAKEN, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from app.server.remote_image import Fetched
+    from clipdex import Hit
+    from indexer.dedup.duplicates import Kind
+    from indexer.dedup.grouping import Grouping
+    from indexer.search.searcher import Searcher
+
+DATED = 1_000  # hits that are put in the order of their dates, where so many match
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is looked for: words and conditions, items of the collection, an uploaded picture, or several of them."""
+
+    text: str = ""
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    parts: tuple[tuple[str, Box], ...] = ()  # of items
+    picture: bytes | None = field(default=None, repr=False)
+    picture_name: str = ""
+    fetched: Fetched | None = field(default=None, repr=False)  # a picture from the web
+    by_date: bool = False
+    group: Kind | None = None  # which near-duplicates take one place
+    tiles: bool = False  # parts of pictures count, too
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything is."""
+        return bool(self.text or self.like or self.unlike or self.parts or self.picture or self.fetched)
+
+    def title(self, words: str) -> str:
+        """What people read above the results; `words` are those of the text that describe something."""
+        named = [one.rsplit("/", 1)[-1] for one in self.like]
+        named += [f"a part of {one.rsplit('/', 1)[-1]}" for one, _ in self.parts]
+        named += [self.picture_name] if self.picture else []
+        named += [self.fetched.name] if self.fetched else []
+        similar = f"Similar to {' and '.join(named)}" if named else ""
+        if self.unlike and not (words or similar):
+            return "Anything else"
+        return " · ".join(part for part in (words, similar) if part)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Hits, best first or newest first, and what the words of the question mean."""
+
+    hits: list[Hit]
+    line: Line | None
+    seen: int = 0  # how far down the ranking these go
+    copies: dict[str, list[Hit]] = field(default_factory=dict)
+    """The near-duplicates that stand behind a hit, by its id, where they are grouped."""
+
+    def told(self, limit: int, possible: int) -> str:
+        """How many pictures match, of the possible ones, among hits that were asked for up to a limit."""
+        noun = "picture" if possible == 1 else "pictures"
+        every = [one for hit in self.hits for one in (hit, *self.copies.get(hit.id, ()))]
+        if all(hit.relevance is None for hit in every):
+            return f"{possible:,} {noun}"
+        fit = sum(map(matches, every))
+        is_open = len(self.hits) >= limit and len(every) < possible and matches(self.hits[-1])
+        return f"{fit:,}{'+' if is_open else ''} of {possible:,} {noun}"
+
+    def with_copies(self, unfolded: Collection[str]) -> list[Hit]:
+        """The hits, those of some groups in full."""
+        return [one for hit in self.hits for one in (hit, *(self.copies.get(hit.id, ()) if hit.id in unfolded else ()))]
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Say which uploaded picture cannot be read."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(error.reason, str(error).replace("the picture:", f"{name}:", 1)) from None
+
+
+def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None = None) -> Found:
+    """The first `limit` hits; near-duplicates behind them, with a `grouping`. Raises ClipdexError."""
+    line = source.read(asked.text) if asked.text else None
+    pictures = [Picture(asked.picture)] if asked.picture is not None else []
+    if asked.fetched is not None:
+        pictures.append(Picture(asked.fetched.content))
+    for one, box in asked.parts:
+        pictures.append(Picture(source.collection.source.read(source.item(one).id), box=box))
+
+    def ask(count: int) -> list[Hit]:
+        with named(asked.picture_name if asked.picture is not None else "the picture"):
+            return source.search(
+                line,
+                image=pictures,
+                like=list(asked.like),
+                without=[Like(one) for one in asked.unlike],
+                tiles=asked.tiles and bool(source.collection.info.tiles),
+                limit=count,
+            )
+
+    if asked.by_date:
+        ranked = ask(max(limit, DATED))
+        ranked = [hit for hit in ranked if matches(hit)] or ranked
+        leaders, copies, seen = grouped(ranked, grouping, len(ranked))
+        return Found(newest_first(source, leaders)[:limit], line, limit if len(leaders) > limit else seen, copies)
+    ranked = ask(limit)
+    leaders, copies, seen = grouped(ranked, grouping, limit)
+    while grouping is not None and len(leaders) < limit <= len(ranked) < MAX_LIMIT:
+        count = min(2 * len(ranked), MAX_LIMIT)
+        ranked = ask(count)
+        leaders, copies, seen = grouped(ranked, grouping, limit)
+        if len(ranked) < count:
+            break
+    return Found(leaders, line, seen, copies)
+
+
+def grouped(hits: list[Hit], grouping: Grouping | None, limit: int) -> tuple[list[Hit], dict[str, list[Hit]], int]:
+    """The first `limit` hits of which none is a near-duplicate of another, what stands behind each, and how far down
+    the ranking these go."""
+    if grouping is None:
+        return hits[:limit], {}, min(limit, len(hits))
+    groups = grouping.of([hit.id for hit in hits])
+    seen = groups[limit][0] if limit < len(groups) else len(hits)
+    copies = {hits[first].id: [hits[place] for place in rest] for first, *rest in groups[:limit] if rest}
+    return [hits[first] for first, *_ in groups[:limit]], copies, seen
+
+
+def newest_first(source: Searcher, hits: list[Hit]) -> list[Hit]:
+    """By when they were taken; those of which that is not known come last, in their order."""
+    snapshot = source.snapshot()
+    if TAKEN not in snapshot.images.schema.names:
+        return hits
+    column = snapshot.images[TAKEN].take([snapshot.rows[hit.id] for hit in hits]).to_pylist()
+    dates = {hit.id: taken for hit, taken in zip(hits, column, strict=True) if taken is not None}
+    newest = sorted((hit for hit in hits if hit.id in dates), key=lambda hit: dates[hit.id], reverse=True)
+    return newest + [hit for hit in hits if hit.id not in dates]

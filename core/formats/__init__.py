@@ -1,0 +1,1 @@
+"""Reads and writes models: model directories, weights files, the hub, and formats of other projects."""

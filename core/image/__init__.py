@@ -1,0 +1,1 @@
+"""Decodes, checks and prepares images, and reads what their files say about them."""

@@ -1,0 +1,1 @@
+"""Turns texts into token ids and labels into zero-shot classifiers."""

@@ -1,0 +1,1 @@
+"""Builds, tunes and searches approximate nearest-neighbor indexes."""

@@ -1,1 +1,0 @@
-"""How does a query become vectors, a ranking, and hits in an order?"""

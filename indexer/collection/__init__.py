@@ -1,0 +1,1 @@
+"""Stores a collection and gives consistent snapshots of it."""

@@ -1,0 +1,1 @@
+"""Rows, vectors and locks on a disk or in an object store."""

@@ -1,0 +1,1 @@
+"""Finds near-duplicates: one definition for search, reports and the app."""

@@ -1,0 +1,1 @@
+"""Runs a large ingest on many machines."""

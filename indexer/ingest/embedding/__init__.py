@@ -1,0 +1,1 @@
+"""Decodes and embeds images within bounded memory."""

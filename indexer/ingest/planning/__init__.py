@@ -1,0 +1,1 @@
+"""Decides what a run has to do."""

@@ -1,0 +1,1 @@
+"""Commits the outcomes of a run."""

@@ -1,0 +1,1 @@
+"""Checks, repairs, compacts and describes collections."""

@@ -1,0 +1,1 @@
+"""Places the images of a collection in the plane."""

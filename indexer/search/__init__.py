@@ -1,0 +1,1 @@
+"""Answers queries: parsing, vectors, filters, ranking, relevance."""

@@ -1,0 +1,1 @@
+"""Turns labelled or captioned images into training batches."""

@@ -1,0 +1,1 @@
+"""Measures models: zero-shot classification, retrieval, linear probes."""
