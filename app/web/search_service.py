@@ -7,18 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.formatting import matches
 from core.errors import ImageError
+from indexer.search.date_sort import newest_first
 from indexer.search.query import MAX_LIMIT, Box, Like, Picture
-from indexer.search.query_parser import TAKEN, Line
+from indexer.search.query_parser import Line
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from app.server.remote_image import Fetched
     from clipdex import Hit
-    from indexer.dedup.duplicates import Kind
-    from indexer.dedup.grouping import Grouping
+    from indexer.dedup.collapse import Grouping
+    from indexer.dedup.copies import Kind
     from indexer.search.searcher import Searcher
 
 DATED = 1_000  # hits that are put in the order of their dates, where so many match
@@ -114,7 +117,7 @@ def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None =
         ranked = ask(max(limit, DATED))
         ranked = [hit for hit in ranked if matches(hit)] or ranked
         leaders, copies, seen = grouped(ranked, grouping, len(ranked))
-        return Found(newest_first(source, leaders)[:limit], line, limit if len(leaders) > limit else seen, copies)
+        return Found(in_date_order(source, leaders)[:limit], line, limit if len(leaders) > limit else seen, copies)
     ranked = ask(limit)
     leaders, copies, seen = grouped(ranked, grouping, limit)
     while grouping is not None and len(leaders) < limit <= len(ranked) < MAX_LIMIT:
@@ -137,12 +140,8 @@ def grouped(hits: list[Hit], grouping: Grouping | None, limit: int) -> tuple[lis
     return [hits[first] for first, *_ in groups[:limit]], copies, seen
 
 
-def newest_first(source: Searcher, hits: list[Hit]) -> list[Hit]:
-    """By when they were taken; those of which that is not known come last, in their order."""
+def in_date_order(source: Searcher, hits: list[Hit]) -> list[Hit]:
+    """Hits in the order of the library's `sort="date"`."""
     snapshot = source.snapshot()
-    if TAKEN not in snapshot.images.schema.names:
-        return hits
-    column = snapshot.images[TAKEN].take([snapshot.rows[hit.id] for hit in hits]).to_pylist()
-    dates = {hit.id: taken for hit, taken in zip(hits, column, strict=True) if taken is not None}
-    newest = sorted((hit for hit in hits if hit.id in dates), key=lambda hit: dates[hit.id], reverse=True)
-    return newest + [hit for hit in hits if hit.id not in dates]
+    rows = np.array([snapshot.rows[hit.id] for hit in hits], np.int64)
+    return [hits[place] for place in newest_first(snapshot, rows).tolist()]

@@ -22,14 +22,14 @@ from app.web.components.markdown import as_text
 from app.web.search_service import Asked, Found, find
 from core.errors import ClipdexError, CollectionError
 from indexer.collection.snapshot import row_of
-from indexer.dedup.grouping import Grouping
+from indexer.dedup.collapse import Grouping
 
 if TYPE_CHECKING:
     from app.server.remote_image import Fetched
     from clipdex import Status
     from core.inference.heatmap import Heat
     from indexer.ann.optimize import Health
-    from indexer.dedup.duplicates import Kind
+    from indexer.dedup.copies import Kind
     from indexer.search.searcher import Searcher
 
 NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that are shown otherwise, or of no interest

@@ -16,36 +16,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.collection.storage import tables
-from indexer.dedup.image_similarity import lightness, perceptual_hash, sameness
+from indexer.dedup.copies import CANDIDATE, KINDS, NEAREST, SURE_CANDIDATE, Closeness, Kind, Thumbnails, are_copies
+from indexer.dedup.image_similarity import perceptual_hash, sameness
 from indexer.dedup.keep_policy import Best, Merits
 from indexer.dedup.neighbor_pairs import near_pairs
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from indexer.collection.snapshot import Snapshot
 
-Kind = Literal["bytes", "picture", "scene"]
-KINDS: tuple[Kind, ...] = ("bytes", "picture", "scene")
 
-# Closeness: how far a cosine is on the way from that of any two pictures of the collection to 1 (see `Closeness`).
-CANDIDATE = 0.45  # worth laying on each other
-SURE_CANDIDATE = 0.8  # also beyond the nearest NEAREST
-SCENE = 0.73  # mean of closeness and sameness of pixels
-SURELY_SCENE = 0.93  # closeness alone
-SAME = 0.9  # of pixels, see `sameness`
-NEAREST, MOST_NEAREST = 3, 8
+MOST_NEAREST = 8  # of each image, that are looked at at all
 BANDS, BAND_BITS, MOST_BITS, HASH_NEIGHBOURS = 4, 16, 10, 8
 AT_ONCE = 512
-KEPT = 20_000  # thumbnails in memory, about 12 kB each
-SAMPLED = 4_096
 
 Progress = Callable[[str, int, int], None]
 
@@ -56,30 +43,6 @@ class Group:
 
     kind: Kind
     ids: list[str]
-
-
-@dataclass(frozen=True)
-class Closeness:
-    """What a cosine of pictures means here: 0 is that of any two, 1 that of a picture with itself. Models differ in how
-    alike all pictures are to them."""
-
-    usual: float
-
-    @classmethod
-    def of(cls, vectors: np.ndarray) -> Closeness:
-        """From a sample of vectors (n, d)."""
-        n = len(vectors)
-        rows = vectors[np.linspace(0, n - 1, min(n, SAMPLED)).astype(np.int64)].astype(np.float64)
-        m = len(rows)
-        usual = (float((rows.sum(axis=0) ** 2).sum()) - m) / (m * (m - 1)) if m > 1 else 0.0
-        return cls(min(max(usual, 0.0), 0.95))
-
-    def cosine(self, closeness: float) -> float:
-        return self.usual + (1 - self.usual) * closeness
-
-    def __call__(self, cosine: np.ndarray) -> np.ndarray:
-        found: np.ndarray = (cosine - self.usual) / (1 - self.usual)
-        return found
 
 
 def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Progress | None = None) -> list[Group]:
@@ -96,10 +59,9 @@ def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Prog
         pairs, cosines = near_pairs(snapshot.vectors[rows], close.cosine(CANDIDATE), MOST_NEAREST)
         pairs, same = _laid(snapshot, rows, rows[pairs][_worth(pairs, close(cosines))], tell)
         closeness = close((snapshot.vectors[pairs[:, 0]] * snapshot.vectors[pairs[:, 1]]).sum(axis=1))
-        groups["picture"] = _joined(pairs[same >= SAME].tolist())
+        groups["picture"] = _joined(pairs[are_copies("picture", closeness, same)].tolist())
         rows = _standing(rows, groups["picture"], merits)
-        near = ((closeness + same) / 2 >= SCENE) | (closeness >= SURELY_SCENE)
-        near &= np.isin(pairs, rows).all(axis=1)
+        near = are_copies("scene", closeness, same) & np.isin(pairs, rows).all(axis=1)
         groups["scene"] = _around_leaders(pairs[near], (closeness + same)[near])
     ids = snapshot.ids
     return [
@@ -184,37 +146,6 @@ def _near_hashes(hashes: np.ndarray) -> np.ndarray:
     pairs.sort(axis=1)
     unique: np.ndarray = np.unique(pairs, axis=0)
     return unique
-
-
-class Thumbnails:
-    """The thumbnails of a version as small grey pictures, the last ones kept."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._kept: dict[int, Image.Image | None] = {}
-
-    def of(self, rows: np.ndarray) -> list[Image.Image | None]:
-        """One for each row; None for a picture without a thumbnail that can be read."""
-        missing = [row for row in dict.fromkeys(rows.tolist()) if row not in self._kept]
-        if missing:
-            if len(self._kept) > KEPT:
-                self._kept = {row: self._kept[row] for row in rows.tolist() if row in self._kept}
-            snapshot = self._snapshot
-            with tables.storage_errors(snapshot.collection.path, "reading"):
-                query = snapshot.table.take_row_ids(snapshot.images["_rowid"].take(missing).to_pylist())
-                found = query.select(["id", "thumbnail"]).to_arrow()
-            contents = dict(zip(found["id"].to_pylist(), found["thumbnail"].to_pylist(), strict=True))
-            with ThreadPoolExecutor() as pool:
-                images = pool.map(_grey, [contents.get(snapshot.ids[row]) for row in missing])
-                self._kept |= zip(missing, images, strict=True)
-        return [self._kept[row] for row in rows.tolist()]
-
-
-def _grey(thumbnail: bytes | None) -> Image.Image | None:
-    try:
-        return lightness(thumbnail) if thumbnail else None
-    except (OSError, ValueError, SyntaxError):  # what Pillow raises for a thumbnail that somebody damaged
-        return None
 
 
 def _joined(pairs: Iterable[Sequence[int]]) -> list[list[int]]:

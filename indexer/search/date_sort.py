@@ -25,14 +25,15 @@ def by_date(snapshot: Snapshot, whole: Ranked, relevance: Sequence[float | None]
     """A page of the relevant hits of a whole answer, the newest first, those without a date last, ties by id. Where
     nothing is relevant, the page of the answer as it is; hits of which no relevance is known count as relevant."""
     kept = np.array([place for place, one in enumerate(relevance) if one is None or one >= THRESHOLD], np.int64)
-    if len(kept):
-        rows = whole.rows[kept]
-        kept = kept[np.lexsort((rows, -_moments(snapshot, rows)))]
-    else:
-        kept = np.arange(len(whole.rows))
+    kept = kept[newest_first(snapshot, whole.rows[kept])] if len(kept) else np.arange(len(whole.rows))
     kept = kept[page]
     parts = {label: values[kept] for label, values in whole.parts.items()}
     return replace(whole, rows=whole.rows[kept], scores=whole.scores[kept], parts=parts)
+
+
+def newest_first(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
+    """The order (k,) in which the images in k rows are the newest first; those without a date last, ties by id."""
+    return np.lexsort((rows, -_moments(snapshot, rows)))
 
 
 def _moments(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:

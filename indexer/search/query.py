@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from core.errors import QueryError, unknown_choice
 from core.validation import FLAG, NUMBER, PATH, TEXT, WHOLE, check_weight, told, wanted
@@ -137,6 +137,29 @@ Several: TypeAlias = T | Sequence[T] | None
 P = TypeVar("P", bound=Part)
 
 
+class QueryOptions(TypedDict, total=False):
+    """The options of a search; each of the first nine may be one value or several."""
+
+    text: Several[str | Text | Line]  # more words
+    image: Several[str | Path | bytes | Image.Image | Picture]
+    like: Several[str | Hit | Like]  # indexed images
+    vector: np.ndarray | Sequence[float] | Vector | None
+    concept: Several[str | Concept]
+    without: Several[str | Part]  # words or parts to lead away from
+    where: Several[str | Condition | Filter]
+    holding: Several[str]
+    not_holding: Several[str]
+    templates: str | Path | None  # puts all words into prompts
+    hybrid: bool
+    collapse: str | None
+    diverse: float
+    sort: str
+    tiles: bool
+    target: Target
+    limit: int
+    offset: int
+
+
 @dataclass(frozen=True)
 class Query:
     """Weighted parts, what must be true of a hit, and which hits are wanted. Raises `QueryError` for what makes no
@@ -196,44 +219,28 @@ class Query:
             raise QueryError("a search that collapses copies or spreads its hits cannot be hybrid, too: leave one out")
 
     @classmethod
-    def of(
-        cls,
-        text: Several[str | Text | Line] = None,
-        *,
-        image: Several[str | Path | bytes | Image.Image | Picture] = None,
-        like: Several[str | Hit | Like] = None,
-        vector: np.ndarray | Sequence[float] | Vector | None = None,
-        concept: Several[str | Concept] = None,
-        without: Several[str | Part] = None,
-        where: Several[str | Condition | Filter] = None,
-        holding: Several[str] = None,
-        not_holding: Several[str] = None,
-        templates: str | Path | None = None,
-        hybrid: bool = False,
-        collapse: str | None = None,
-        diverse: float = 0.0,
-        sort: str = "score",
-        tiles: bool = False,
-        target: Target = "images",
-        limit: int = 20,
-        offset: int = 0,
-    ) -> Query:
-        """The query of what people say: nothing, one or several of each kind. `without` is words or parts to lead away
-        from, `templates` is for all words. A `Line` adds to all of them. Where nothing else is described, `holding`
-        describes it, too."""
-        words, lines = several(text), [one for one in several(text) if isinstance(one, Line)]
-        away = [one for line in lines for one in line.without] + several(without)
-        conditions = [one for line in lines for one in line.where] + several(where)
-        holding = [one for line in lines for one in line.holding] + several(holding)
-        not_holding = [one for line in lines for one in line.not_holding] + several(not_holding)
+    def of(cls, query: Several[str | Text | Line] = None, /, **options: Unpack[QueryOptions]) -> Query:
+        """The query of what people say. Where nothing else is described, `holding` describes it, too.
+
+        Raises `QueryError` for an option that does not exist, and for what makes no sense."""
+        if unknown := next((name for name in options if name not in QueryOptions.__annotations__), None):
+            raise QueryError(unknown_choice("search option", unknown, sorted(QueryOptions.__annotations__)))
+        given: dict[str, Any] = dict(options)
+        words = [*several(query), *several(given.pop("text", None))]
+        lines = [one for one in words if isinstance(one, Line)]
         if any(line.is_special for line in lines):
             words = [one for one in words if not (isinstance(one, Line) and not one.text)]
+
+        def all_of(name: str) -> list[Any]:
+            return [one for line in lines for one in getattr(line, name)] + several(given.pop(name, None))
+
+        away, where, holding, not_holding = map(all_of, ("without", "where", "holding", "not_holding"))
         parts: list[Part] = [_as(Text, one.text if isinstance(one, Line) else one) for one in words]
-        parts += [_as(Picture, one) for one in several(image)]
-        parts += [_as(Like, one.id if isinstance(one, Hit) else one) for one in several(like)]
-        if vector is not None:
+        parts += [_as(Picture, one) for one in several(given.pop("image", None))]
+        parts += [_as(Like, one.id if isinstance(one, Hit) else one) for one in several(given.pop("like", None))]
+        if (vector := given.pop("vector", None)) is not None:
             parts.append(vector if isinstance(vector, Vector) else Vector(vector))
-        concepts = [one for line in lines for one in line.concepts] + several(concept)
+        concepts = [one for line in lines for one in line.concepts] + several(given.pop("concept", None))
         parts += [_as(Concept, one) for one in concepts]
         away += [Concept(one, AWAY) for line in lines for one in line.not_concepts]
         if holding and not parts:
@@ -241,25 +248,12 @@ class Query:
         for one in away:
             part: Part = one if isinstance(one, Part) else Text(one, AWAY)
             parts.append(replace(part, weight=-part.weight))
-        if templates is not None:
+        if (templates := given.pop("templates", None)) is not None:
             parts = [
                 replace(part, templates=templates) if isinstance(part, Text) and part.templates is None else part
                 for part in parts
             ]
-        return cls(
-            parts=tuple(parts),
-            where=tuple(conditions),
-            holding=tuple(holding),
-            not_holding=tuple(not_holding),
-            hybrid=hybrid,
-            collapse=collapse,
-            diverse=diverse,
-            sort=sort,
-            tiles=tiles,
-            target=target,
-            limit=limit,
-            offset=offset,
-        )
+        return cls(tuple(parts), tuple(where), tuple(holding), tuple(not_holding), **given)
 
     @property
     def kind(self) -> Kind:

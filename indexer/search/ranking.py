@@ -21,7 +21,7 @@ from indexer.search.relevance import NEEDED
 
 if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot
-    from indexer.dedup.duplicates import Kind
+    from indexer.dedup.copies import Kind
     from indexer.search.query import Query
 
 FULL_TEXT, FUSED = "full text", "fused"
@@ -99,6 +99,7 @@ def _masks(query: Query, snapshot: Snapshot) -> tuple[np.ndarray | None, np.ndar
 
 def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarray | None) -> Ranked:
     """The page of the ranking without copies of better hits, or in an order of more variety, or both."""
+    from indexer.dedup import collapse
     from indexer.search import diversity
 
     def ask(k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +108,7 @@ def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndar
     page = slice(query.offset, query.offset + query.limit)
     first = ask(NEEDED)[1]
     k = max(page.stop, diversity.POOL) if query.diverse else page.stop
-    rows, scores = diversity.collapsed(snapshot, ask, cast("Kind", query.collapse), k) if query.collapse else ask(k)
+    rows, scores = collapse.collapsed(snapshot, ask, cast("Kind", query.collapse), k) if query.collapse else ask(k)
     if query.diverse:
         order = diversity.diverse(snapshot.vectors[rows], scores, query.diverse)
         rows, scores = rows[order], scores[order]

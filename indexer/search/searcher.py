@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -21,15 +21,15 @@ from core.encoder import Encoder
 from core.errors import CollectionError, QueryError
 from core.validation import many
 from indexer.collection.collection import Collection
-from indexer.collection.snapshot import TARGETS, Snapshot, Target, row_of
+from indexer.collection.snapshot import TARGETS, Snapshot, row_of
 from indexer.collection.storage import snapshot_cache, tables
 from indexer.collection.storage.arrays import places
 from indexer.maintenance.status import Failure, Status, failures_of, status_of
 from indexer.search import batch, query_parser, tile_search
 from indexer.search.curation import Curating
 from indexer.search.date_sort import by_date
-from indexer.search.filters import Condition, Filter
-from indexer.search.query import MAX_LIMIT, Concept, Details, Hit, Like, Part, Picture, Query, Several, Text, Vector
+from indexer.search.hits import Hits
+from indexer.search.query import MAX_LIMIT, Details, Hit, Picture, Query, QueryOptions, Several, Text
 from indexer.search.query_parser import Line
 from indexer.search.query_vectors import as_file, composed, cosines, part_vectors, resolved
 from indexer.search.ranking import Ranked, ranked
@@ -64,64 +64,24 @@ class Searcher(Curating):
         self.look_again = 0.0  # seconds for which a newer version may go unnoticed; looking takes a while in a store
         self._looked = 0.0
 
-    def search(
-        self,
-        text: Several[str | Text | Line] = None,
-        *,
-        image: Several[str | Path | bytes | Image.Image | Picture] = None,
-        like: Several[str | Hit | Like] = None,
-        vector: np.ndarray | Sequence[float] | Vector | None = None,
-        concept: Several[str | Concept] = None,
-        without: Several[str | Part] = None,
-        where: Several[str | Condition | Filter] = None,
-        holding: Several[str] = None,
-        not_holding: Several[str] = None,
-        templates: str | Path | None = None,
-        hybrid: bool = False,
-        collapse: str | None = None,
-        diverse: float = 0.0,
-        sort: str = "score",
-        tiles: bool = False,
-        target: Target = "images",
-        limit: int = 20,
-        offset: int = 0,
-    ) -> list[Hit]:
-        """The pictures, or the captions, nearest to words, pictures, indexed pictures, vectors and kept concepts; best
-        first.
+    def search(self, query: Query | Several[str | Text | Line] = None, /, **options: Unpack[QueryOptions]) -> Hits:
+        """The images, or the captions, nearest to a query; best first.
 
-        Each may be one or several, weighed equally, or with weights: `like=[Like("1.jpg"), Like("2.jpg", 0.5)]` (see
-        `indexer.search.query`). `without` leads away from words or parts. `where` are conditions such as "width>=1000"
+        `query` is words, several of them, a `Line` that `read` parsed, or a `Query` that is complete. `options` are
+        those of `QueryOptions`; each part may be one or several, weighed equally or with weights: `like=[Like("1.jpg"),
+        Like("2.jpg", 0.5)]`. `without` leads away from words or parts. `where` are conditions such as "width>=1000"
         that must all be met (see `indexer.search.filters`), `holding` phrases that a caption or the file name must
-        hold. `templates` puts all words into prompts; with `hybrid` full-text search ranks, too. Words that a person
-        typed with signs go through `read`; conditions alone list what they keep, by id, and their scores are 0.
-        `collapse` leaves out copies of better hits ("bytes", "picture" or "scene", see `indexer.dedup.duplicates`),
-        `diverse`
-        from 0 to 1 prefers hits that differ from those before, `sort="date"` orders what is relevant by time. With
-        `tiles` a picture counts by its best part, if that is better than the whole: `hit.box` says which.
-        Raises `QueryError` for a query that cannot be answered and `ImageError` for a picture that cannot be read.
+        hold. With `hybrid` full-text search ranks, too. Conditions alone list what they keep, by id, and their scores
+        are 0. `collapse` leaves out copies of better hits ("bytes", "picture" or "scene", see `indexer.dedup.copies`),
+        `diverse` from 0 to 1 prefers hits that differ from those before, `sort="date"` orders what is relevant by time.
+        With `tiles` an image counts by its best part, if that is better than the whole: `hit.box` says which. Raises
+        `QueryError` for a query that cannot be answered and `ImageError` for an image that cannot be read.
         """
-        return self.find(
-            Query.of(
-                text,
-                image=image,
-                like=like,
-                vector=vector,
-                concept=concept,
-                without=without,
-                where=where,
-                holding=holding,
-                not_holding=not_holding,
-                templates=templates,
-                hybrid=hybrid,
-                collapse=collapse,
-                diverse=diverse,
-                sort=sort,
-                tiles=tiles,
-                target=target,
-                limit=limit,
-                offset=offset,
-            )
-        )
+        if isinstance(query, Query):
+            if options:
+                raise QueryError(f"a complete Query takes no options, and got {', '.join(sorted(options))}")
+            return self.find(query)
+        return self.find(Query.of(query, **options))
 
     def search_many(self, texts: Sequence[str], *, limit: int = 10) -> list[list[tuple[str, float]]]:
         """For each of many texts the ids and cosines of its best pictures, as `search` finds them, but all at once.
@@ -136,7 +96,7 @@ class Searcher(Curating):
         Raises `QueryError` for a line that has no meaning (see `indexer.search.query_parser`)."""
         return query_parser.read(line, self.snapshot().columns)
 
-    def find(self, query: Query) -> list[Hit]:
+    def find(self, query: Query) -> Hits:
         """The answer to a query that was put together before. Raises as `search`."""
         snapshot = self.snapshot()
         try:
@@ -149,7 +109,7 @@ class Searcher(Curating):
                 raise
             return self._answer(query, newest)
 
-    def _answer(self, query: Query, snapshot: Snapshot) -> list[Hit]:
+    def _answer(self, query: Query, snapshot: Snapshot) -> Hits:
         if query.target == "texts" and not snapshot.texts.num_rows:
             raise QueryError(
                 f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
@@ -169,7 +129,7 @@ class Searcher(Curating):
         relevance = self._backgrounds.relevances(query, snapshot, whole, lambda: self._encoder_of(snapshot))
         return by_date(snapshot, whole, relevance, slice(query.offset, query.offset + query.limit))
 
-    def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> list[Hit]:
+    def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> Hits:
         """The collection's captions that fit a picture, best first. Raises `QueryError` if it has no captions."""
         return self.search(image=image, target="texts", limit=limit, offset=offset)
 
@@ -291,7 +251,7 @@ class Searcher(Curating):
 
     def _hits(
         self, query: Query, snapshot: Snapshot, page: Ranked, parts: np.ndarray | None, vector: np.ndarray | None
-    ) -> list[Hit]:
+    ) -> Hits:
         """The hits of one page of k rows, with their cosines to the parts (p, d) of the query, `vector` (d,)."""
         scores = np.clip(page.scores.astype(np.float64), -1, 1)  # rounding may leave a cosine a hair above 1
         by_part: dict[str, np.ndarray] = {}
@@ -309,7 +269,7 @@ class Searcher(Curating):
             rows = snapshot.text_owners[rows]
         found = snapshot.images.select(["id", "width", "height"]).take(places(rows)).to_pylist()
         relevance = self._backgrounds.relevances(query, snapshot, page, lambda: self._encoder_of(snapshot))
-        return [
+        hits = [
             Hit(
                 id=row["id"],
                 path=self._path(row["id"]),
@@ -324,6 +284,7 @@ class Searcher(Curating):
             )
             for place, row in enumerate(found)
         ]
+        return Hits(hits, snapshot.thumbnails)
 
     def _path(self, item_id: str) -> Path | None:
         return self.collection.source.path(item_id)

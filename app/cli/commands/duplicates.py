@@ -34,7 +34,8 @@ def command(
     import clipdex
     from app.cli.output import note, print_json
     from core.errors import QueryError, unknown_choice
-    from indexer.dedup.duplicates import KINDS, best_of, duplicates
+    from indexer.dedup.copies import KINDS
+    from indexer.dedup.duplicates import best_of, duplicates
 
     for name in kind or ():
         if name not in KINDS:

@@ -18,7 +18,8 @@ from app.web import redirect, state, url_state
 from app.web.components import duplicate_groups, image_viewer, page_frame, waiting
 from app.web.components.markdown import as_text
 from core.errors import ClipdexError
-from indexer.dedup.duplicates import KINDS, Group, Kind, best_of, duplicates
+from indexer.dedup.copies import KINDS, Kind
+from indexer.dedup.duplicates import Group, best_of, duplicates
 
 if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 
 import clipdex
 from core.errors import CollectionError
-from indexer.dedup.duplicates import SAME, Closeness, Group, Kind, best_of, duplicates
+from indexer.dedup.copies import SAME, Closeness, Kind
+from indexer.dedup.duplicates import Group, best_of, duplicates
 from indexer.dedup.image_similarity import lightness, perceptual_hash, sameness
 from indexer.dedup.neighbor_pairs import near_pairs
 from tests.app.cli.test_cli import clipdex as command

@@ -11,8 +11,8 @@ from PIL import Image
 
 import clipdex
 from core.errors import QueryError
-from indexer.dedup.duplicates import Kind
-from indexer.dedup.grouping import Grouping
+from indexer.dedup.collapse import Grouping
+from indexer.dedup.copies import Copies, Kind
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,13 @@ def test_each_kind_groups_what_it_says_behind_the_better_hit(folder: Path) -> No
     ]
 
 
-def test_only_so_much_is_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.dedup.grouping.KEPT", 2)
-    ids = ["b.png", "a-small.jpg", "a.png", "c.png", "a-equal.png", "a-dark.png"]
-    grouping = Grouping(clipdex.open(folder).snapshot(), "picture")
-    assert grouping.of(ids) == grouping.of(ids) == [[0], [1, 2, 4, 5], [3]]
-    assert len(grouping._same) == 2
+def test_only_so_many_comparisons_are_remembered(folder: Path) -> None:
+    snapshot = clipdex.open(folder).snapshot()
+    rows = [snapshot.rows[one] for one in ("b.png", "a-small.jpg", "a.png", "c.png", "a-dark.png")]
+    few, many = Copies(snapshot, "picture", most_pairs=1), Copies(snapshot, "picture")
+    for copies in (few, many, few):
+        assert [copies.original(row, rows[:place]) for place, row in enumerate(rows)] == [None, None, 1, None, 2]
+    assert few.remembered == 1 < many.remembered
 
 
 def test_the_groups_of_fewer_hits_are_the_beginning_of_those_of_more(folder: Path) -> None:
