@@ -1,4 +1,4 @@
-# make demo | test | check | bench | install | clean.  Python 3.11+ and pip are all it needs.
+# make demo | test | check | site | bench | install | clean.  Python 3.11+ and pip are all it needs.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,13 +10,15 @@ AXE    = axe-core-4.14.1
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs pictures tour axe clean
+.PHONY: help install demo test check format bench docs site wheel pictures tour axe clean
 
 help:
 	@echo "make demo      install, paint a sample collection, index it, search it, open the app (PORT=8600: on that port)"
 	@echo "make test      install with the test extra and run the whole test suite"
 	@echo "make check     lint, formatting and types"
-	@echo "make docs      write real outputs, pictures and the file tree into README.md, docs/ and ARCHITECTURE.md"
+	@echo "make docs      write real outputs, images and the file tree into README.md and docs/"
+	@echo "make site      build the documentation site into site/, strictly"
+	@echo "make wheel     build the wheel, install it into an empty environment, run the demo there"
 	@echo "make pictures  screenshots of every screen of the app, into docs/"
 	@echo "make tour      a minute of the app as an animated picture, docs/tour.webp"
 	@echo "make bench     measurements with their targets; results in benchmarks/results/"
@@ -34,7 +36,7 @@ $(BIN)/python:
 # version (a CPU build where one is configured), and nothing that comes later asks for another.
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[faiss-cpu]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
@@ -63,11 +65,18 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The outputs and pictures of README.md and the tree in ARCHITECTURE.md, as they are now.  Read the difference before committing it.
+# The outputs and images of README.md and docs/start.md and the tree in docs/files.md, as they are now.  Read the difference before committing it.
 docs: $(VENV)/.installed-test
 	$(BIN)/python -m tests.tree
 	$(BIN)/python -m tests.readme_session
 	$(BIN)/python -m tests.pictures
+
+site: $(VENV)/.installed-test
+	$(BIN)/mkdocs build --strict --quiet --site-dir site
+
+# What a user gets: the wheel alone, in an environment that holds only what it asks for.
+wheel: $(VENV)/.installed-test
+	$(BIN)/python -m tests.wheel
 
 # The app's screens as docs/app-*.webp, and a minute of its use as docs/tour.webp, in headless Chromium.
 pictures: $(VENV)/.installed-test
@@ -82,4 +91,4 @@ bench: $(VENV)/.installed-test
 	done
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache

@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from core.encoder import Encoder
     from indexer.ingest.planning.source_resolution import Given
 
+
+def __getattr__(name: str) -> str:
+    """`clipdex.__version__`, read when it is asked for: the metadata of packages take a while to load."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("clipdex")
+
+
 __all__ = [
     "ClipdexError",
     "Concept",

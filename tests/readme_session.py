@@ -1,8 +1,8 @@
-"""What does a person get who types what README.md shows?
+"""Runs what the pages of `PAGES` show being typed.
 
-Reads the `console` and `pycon` blocks of the page and runs them, in order, in one folder, after `clipdex demo`.
+Reads the `console` and `pycon` blocks of the pages and runs them, in order, in one folder, after `clipdex demo`.
 `test_docs.py` compares what comes out with what the page promises; `python -m tests.readme_session`, which
-`make docs` calls, writes it into the page, for a person to read and commit (after a new bundled model, say).
+`make docs` calls, writes it into the pages, for a person to read and commit (after a new bundled model, say).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tests.tolerance import agrees
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-# The page is written for someone who has typed `make demo`.
+PAGES = (README, ROOT / "docs" / "start.md")
+# The pages are written for someone who has typed `make demo`.
 BEFORE = "clipdex demo --no-ui"
 
 
@@ -121,7 +122,8 @@ def rewritten(page: str, answers: Sequence[tuple[Step, str]]) -> str:
 
 
 if __name__ == "__main__":
-    page = README.read_text("utf-8")
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Path(folder))
-        README.write_text(rewritten(page, [(step, session.run(step)) for step in steps(page)]), "utf-8")
+        for path in PAGES:
+            page = path.read_text("utf-8")
+            path.write_text(rewritten(page, [(step, session.run(step)) for step in steps(page)]), "utf-8")
