@@ -85,7 +85,7 @@ def index(
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Make the pictures of a source, or of several, searchable, or bring their collection up to date.
+    """Make the images of a source, or of several, searchable, or bring their collection up to date.
 
     The collection lives in the first source, a folder, as `.clipdex`, or in `to`. It remembers its sources: one that it
     does not have yet is added, and all are looked at, but for those in `remove`, which leave it. `kind` is the kind of
@@ -94,16 +94,16 @@ def index(
     `model` is a name (of the hub, too: then it is downloaded unless it is here), or the path of a model; without it a
     collection keeps its model, and a new one gets `core.formats.hub.RECOMMENDED_MODEL`. `captions` is a CSV file with
     the columns image,caption. `precision` is what the model computes in ("auto", "fp32", "bf16", "fp16", "int8"), and
-    with `exact` large pictures are decoded in full; neither makes it another model.
+    with `exact` large images are decoded in full; neither makes it another model.
 
     Another `model` than the collection's embeds everything anew, beside the present vectors, and takes over when that
     is done; with `keep_old` the one before can still be searched with (`open(folder, model=...)`). `checksum` compares
     the contents of files, not only size and time; `retry_failures` tries again what failed before; a run that would
-    remove more than half of the collection needs `allow_removal`; with `tiles` parts of each picture are embedded, too,
+    remove more than half of the collection needs `allow_removal`; with `tiles` parts of each image are embedded, too,
     from now on (False drops them), so that `search(tiles=True)` finds small things; `dry_run` only tells what would be
-    done; with `wait` a run waits for another one to end; `time_limit` is seconds for one picture to be read and
+    done; with `wait` a run waits for another one to end; `time_limit` is seconds for one image to be read and
     decoded. `stop` is asked after each batch: once it says True the run ends well, and the next one goes on.
-    `engine` "ray" has pictures embedded by the machines of a Ray cluster (at `address`; without it, by this machine
+    `engine` "ray" has images embedded by the machines of a Ray cluster (at `address`; without it, by this machine
     alone): then the sources and `to` must be places that all of them see. `to` may be a URL (s3://bucket/collection).
     Raises a `ClipdexError` whose message says what to do.
     """

@@ -1,6 +1,6 @@
 """Starts the web app: its pages, routes and access control.
 
-Streamlit imports this file once as a module, to find `app`, the server with the routes for pictures; and runs it as a
+Streamlit imports this file once as a module, to find `app`, the server with the routes for images; and runs it as a
 script for every view of a page. As a module it imports little: the port is open only when that is done.
 """
 

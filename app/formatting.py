@@ -47,7 +47,7 @@ def age(passed: timedelta) -> str:
 
 
 STAGES = {
-    "scan": "Looking for pictures",
+    "scan": "Looking for images",
     "check": "Comparing contents",
     "embed": "Indexing",
     "finish": "Finishing",
@@ -55,13 +55,13 @@ STAGES = {
 
 
 def pace(rate: float, eta: float | None) -> str:
-    """Rate and time left, as `84 pictures/s, 1:05 left`; empty while nothing is known."""
+    """Rate and time left, as `84 images/s, 1:05 left`; empty while nothing is known."""
     if not rate or eta is None:
         return ""
     minutes, seconds = divmod(round(eta), 60)
     hours, minutes = divmod(minutes, 60)
     left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-    return f"{rate:.0f} pictures/s, {left} left" if rate >= 10 else f"{rate:.1f} pictures/s, {left} left"
+    return f"{rate:.0f} images/s, {left} left" if rate >= 10 else f"{rate:.1f} images/s, {left} left"
 
 
 def freed(done: Compaction) -> str:

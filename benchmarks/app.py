@@ -1,4 +1,4 @@
-"""Is the app quick enough to be used daily?  Headless Chromium against a collection of 100,000 pictures, `toy` encoder.
+"""Is the app quick enough to be used daily?  Headless Chromium against a collection of 100,000 images, `toy` encoder.
 
     python -m benchmarks.app [--items 100000] [--searches 500]
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "app.md"
-UNIQUE = 5_000  # painted pictures; each is in the collection several times, under other names
+UNIQUE = 5_000  # painted images; each is in the collection several times, under other names
 COLOURS = {
     "red": (214, 24, 24),
     "green": (20, 150, 40),
@@ -119,7 +119,7 @@ def _options() -> argparse.Namespace:
 
 
 def collection(keep: Path, items: int) -> Path:
-    """A folder of painted pictures, indexed. Those beyond `UNIQUE` are hard links, and copies of the rows of others:
+    """A folder of painted images, indexed. Those beyond `UNIQUE` are hard links, and copies of the rows of others:
     what is measured is the app, and indexing has a benchmark of its own."""
     import numpy as np
 
@@ -220,10 +220,10 @@ def opened(browser: Browser, url: str) -> Page:
 
 
 def first_visit(browser: Browser, url: str) -> float:
-    """Seconds from opening the URL, with nothing cached, until there is a box to type in and a picture to see."""
+    """Seconds from opening the URL, with nothing cached, until there is a box to type in and an image to see."""
     start = time.perf_counter()
     page = opened(browser, url)
-    page.get_by_placeholder("Describe a picture").wait_for()
+    page.get_by_placeholder("Describe an image").wait_for()
     taken = time.perf_counter() - start
     page.context.close()
     return taken
@@ -231,7 +231,7 @@ def first_visit(browser: Browser, url: str) -> float:
 
 def query(page: Page, words: str, wanted: int = FIRST) -> dict[str, float]:
     """Type words and Enter; milliseconds until the first thumbnails are drawn, and how many these are."""
-    box = page.get_by_placeholder("Describe a picture")
+    box = page.get_by_placeholder("Describe an image")
     box.fill(words)
     box.press("Enter")
     found: dict[str, float] = page.evaluate("wanted => bench.painted(wanted)", wanted)
@@ -252,10 +252,10 @@ def sessions(browser: Browser, url: str) -> list[float]:
     pages = [opened(browser, url) for _ in range(SESSIONS)]
     pages[-1].wait_for_timeout(REST)
     for page, words in zip(pages, WORDS, strict=False):
-        page.get_by_placeholder("Describe a picture").fill(words)
+        page.get_by_placeholder("Describe an image").fill(words)
         page.evaluate("wanted => { bench.found = bench.painted(wanted) }", FIRST)
     for page in pages:
-        page.get_by_placeholder("Describe a picture").press("Enter", no_wait_after=True)
+        page.get_by_placeholder("Describe an image").press("Enter", no_wait_after=True)
     times: list[float] = [page.evaluate("() => bench.found")["ms"] / 1000 for page in pages]
     for page in pages:
         page.context.close()

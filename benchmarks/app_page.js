@@ -22,7 +22,7 @@ window.bench = {
     return null;
   },
 
-  // Since Enter was pressed, until the tiles answer another question than before and the pictures of the first are drawn.
+  // Since Enter was pressed, until the tiles answer another question than before and the images of the first are drawn.
   // Nothing that makes the browser lay out or draw is asked for meanwhile: in ten pages that took longer than the answers.
   painted(wanted) {
     return new Promise((done) => {
@@ -43,7 +43,7 @@ window.bench = {
   },
 
   // Goes on by a third of the window every 100 ms, until as many results as are wanted have been in the window. The
-  // longest that one of nine places in the window showed no picture, or that there was nothing further to scroll to.
+  // longest that one of nine places in the window showed no image, or that there was nothing further to scroll to.
   scroll(wanted, patience) {
     const scroller = document.querySelector("[data-testid=stMain]");
     const grid = this.grid();

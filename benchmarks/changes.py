@@ -1,4 +1,4 @@
-"""Which known changes make near-duplicates of a picture?  Each is seeded by the picture's number."""
+"""Which known changes make near-duplicates of an image?  Each is seeded by the image's number."""
 
 from __future__ import annotations
 

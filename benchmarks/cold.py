@@ -5,10 +5,10 @@
 Each start is a new process with its files in the system's memory, as after the first start of a day; the clock, and the
 processor time of all that it started, which says more on a machine where others work, too. Medians.
 
-- `clipdex search` from process start to printed hits: the bundled model over 120 painted pictures, and a model of
+- `clipdex search` from process start to printed hits: the bundled model over 120 painted images, and a model of
   ViT-B/32's shape with random weights over 10,000 made-up vectors. The first start, which is told apart, reads the
   collection with LanceDB and keeps the copy that the others use (`indexer/collection/storage/snapshot_cache.py`).
-- `clipdex ui` over the painted pictures, until its port is open, and until a headless Chromium that was started before
+- `clipdex ui` over the painted images, until its port is open, and until a headless Chromium that was started before
   shows the search box. It is left out, and said so, where Playwright or Chromium are missing.
 - A query by words in a running program over 100,000 vectors, beside what the text tower alone takes for the same words.
 """
@@ -51,7 +51,7 @@ STARTS, UI_STARTS, QUERIES = 7, 5, 40
 PATIENCE = 120.0  # seconds
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-BOX = "Describe a picture …"
+BOX = "Describe an image …"
 WORDS = ("a red car", "two dogs on a beach", "an old house in the snow", "the sea at night", "a bowl of fruit")
 
 Numbers = dict[str, Any]
@@ -69,8 +69,8 @@ def measure(cache: Path, numbers: Numbers) -> list[Target]:
     model, painted = made_model(cache), painted_collection(cache)
     made = made_collection(cache, model, COLD)
     return [
-        cold(f"tiny, {PAINTED} pictures", painted, 2.0, numbers),
-        cold(f"{MODEL}, {COLD:,} pictures", made, 2.5, numbers),
+        cold(f"tiny, {PAINTED} images", painted, 2.0, numbers),
+        cold(f"{MODEL}, {COLD:,} images", made, 2.5, numbers),
         *ui(painted, numbers),
         warm(cache, model, numbers),
     ]
@@ -190,8 +190,8 @@ def warm(cache: Path, model: Path, numbers: Numbers) -> Target:
         whole.append(time.perf_counter() - between)
         alone.append(between - started)
     tower, search = 1000 * statistics.median(alone), 1000 * statistics.median(whole)
-    numbers[f"text query, warm, {WARM:,} pictures: text tower alone, whole search: ms"] = f"{tower:.2f}, {search:.2f}"
-    name = f"text query, warm, {WARM:,} pictures: ms beyond 1.15 times its text tower"
+    numbers[f"text query, warm, {WARM:,} images: text tower alone, whole search: ms"] = f"{tower:.2f}, {search:.2f}"
+    name = f"text query, warm, {WARM:,} images: ms beyond 1.15 times its text tower"
     return Target(name, search - 1.15 * tower, at_most=25)
 
 
@@ -213,7 +213,7 @@ def made_model(cache: Path) -> Path:
 
 
 def painted_collection(cache: Path) -> Path:
-    """A folder of painted pictures with a collection by the bundled model, as `clipdex demo` makes it, made once."""
+    """A folder of painted images with a collection by the bundled model, as `clipdex demo` makes it, made once."""
     folder = cache / f"{PAINTED}-painted"
     if not (folder / ".clipdex").exists():
         write_collection(folder, PAINTED, seed=1, size=256)

@@ -3,7 +3,7 @@
     python -m benchmarks.duplicates [PHOTOS] [--photos 200]     (a folder of different photos; shared/data unless given)
 
 Each photo lies in one collection with an equal copy or not, some changed copies (`benchmarks/changes.py`), and one that
-looks as if it had been taken again. A pair is right for "picture" if both come from one photo without being taken
+looks as if it had been taken again. A pair is right for "image" if both come from one photo without being taken
 again, for "scene" if one of them was. Beside it: DCT hashes compared by Hamming distance, as imagededup's PHash does by
 default (all pairs of at most 10 bits); imagededup itself where it is installed, else the same hash from here.
 """
@@ -88,7 +88,7 @@ def copies(photos: list[Path], folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def with_equal_files(found: dict[str, Pairs]) -> dict[str, Pairs]:
-    """A picture stands for its copies in the next kind; here every copy counts as a pair of its own."""
+    """An image stands for its copies in the next kind; here every copy counts as a pair of its own."""
     stands: defaultdict[str, set[str]] = defaultdict(set)
     result = {"bytes": found["bytes"]}
     for kind in ("picture", "scene"):
@@ -140,10 +140,10 @@ def judged(
         numbers[f"{kind}: precision"] = len(right) / max(1, len(pairs))
         numbers[f"{kind}: recall"] = len(right) / len(true[kind])
     wanted = true["picture"] | true["bytes"]
-    numbers["perceptual hash: precision for the same picture"] = len(hashed & wanted) / max(1, len(hashed))
-    numbers["perceptual hash: recall for the same picture"] = len(hashed & wanted) / len(wanted)
+    numbers["perceptual hash: precision for the same image"] = len(hashed & wanted) / max(1, len(hashed))
+    numbers["perceptual hash: recall for the same image"] = len(hashed & wanted) / len(wanted)
     mixed = found["picture"] & true["scene"]
-    numbers["picture: share of the pairs that were taken again"] = len(mixed) / max(1, len(found["picture"]))
+    numbers["image: share of the pairs that were taken again"] = len(mixed) / max(1, len(found["picture"]))
     for change, pairs in sorted(by_change.items()):
         kind = {"equal bytes": "bytes", "taken again": "scene"}.get(change, "picture")
         numbers[f"recall, {change}"] = len(found[kind] & pairs) / len(pairs)

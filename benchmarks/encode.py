@@ -186,7 +186,7 @@ def images(
     rounds: int,
     numbers: Numbers,
 ) -> list[Target]:
-    """Pictures a second through the image tower, and how near the vectors are to those in fp32."""
+    """Images a second through the image tower, and how near the vectors are to those in fp32."""
     exact = encoders["fp32"]
     pixels = np.stack([exact.prepare(paint(seed, size=256).image) for seed in range(BATCH)])
     batch = normalise(torch.from_numpy(pixels), exact.config.preprocess)

@@ -5,8 +5,8 @@
 
 The same 1,000 JPEGs of mixed sizes and the same random ViT-B/32 weights for all: clipdex from files to committed rows;
 a loop over open_clip and PyTorch's DataLoader that writes .npy files, as clip-retrieval's inference does; and clipdex's
-encoder alone, on pictures that are decoded already. They take turns, and each one's median counts. Then what a long
-run is made of: memory and time over 100,000 small pictures, and commits into a table of a million rows.
+encoder alone, on images that are decoded already. They take turns, and each one's median counts. Then what a long
+run is made of: memory and time over 100,000 small images, and commits into a table of a million rows.
 
 On two cores decoding and encoding share the processor, so the share of the encoder alone has a bound that no program
 can pass which decodes these files: it is measured, too, from the time of the Huffman decoding alone.
@@ -51,9 +51,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs")
     parser.add_argument("--pictures", type=int, default=1000, help="JPEGs of mixed sizes")
-    parser.add_argument("--small", type=int, default=100_000, help="small pictures, for memory and the second run")
+    parser.add_argument("--small", type=int, default=100_000, help="small images, for memory and the second run")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the large table")
-    parser.add_argument("--folder", type=Path, help="keep the pictures here, and find them again")
+    parser.add_argument("--folder", type=Path, help="keep the images here, and find them again")
     parser.add_argument("--table", action="store_true", help="only write the results that are there into the docs")
     arguments = parser.parse_args()
     if arguments.table:
@@ -81,15 +81,15 @@ def table(results: Numbers) -> str:
         f"{numbers['pictures']:,} JPEGs of {numbers['mean bytes of a JPEG'] / 1e6:.2f} MB on average, ViT-B/32 in "
         f"{numbers['precision']}, {numbers['threads']} threads, the median of {numbers['rounds']} rounds:",
         "",
-        "| | pictures/s | core-ms a picture |",
+        "| | images/s | core-ms an image |",
         "| --- | --- | --- |",
     ]
     for name in ("open_clip loop", "encoder alone", "clipdex"):
-        if f"pictures/s, {name}" in numbers:
-            spent = numbers.get(f"core-ms a picture, {name}")
+        if f"images/s, {name}" in numbers:
+            spent = numbers.get(f"core-ms an image, {name}")
             cell = "–" if spent is None else f"{spent:.1f}"
-            lines.append(f"| {name} | {numbers[f'pictures/s, {name}']:.1f} | {cell} |")
-    lines.append(f"| Huffman decoding alone | – | {numbers['core-ms a picture, Huffman decoding alone']:.1f} |")
+            lines.append(f"| {name} | {numbers[f'images/s, {name}']:.1f} | {cell} |")
+    lines.append(f"| Huffman decoding alone | – | {numbers['core-ms an image, Huffman decoding alone']:.1f} |")
     lines += ["", "| | reached | wanted |", "| --- | --- | --- |"]
     for target in results["targets"]:
         wanted = f"at least {target['at_least']:g}" if "at_least" in target else f"at most {target['at_most']:g}"
@@ -99,7 +99,7 @@ def table(results: Numbers) -> str:
 
 
 def speed(folder: Path, work: Path, rounds: int, numbers: Numbers) -> list[Target]:
-    """Pictures a second of the contenders, and the time to the first batch."""
+    """Images a second of the contenders, and the time to the first batch."""
     peer = find_peer(numbers)
     (config, tokenizer), weights = build(peer)
     encoder = CLIPEncoder.from_weights(weights, config, tokenizer, device="cpu", fingerprint="0" * 64)
@@ -121,10 +121,10 @@ def speed(folder: Path, work: Path, rounds: int, numbers: Numbers) -> list[Targe
             seconds[name].append(call())
     rates = {name: len(files) / statistics.median(spent) for name, spent in seconds.items()}
     numbers["precision"] = encoder.precision
-    numbers |= {f"pictures/s, {name}": round(rate, 2) for name, rate in rates.items()}
+    numbers |= {f"images/s, {name}": round(rate, 2) for name, rate in rates.items()}
     each = {name: 1000 * statistics.median(spent) / len(files) for name, spent in cores.items()}
     each["Huffman decoding alone"] = 1000 * huffman(files[:100]) / len(files[:100])
-    numbers |= {f"core-ms a picture, {name}": round(spent, 2) for name, spent in each.items()}
+    numbers |= {f"core-ms an image, {name}": round(spent, 2) for name, spent in each.items()}
     bound = each["encoder alone"] / (each["encoder alone"] + each["Huffman decoding alone"])
     numbers["bound of the share of the encoder alone"] = round(bound, 3)
     numbers["mean bytes of a JPEG"] = sum(file.stat().st_size for file in files) // len(files)
@@ -183,13 +183,13 @@ def save(folder: Path, weights: dict[str, torch.Tensor], config: ModelConfig, to
 
 
 def long_run(kept: Path, n: int, work: Path, numbers: Numbers) -> list[Target]:
-    """Memory over n small pictures, and how long it takes to find all of them unchanged."""
+    """Memory over n small images, and how long it takes to find all of them unchanged."""
     tenth, whole = jpegs.small(kept / "small-tenth", n // 10), jpegs.small(kept / "small", n)
     first = part("whole_run", whole, work / "whole", n // 10)
     part("whole_run", tenth, work / "tenth", n // 10)
     again = {n // 10: second_run(tenth, work / "tenth"), n: second_run(whole, work / "whole")}
-    numbers["small pictures"] = n
-    numbers["small pictures/s, toy encoder"] = round(n / first["seconds"], 1)
+    numbers["small images"] = n
+    numbers["small images/s, toy encoder"] = round(n / first["seconds"], 1)
     numbers["memory after a tenth, MB"], numbers["memory at the end, MB"] = first["early"], first["late"]
     for count, seconds in again.items():
         numbers[f"second run over {count:,} unchanged files, s"] = seconds

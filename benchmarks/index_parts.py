@@ -25,7 +25,7 @@ def memory() -> float:
 
 
 def first_batch(model: str, folder: str, started: str) -> dict[str, float]:
-    """Seconds from the start of `clipdex index` to the moment when the model gets its first pictures."""
+    """Seconds from the start of `clipdex index` to the moment when the model gets its first images."""
     import clipdex
     from app.cli import main as command
 
@@ -73,7 +73,7 @@ def open_clip_loop(folder: str, to: str, _: str) -> dict[str, float]:
 
 
 def whole_run(folder: str, to: str, early: str, _: str) -> dict[str, float]:
-    """Index everything with the toy encoder, and look at the memory after `early` pictures and at the end."""
+    """Index everything with the toy encoder, and look at the memory after `early` images and at the end."""
     import clipdex
     from indexer.ingest.report import Progress
 
@@ -141,7 +141,7 @@ def _wide() -> Any:
 
 
 def _outcomes(generator: np.random.Generator, first: int, n: int, dim: int) -> list[Any]:
-    """What the pipeline would give for n pictures, with thumbnails of two kilobytes."""
+    """What the pipeline would give for n images, with thumbnails of two kilobytes."""
     from core.image.metadata import Metadata
     from indexer.ingest.embedding.pipeline import Embedded
     from indexer.sources import Item
@@ -151,7 +151,7 @@ def _outcomes(generator: np.random.Generator, first: int, n: int, dim: int) -> l
     thumbnail = generator.bytes(2000)
     return [
         Embedded(
-            item=Item(f"{number // 1000:04}/some picture {number:08}.jpg", number, number),
+            item=Item(f"{number // 1000:04}/some image {number:08}.jpg", number, number),
             hash=f"{number:064x}",
             width=640,
             height=480,

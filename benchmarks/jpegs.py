@@ -1,4 +1,4 @@
-"""Which pictures are benchmarks indexed with?  JPEGs of all sizes, and very many very small ones, made by a seed."""
+"""Which images are benchmarks indexed with?  JPEGs of all sizes, and very many very small ones, made by a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from train.scenes import paint
 
-# Of ten pictures: half as they come from the web, the others up to what a camera makes.
+# Of ten images: half as they come from the web, the others up to what a camera makes.
 SIZES = [(500, 375)] * 5 + [(1024, 768)] * 2 + [(1600, 1200), (2592, 1944), (4000, 3000)]
 NOISE, QUALITY = 4, 90  # of a sensor, in levels of 255; of the JPEG: 12 megapixels take about 3 MB
 SCENES = 40

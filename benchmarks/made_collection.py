@@ -1,4 +1,4 @@
-"""What does a search cost beyond the engine?  A collection of made-up vectors, with no pictures behind them."""
+"""What does a search cost beyond the engine?  A collection of made-up vectors, with no images behind them."""
 
 from __future__ import annotations
 

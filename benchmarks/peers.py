@@ -42,7 +42,7 @@ class OpenCLIP:
         return fit(config, self.model.state_dict(), openai_place, Path("open_clip"), counts_nothing)
 
     def prepare(self, file: Any) -> Tensor:
-        """A picture file -> (3, s, s) float32, normalised."""
+        """An image file -> (3, s, s) float32, normalised."""
         prepared: Tensor = self.preprocess(Image.open(file))
         return prepared
 

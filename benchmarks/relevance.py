@@ -1,8 +1,8 @@
-"""Does `relevance` know when nothing matches?  Queries whose pictures are there, and the same where they were removed.
+"""Does `relevance` know when nothing matches?  Queries whose images are there, and the same where they were removed.
 
     python -m benchmarks.relevance [DATA]    (a folder with cifar10/ and tiny_imagenet/; shared/data unless given)
 
-Classes of CIFAR-10 and Tiny ImageNet and kinds of things in painted scenes, as words and as pictures, in collections
+Classes of CIFAR-10 and Tiny ImageNet and kinds of things in painted scenes, as words and as images, in collections
 that hold them and in the same ones without them. Reported for each: the area under the ROC curve of present against
 absent queries, for the best cosine, for its distance from the bulk of all cosines (a robust z-score) and for the
 relevance of the first hit; and what the default threshold does. The curve's two constants are fitted on the even
@@ -32,7 +32,7 @@ from train.scenes.registry import KINDS
 
 SCENES, SCENE_SIDE, ASKING_SCENES = 1500, 128, 100
 PROMPTS = ("{}", "a photo of a {}")
-SMALL = (10, 50)  # pictures in small collections
+SMALL = (10, 50)  # images in small collections
 BATCH = 128
 GIBBERISH = ("asdf qwer zxcv", "blorp", "xyzzy plugh", "qqqqq", "lkjhgf poiuy", "0x7f3a9", "zzz yyy xxx", "hrmpf brgl")
 
@@ -48,7 +48,7 @@ class Trial(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """Pictures (n, d) of classes, and the words for each class."""
+    """Images (n, d) of classes, and the words for each class."""
 
     vectors: np.ndarray
     labels: np.ndarray  # (n,)
@@ -97,7 +97,7 @@ def embedded(encoder: Encoder, images: Sequence[bytes | Path | Image.Image]) -> 
 
 
 def removals(encoder: Encoder, data: Labelled, draw: np.random.Generator) -> Iterator[Trial]:
-    """Each class of CIFAR-10 asked for in collections of 1,000 and 200 pictures with and without it."""
+    """Each class of CIFAR-10 asked for in collections of 1,000 and 200 images with and without it."""
     for prompt in PROMPTS:
         queries = encoder.encode_texts([prompt.format(name) for name in data.names])
         for label, query in enumerate(queries):
@@ -126,7 +126,7 @@ def class_trials(
     for number in range(4):
         half = draw.permutation(classes)[: len(classes) // 2]
         inside = rows[np.isin(data.labels[rows], half)]
-        asking = draw.random(len(inside)) < 0.1  # pictures that ask and are not in the collection
+        asking = draw.random(len(inside)) < 0.1  # images that ask and are not in the collection
         vectors = data.vectors[inside[~asking]]
         for label in classes:
             query = texts[PROMPTS[number % 2]][label]
@@ -139,7 +139,7 @@ def class_trials(
             held = draw.choice(rows, size, replace=False)
             here = np.unique(data.labels[held])
             there = np.setdiff1d(classes, here)
-            named = f"{group}, {size} pictures"
+            named = f"{group}, {size} images"
             for choice, present in ((here, True), (there, False)):
                 label = draw.choice(choice)
                 yield Trial(named, "text", data.vectors[held], texts[PROMPTS[number % 2]][label], present)

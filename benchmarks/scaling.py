@@ -1,4 +1,4 @@
-"""What do a million, a hundred million and five billion pictures cost?  Measured, and the tables of docs/scaling.md.
+"""What do a million, a hundred million and five billion images cost?  Measured, and the tables of docs/scaling.md.
 
     python -m benchmarks.scaling            measures what is measured here, writes results/scaling.json and the tables
     python -m benchmarks.scaling --tables   only writes the tables anew, from results/scaling.json
@@ -38,12 +38,12 @@ LAION = {"vectors": 5.85e9, "dim": 768, "bytes": 2, "embeddings": 9e12, "index":
 class Measured:
     """What docs/scaling.md calculates with."""
 
-    images_per_second: float  # ViT-B/32 in bf16, two cores, from decoded pictures to vectors
+    images_per_second: float  # ViT-B/32 in bf16, two cores, from decoded images to vectors
     commits_per_second: float  # rows from shard files into the tables, by the one committer
     row_bytes: float  # of a row in the tables, with its thumbnail and its vector
     shard_bytes: float  # of an outcome in a staging file
     thumbnail_bytes: float
-    driver_bytes: float  # of memory for each picture of the source, where the run is started
+    driver_bytes: float  # of memory for each image of the source, where the run is started
     code_bytes: float  # of a vector in the index ivf-rabitq
 
     @classmethod
@@ -79,7 +79,7 @@ def tables(measured: Measured) -> dict[str, str]:
         f"index ivf-rabitq, {m.code_bytes:,.0f} B (measured)": [size(n * m.code_bytes) for n in SIZES.values()],
     }
     memory = {
-        f"where the run is started, {m.driver_bytes:,.0f} B a picture (measured)": [
+        f"where the run is started, {m.driver_bytes:,.0f} B an image (measured)": [
             size(n * m.driver_bytes) for n in SIZES.values()
         ],
         f"exact search, vectors in memory, {DIM * 4:,} B": [size(n * DIM * 4) for n in SIZES.values()],
@@ -206,7 +206,7 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
 
 
 def _driver_bytes() -> float:
-    """Memory of what a run keeps of every picture: the listing, what is still wanted, the shards, what is alive."""
+    """Memory of what a run keeps of every image: the listing, what is still wanted, the shards, what is alive."""
     from indexer.ingest.distributed import shards
     from indexer.sources import Item
 

@@ -203,9 +203,9 @@ def against(at: str, times: dict[Contender, float], ours: Ours, numbers: Numbers
 def alone(at: str, own: Ours, effort: int, data: vectors.Data, numbers: Numbers) -> list[Target]:
     """The targets for recall, batches, opening and memory of one of clipdex's kinds."""
     kind = own.kind
-    sample = Sample("image", data.others[:IMAGES], "pictures that are not among the vectors")
+    sample = Sample("image", data.others[:IMAGES], "images that are not among the vectors")
     pictures = measure(own.engine, sample, RECALL)
-    numbers[f"{at}{kind}, queries like pictures: effort, ann_recall@10, ms"] = (
+    numbers[f"{at}{kind}, queries like images: effort, ann_recall@10, ms"] = (
         f"{pictures.effort}, {pictures.ann_recall:.4f}, {pictures.milliseconds:.3f}"
     )
     held_out = data.texts[QUERIES : 2 * QUERIES]

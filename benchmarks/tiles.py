@@ -1,9 +1,9 @@
-"""Do tiles find small things in large pictures, and what do they cost?
+"""Do tiles find small things in large images, and what do they cost?
 
     python -m benchmarks.tiles [DATA]    (a folder with photos/ and cifar10/; shared/data unless given)
 
-Into each of 200 photos one small picture of CIFAR-10 is pasted, at a random place and with sides of 1/3, 1/4 and 1/5 of
-the photo's shorter one. Asked for are these small pictures themselves (recall_at_10: is the photo that holds it among
+Into each of 200 photos one small image of CIFAR-10 is pasted, at a random place and with sides of 1/3, 1/4 and 1/5 of
+the photo's shorter one. Asked for are these small images themselves (recall_at_10: is the photo that holds it among
 the ten best?) and the words for them (how many of the ten best hold such a thing?), with tiles and without. What tiles
 must not cost is told, too: recall_at_10 of the photos as they are by their own captions, which speak of the whole.
 """
@@ -52,12 +52,12 @@ def main() -> None:
             clipdex.index(folder, model=arguments.model, tiles=True)
             pictures = clipdex.open(folder)
             for tiles in (False, True):
-                numbers[f"{size}, {told(tiles)}, by picture: recall_at_10"] = by_picture(pictures, small, tiles)
+                numbers[f"{size}, {told(tiles)}, by image: recall_at_10"] = by_picture(pictures, small, tiles)
                 numbers[f"{size}, {told(tiles)}, by words: of the ten best"] = by_words(pictures, names, labels, tiles)
         numbers |= whole(arguments.data, photos, Path(temporary) / "whole", arguments.model)
-    best = "a third, with tiles, by picture: recall_at_10"
+    best = "a third, with tiles, by image: recall_at_10"
     gain = numbers[best] / numbers[best.replace("with tiles", "without")]
-    publish("tiles", numbers, [Target("a third by picture, recall_at_10 with tiles beside without", gain, at_least=3)])
+    publish("tiles", numbers, [Target("a third by image, recall_at_10 with tiles beside without", gain, at_least=3)])
 
 
 def told(tiles: bool) -> str:
@@ -65,7 +65,7 @@ def told(tiles: bool) -> str:
 
 
 def things(data: Path, count: int) -> tuple[list[Image.Image], list[str], np.ndarray]:
-    """So many small pictures, the names of all classes, and the class of each picture."""
+    """So many small images, the names of all classes, and the class of each image."""
     classes = read_class_data(data / "cifar10/test.parquet")
     drawn = np.random.default_rng(0).permutation(len(classes.images))[:count]
     small = [to_rgb(open_image(classes.images[place])) for place in drawn]
@@ -73,7 +73,7 @@ def things(data: Path, count: int) -> tuple[list[Image.Image], list[str], np.nda
 
 
 def paste(photos: list[Path], small: list[Image.Image], parts: int, folder: Path) -> None:
-    """Each photo with one of the small pictures in it, as NUMBER.jpg."""
+    """Each photo with one of the small images in it, as NUMBER.jpg."""
     draw = np.random.default_rng(1)
     folder.mkdir()
     for number, (path, thing) in enumerate(zip(photos, small, strict=True)):

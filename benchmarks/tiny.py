@@ -76,7 +76,7 @@ def painted(folder: Path) -> Path:
 
 
 def precision_at_10(data: Path, model: str, folder: Path) -> float:
-    """Write labelled pictures out as files, index them, and search each class by its first name: mean share of right
+    """Write labelled images out as files, index them, and search each class by its first name: mean share of right
     ones among ten hits."""
     classes = read_class_data(data)
     folder.mkdir()

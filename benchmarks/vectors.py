@@ -1,8 +1,8 @@
 """What do the vectors of a CLIP model look like?  Made-up ones: clusters of few dimensions, texts in another cone.
 
-Real collections of a million captioned pictures are not at hand, and random vectors have no neighbours worth finding.
-What makes searching by words hard is kept: pictures lie in nested clusters of low intrinsic dimension and share a
-constant part; texts share another one, say only a part of what a picture shows, and their hundred nearest pictures
+Real collections of a million captioned images are not at hand, and random vectors have no neighbours worth finding.
+What makes searching by words hard is kept: images lie in nested clusters of low intrinsic dimension and share a
+constant part; texts share another one, say only a part of what an image shows, and their hundred nearest images
 have cosines that differ by hundredths.
 """
 
@@ -17,13 +17,13 @@ MEANING = 48  # intrinsic dimensions
 THEMES, TOPICS = 50, 3_000
 AT_ONCE = 50_000
 CONE = 0.5  # the part of a vector's squared length that all vectors of its kind share
-SPECIAL, PICTURE_NOISE = 0.8, 0.2  # how far a picture is from its topic, and what only its tower sees
+SPECIAL, PICTURE_NOISE = 0.8, 0.2  # how far an image is from its topic, and what only its tower sees
 MIXED, LOOSE, TEXT_NOISE = 0.5, 0.5, 1.0  # how much of two other topics is in a text; the same two for texts
 
 
 @dataclass(frozen=True)
 class Data:
-    """Pictures (n, d), queries like texts and like pictures (q, d) that are not among them, and texts to learn from."""
+    """Images (n, d), queries like texts and like images (q, d) that are not among them, and texts to learn from."""
 
     pictures: np.ndarray
     texts: np.ndarray
@@ -43,7 +43,7 @@ class World:
 
 
 def make(n: int, queries: int = 1_000, examples: int = 5_000, seed: int = 0) -> Data:
-    """n pictures; the same seed gives the same ones."""
+    """n images; the same seed gives the same ones."""
     generator = np.random.default_rng(seed)
     world = _world(generator)
     pictures = np.empty((n, D), np.float32)
@@ -63,13 +63,13 @@ def _world(generator: np.random.Generator) -> World:
 
 
 def _pictures(world: World, generator: np.random.Generator, count: int) -> np.ndarray:
-    """(count, d): a topic, what is special about the picture, and what only the picture's tower sees."""
+    """(count, d): a topic, what is special about the image, and what only the image's tower sees."""
     topic = world.topics[generator.choice(TOPICS, count, p=world.often)]
     return _seen(topic, world.axes, world.picture, SPECIAL, PICTURE_NOISE, generator)
 
 
 def _texts(world: World, generator: np.random.Generator, count: int) -> np.ndarray:
-    """(count, d): a topic with something of two others, and much that no picture shows."""
+    """(count, d): a topic with something of two others, and much that no image shows."""
     first, second, third = (world.topics[generator.choice(TOPICS, count)] for _ in range(3))
     mixed = _unit(first + MIXED * (second + third))
     return _seen(mixed, world.axes, world.text, LOOSE, TEXT_NOISE, generator)

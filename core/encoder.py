@@ -33,12 +33,12 @@ class Encoder(Protocol):
     """What a cosine is multiplied with before a softmax; learned with the model. A model that was trained with a
     sigmoid also has a `logit_bias`, which is added before it."""
     decode_side: int | None
-    """How small, in pixels of its shorter side, a picture may be decoded for `prepare`; None: in full, to be exact."""
+    """How small, in pixels of its shorter side, an image may be decoded for `prepare`; None: in full, to be exact."""
 
     def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
-        """One picture as `core.image.decode.open_image` returns it -> uint8 (s, s, 3). Cheap enough for decode threads.
+        """One image as `core.image.decode.open_image` returns it -> uint8 (s, s, 3). Cheap enough for decode threads.
 
-        `full` is the size of the whole picture where `open_reduced` gave it: then nearly the same pixels, sooner.
+        `full` is the size of the whole image where `open_reduced` gave it: then nearly the same pixels, sooner.
         """
         ...
 
@@ -47,7 +47,7 @@ class Encoder(Protocol):
         ...
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """n pictures -> (n, d) float32, rows of length 1: `encode_prepared` of each one's `prepare`."""
+        """n images -> (n, d) float32, rows of length 1: `encode_prepared` of each one's `prepare`."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -65,7 +65,7 @@ def read_picture(
     zoom: float = 1.0,
     admit: Callable[[int], None] = lambda pixels: None,
 ) -> tuple[Opened, np.ndarray]:
-    """A picture, decoded as far as the encoder and a thumbnail need it, and what the encoder sees of it, uint8
+    """An image, decoded as far as the encoder and a thumbnail need it, and what the encoder sees of it, uint8
     (s, s, 3). Indexing and queries both come this way, so that one file has one vector. With a `zoom` it is decoded
     finer, for parts of it so many times smaller than the whole; `admit` is `open_reduced`'s. Raises `ImageError`."""
     from core.image.decode import THUMBNAIL_SIDE, open_reduced

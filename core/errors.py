@@ -6,7 +6,7 @@ The library raises, the edges (command line, app) print. Anything else is a bug 
     ClipdexError
     ├── ConfigError          an option, a recipe or a configuration does not make sense
     ├── ModelError           a model is unknown, incomplete, damaged or of another kind
-    ├── ImageError           a picture cannot be read; `reason` is a short fixed word
+    ├── ImageError           an image cannot be read; `reason` is a short fixed word
     ├── SourceError          a folder to index is missing, unreadable or suddenly empty
     ├── CollectionError      no collection here, a damaged one, or one from a newer version
     │   └── WrongModelError  the collection was made by another model
@@ -39,7 +39,7 @@ class ModelError(ClipdexError):
 
 
 class ImageError(ClipdexError):
-    """A picture cannot be read. `reason` is the word under which failures are counted."""
+    """An image cannot be read. `reason` is the word under which failures are counted."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

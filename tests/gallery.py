@@ -1,4 +1,4 @@
-"""Over which pictures are the app's own pictures made?  A painted collection with folders, dates, cameras and copies.
+"""Over which images are the app's own images made?  A painted collection with folders, dates, cameras and copies.
 
 `python -m tests.pictures` and `python -m tests.tour` show the app over it.
 """
@@ -38,18 +38,18 @@ EXIF_MODEL, EXIF_MAKE, EXIF_DETAILS, EXIF_TAKEN = 0x0110, 0x010F, 0x8769, 0x9003
 
 
 def collections() -> tuple[Path, Path]:
-    """The pictures, and a smaller collection beside them. Both are made once and copied for each use:
+    """The images, and a smaller collection beside them. Both are made once and copied for each use:
     what the app writes into them is gone with the next one."""
     kept, here = (Path(tempfile.gettempdir()) / name for name in ("clipdex-gallery", "clipdex-tour"))
-    for name, scenes, seed in (("Pictures", SCENES, 7), ("Scans", 40, 7_000)):
+    for name, scenes, seed in (("Images", SCENES, 7), ("Scans", 40, 7_000)):
         collection(kept / name, scenes, seed)
     shutil.rmtree(here, ignore_errors=True)
     shutil.copytree(kept, here)
-    return here / "Pictures", here / "Scans"
+    return here / "Images", here / "Scans"
 
 
 def collection(folder: Path, scenes: int, seed: int) -> Path:
-    """Paint and index the pictures, unless they are there already."""
+    """Paint and index the images, unless they are there already."""
     import clipdex
     from train.scenes import paint
 
@@ -69,7 +69,7 @@ def collection(folder: Path, scenes: int, seed: int) -> Path:
     with (folder / "captions.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(lines)
     (folder / "home" / "half-copied.jpg").write_bytes((folder / lines[1][0]).read_bytes()[:4000])
-    (folder / "home" / "not-a-picture.png").write_text("a text under the name of a picture")
+    (folder / "home" / "not-a-picture.png").write_text("a text under the name of an image")
     clipdex.index(folder, model="tiny")
     (folder / ".done").touch()
     return folder
@@ -108,7 +108,7 @@ def served(*folders: Path) -> Iterator[str]:
 
 
 def settled(page: Page, url: str = "") -> None:
-    """Open an address, if one is given, and wait until its page has run to its end and shows its pictures."""
+    """Open an address, if one is given, and wait until its page has run to its end and shows its images."""
     if url:
         page.goto(url)
     app = page.get_by_test_id("stApp")

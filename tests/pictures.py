@@ -1,4 +1,4 @@
-"""How does each screen of the app look now?  `python -m tests.pictures` (`make pictures`) paints docs/app-*.webp.
+"""How does each screen of the app look now?  `python -m tests.pictures` (`make images`) paints docs/app-*.webp.
 
 Each screen at 1400 and 400 pixels, light and dark, over the painted collection of `tests/gallery.py`. Look at them
 before committing them.
@@ -29,7 +29,7 @@ Act = Callable[[Page], None]
 
 
 def screens(pictures: Path) -> dict[str, tuple[str, Act]]:
-    """Name -> address, and what is done there before the picture is taken."""
+    """Name -> address, and what is done there before the image is taken."""
     source = clipdex.open(pictures)
     best = source.search(CLOSER, limit=1)[0].id
     asked, closer = WORDS.replace(" ", "+"), CLOSER.replace(" ", "+")
@@ -122,7 +122,7 @@ def main() -> None:
     options.to.mkdir(parents=True, exist_ok=True)
     for name, content in written.items():
         (options.to / f"{name}.webp").write_bytes(content)
-    sys.stdout.write(f"{len(written)} pictures, {sum(map(len, written.values())):,} bytes in {options.to}\n")
+    sys.stdout.write(f"{len(written)} images, {sum(map(len, written.values())):,} bytes in {options.to}\n")
 
 
 def packed(image: Image.Image, quality: int) -> bytes:

@@ -43,7 +43,7 @@ HOME_OF = {
 SLOW = {"torch", "lancedb", "streamlit", "faiss", "sklearn", "matplotlib", "scipy", "pandas", "pyarrow", "tokenizers"}
 SLOW |= {"open_clip", "transformers", "onnxscript"}
 NETWORK = {"aiohttp", "ftplib", "http.client", "httpx", "huggingface_hub", "requests", "urllib.request", "urllib3"}
-# The only files that may: when a model is asked for by its name on a hub; and a picture by its address, where the app
+# The only files that may: when a model is asked for by its name on a hub; and an image by its address, where the app
 # was started to allow that.
 ASKS_THE_NETWORK = {"core/formats/hub.py", "core/formats/hub_errors.py", "app/server/remote_image.py"}
 PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}

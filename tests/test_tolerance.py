@@ -23,7 +23,7 @@ demo/scene-00003.jpg
 STATUS = """\
 folder      ...demo
 collection  demo/.clipdex  (... MB)
-pictures    300 in 12.5 MB, 99.5 % of them by model 2.13.0
+images    300 in 12.5 MB, 99.5 % of them by model 2.13.0
 """
 
 

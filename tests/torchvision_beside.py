@@ -1,6 +1,6 @@
 """How is torchvision imported beside a CPU build of PyTorch?
 
-open_clip, timm and the picture processors of transformers import it for its transforms. The build that pip finds for
+open_clip, timm and the image processors of transformers import it for its transforms. The build that pip finds for
 Linux was made beside PyTorch's CUDA build: its compiled operators do not load without that, and its import ends at the
 first of them that it describes. Nobody calls them here; it is enough that PyTorch knows their names.
 """

@@ -114,10 +114,10 @@ class Film:
 def filmed(film: Film, url: str, pictures: Path) -> None:
     """The tour: about a minute."""
     page = film.page
-    tiles, box = page.locator(".tile"), page.get_by_placeholder("Describe a picture")
+    tiles, box = page.locator(".tile"), page.get_by_placeholder("Describe an image")
     settled(page, url)
     page.mouse.move(*film.at)
-    film.say("Say what is in the picture")
+    film.say("Say what is in the image")
     film.hold(1.4)
     film.type(box, "the sea")
     film.wait()
@@ -164,7 +164,7 @@ def filmed(film: Film, url: str, pictures: Path) -> None:
     film.wait()
     film.hold(1.6)
     settled(page, f"{url}/describe")
-    film.say("Ask which words fit a picture")
+    film.say("Ask which words fit an image")
     page.locator("input[type=file]").first.set_input_files(next((pictures / "trips" / "sea").glob("*.jpg")))
     expect(page.get_by_text("Probabilities among these labels")).to_be_visible(timeout=PATIENCE)
     film.wait()
@@ -177,7 +177,7 @@ def filmed(film: Film, url: str, pictures: Path) -> None:
     film.hold(2.2)
     stage = page.locator(".stage").bounding_box()
     assert stage is not None
-    film.click(page.get_by_role("button", name="Draw around pictures"))
+    film.click(page.get_by_role("button", name="Draw around images"))
     middle = stage["x"] + stage["width"] / 2, stage["y"] + min(stage["height"], 560) / 2
     ring = [(-120, -90), (60, -120), (150, 0), (60, 110), (-110, 100), (-125, -80)]
     film.drag(*[(middle[0] + x, middle[1] + y) for x, y in ring])

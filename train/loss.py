@@ -1,7 +1,7 @@
 """The symmetric contrastive loss.
 
-The symmetric cross-entropy over the matrix of scaled cosines (CLIP paper, figure 3). Where pictures carry labels, every
-caption of a label is a right answer for every picture of it, and the target is spread evenly over the right answers
+The symmetric cross-entropy over the matrix of scaled cosines (CLIP paper, figure 3). Where images carry labels, every
+caption of a label is a right answer for every image of it, and the target is spread evenly over the right answers
 (UniCL, Yang et al. 2022, equations 2 to 4); with all labels different this is CLIP's loss exactly.
 """
 
@@ -22,8 +22,8 @@ def contrastive_loss(
     """Mean of both directions' cross-entropies, a scalar.
 
     `images`: unit features (n, d); `texts`: unit features (m, d). Without labels m = n, and row i of one belongs to
-    row i of the other. With labels, (n,) and (m,) integers, equal ones belong together: each picture needs a text, but
-    a text without a picture is only a wrong answer.
+    row i of the other. With labels, (n,) and (m,) integers, equal ones belong together: each image needs a text, but
+    a text without an image is only a wrong answer.
     """
     logits = logit_scale * images @ texts.T
     if image_labels is None or text_labels is None:

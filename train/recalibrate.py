@@ -1,8 +1,8 @@
 """Recomputes batch-normalization statistics after training.
 
-Those of training are of crops with varied colours, while people's pictures come whole: the two differ in size of things
+Those of training are of crops with varied colours, while people's images come whole: the two differ in size of things
 and in contrast (Touvron et al. 2019, "Fixing the train-test resolution discrepancy"). So after the last step they are
-measured once more, over whole pictures and with the final weights (Wu and Johnson 2021, "Rethinking 'Batch' in
+measured once more, over whole images and with the final weights (Wu and Johnson 2021, "Rethinking 'Batch' in
 BatchNorm", section 3: precise batch statistics).
 """
 

@@ -50,8 +50,8 @@ class ModelRecipe(Frozen):
 
 
 class Source(Frozen):
-    """One part of every batch. `share` of the batch's pictures come from it; its loss is taken among them alone, so
-    that telling sources apart brings no gain. Pictures are kept decoded at `side` × `side` pixels."""
+    """One part of every batch. `share` of the batch's images come from it; its loss is taken among them alone, so
+    that telling sources apart brings no gain. Images are kept decoded at `side` × `side` pixels."""
 
     share: PositiveInt
     side: PositiveInt
@@ -61,7 +61,7 @@ class Source(Frozen):
 
 
 class ClassSource(Source):
-    """Labelled pictures; captions are composed from the names of the labels. With `classify`, the weight of its loss,
+    """Labelled images; captions are composed from the names of the labels. With `classify`, the weight of its loss,
     a linear layer that only the training knows tells the labels apart as well: the image tower learns them sooner."""
 
     kind: Literal["classes"]
@@ -70,7 +70,7 @@ class ClassSource(Source):
 
 
 class CaptionSource(Source):
-    """Pictures with captions written by people."""
+    """Images with captions written by people."""
 
     kind: Literal["captions"]
     path: str
@@ -90,8 +90,8 @@ AnySource = Annotated[ClassSource | CaptionSource | SceneSource, Field(discrimin
 class Phase(Frozen):
     """Steps before `before` (and after the phase above) see something else than the rest of the run.
 
-    `size`: pictures of another side than the model's own (Howard 2018, progressive resizing). `shares`: how many
-    pictures of each source, in the order of the sources, make up a batch. `min_area`: how much of a picture a crop
+    `size`: images of another side than the model's own (Howard 2018, progressive resizing). `shares`: how many
+    images of each source, in the order of the sources, make up a batch. `min_area`: how much of an image a crop
     shows at least, for every source. `classify`: whether the linear layers of labelled sources learn.
     """
 
@@ -107,7 +107,7 @@ class Schedule(Frozen):
 
     `shape`: after the warm-up the rate falls as half a `cosine`, or stays until `decay_from` (a share of `steps`) and
     then falls in a straight line, a `trapezoid` (Hägele et al. 2024), whose length can be decided late.
-    `recalibrate`: over how many batches of whole pictures batch normalisation is measured after the last step
+    `recalibrate`: over how many batches of whole images batch normalisation is measured after the last step
     (`train/recalibrate.py`); 0 leaves what it kept during training.
     """
 
@@ -130,7 +130,7 @@ class Schedule(Frozen):
 
 
 class Augment(Frozen):
-    """How pictures vary from one visit to the next; crops are per source."""
+    """How images vary from one visit to the next; crops are per source."""
 
     brightness: NonNegativeFloat = 0.0
     contrast: NonNegativeFloat = 0.0
@@ -166,17 +166,17 @@ class Recipe(Frozen):
         return next((phase for phase in self.phases if step < phase.before), None)
 
     def image_size(self, step: int) -> int:
-        """Side of the pictures that `step` trains on."""
+        """Side of the images that `step` trains on."""
         phase = self.phase(step)
         return (phase and phase.size) or self.preprocess.image_size
 
     def shares(self, step: int) -> tuple[int, ...]:
-        """How many pictures of each source make up the batch of `step`."""
+        """How many images of each source make up the batch of `step`."""
         phase = self.phase(step)
         return (phase and phase.shares) or tuple(source.share for source in self.data)
 
     def min_areas(self, step: int) -> tuple[float, ...]:
-        """How much of a picture the crops of `step` show at least, for each source."""
+        """How much of an image the crops of `step` show at least, for each source."""
         phase = self.phase(step)
         return tuple((phase and phase.min_area) or source.min_area for source in self.data)
 
@@ -186,7 +186,7 @@ class Recipe(Frozen):
         return phase is None or phase.classify
 
     def visited(self, step: int) -> tuple[int, ...]:
-        """How many pictures of each source all steps before `step` have seen."""
+        """How many images of each source all steps before `step` have seen."""
         totals, begin = [0] * len(self.data), 0
         for end in [*(phase.before for phase in self.phases), step]:
             end = min(end, step)

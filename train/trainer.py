@@ -4,7 +4,7 @@ run          a recipe in, a model directory out
 prepare      data, tokenizer, model, optimizer: everything a step needs
 batches      what each step sees, made ready one step ahead
 backward     loss and gradients of one batch, at once or in micro-batches
-recalibrate  batch normalisation measured anew over whole pictures, after the last step
+recalibrate  batch normalisation measured anew over whole images, after the last step
 measure      the evaluations that the recipe asks for
 finish       the model directory, its card and the plot
 """
@@ -88,7 +88,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures and captions, part by part; equal labels belong together."""
+    """One step's images and captions, part by part; equal labels belong together."""
 
     pixels: list[Tensor]  # a part each: (share, side, side, 3) uint8
     image_labels: list[Tensor]  # a part each: (share,)
@@ -268,7 +268,7 @@ def tower_input(it: Run, images: Tensor) -> Tensor:
 
 
 def whole_pictures(it: Run) -> Iterator[Tensor]:
-    """The pictures of the last `recalibrate` steps as they are in use: whole, without variation, (n, 3, s, s) each."""
+    """The images of the last `recalibrate` steps as they are in use: whole, without variation, (n, 3, s, s) each."""
     steps = it.recipe.schedule.steps
     for step in range(max(0, steps - it.recipe.schedule.recalibrate), steps):
         pictures = [picture for part in gather(it, step).pixels for picture in part.numpy()]
@@ -301,7 +301,7 @@ def encode_texts(it: Run, ids: Tensor) -> Tensor:
 
 
 def loss_of_parts(it: Run, batch: Batch, step: int, images: Tensor, texts: list[Tensor]) -> Tensor:
-    """Each source's contrastive loss among its own pictures and captions, and its classification loss where the recipe
+    """Each source's contrastive loss among its own images and captions, and its classification loss where the recipe
     asks for one, averaged by share and weight."""
     scale = it.model.logit_scale.exp()
     shares = [len(labels) for labels in batch.image_labels]
@@ -335,7 +335,7 @@ def measure(it: Run, done: int, last: bool) -> dict[str, float]:
 
 
 def finish(it: Run, *, plotted: bool) -> Path:
-    """Write the model directory, then the plot: whatever goes wrong with the picture, the model is there."""
+    """Write the model directory, then the plot: whatever goes wrong with the image, the model is there."""
     records = log.read(it.log)
     measured: dict[str, float] = next((record["measured"] for record in reversed(records) if "measured" in record), {})
     lines = [f"| {name} | {value:.3f} |" for name, value in measured.items()]

@@ -49,7 +49,7 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Find pictures by meaning."""
+    """Find images by meaning."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 

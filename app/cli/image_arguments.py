@@ -14,7 +14,7 @@ NAMED = 5  # of those that name nothing
 
 
 def items(searcher: Searcher, given: Sequence[str]) -> list[str]:
-    """The ids, each once. Raises `QueryError` for what is neither an id nor the path of an indexed picture."""
+    """The ids, each once. Raises `QueryError` for what is neither an id nor the path of an indexed image."""
     from core.errors import QueryError
     from indexer.collection.snapshot import row_of
 
@@ -24,13 +24,13 @@ def items(searcher: Searcher, given: Sequence[str]) -> list[str]:
         row_of(searcher.snapshot(), nothing[0])
     if nothing:
         names = ", ".join(map(repr, nothing[:NAMED])) + (", …" if len(nothing) > NAMED else "")
-        what = "is no picture that is" if len(nothing) == 1 else "are no pictures that are"
+        what = "is no image that is" if len(nothing) == 1 else "are no images that are"
         raise QueryError(f"{len(nothing):,} of these {len(found):,} {what} indexed here, so nothing was done: {names}")
     return list(dict.fromkeys(item for item in found.values() if item is not None))
 
 
 def known(searcher: Searcher, one: str) -> str | None:
-    """The id of the picture that an id or a path names, as it is or as a search prints it; None where it names none."""
+    """The id of the image that an id or a path names, as it is or as a search prints it; None where it names none."""
     from core.escaping import unshown
     from indexer.sources.filenames import escape, unescape
 

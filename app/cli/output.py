@@ -115,7 +115,7 @@ def print_csv(hits: Sequence[Hit]) -> None:
 
 
 def shown_path(hit: Hit) -> str:
-    """Where the picture is: relative to the current folder if it is beneath it, absolute otherwise."""
+    """Where the image is: relative to the current folder if it is beneath it, absolute otherwise."""
     if hit.path is None:
         return printable(hit.id)
     return printable(short_path(hit.path))

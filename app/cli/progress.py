@@ -34,7 +34,7 @@ class Watcher:
         return self._asked
 
     def interrupted(self, *_: Any) -> None:
-        """The first Ctrl-C while pictures are being embedded ends the run after its batch; any other ends it here."""
+        """The first Ctrl-C while images are being embedded ends the run after its batch; any other ends it here."""
         if self._asked or self._stage not in ("check", "embed", "finish"):
             raise KeyboardInterrupt
         self._asked = True

@@ -55,7 +55,7 @@ def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:
 
 
 def likes(given: Sequence[str], searcher: Searcher, box: Box | None) -> list[Like]:
-    """`--like`: ids or paths of the collection's pictures with weights, or a region of the only one."""
+    """`--like`: ids or paths of the collection's images with weights, or a region of the only one."""
     from app.cli.image_arguments import items, known
     from indexer.search.query import Like
 
@@ -85,18 +85,18 @@ def vector(given: str, dim: int) -> Vector:
 
 
 def box(region: str | None, pictures: int) -> Box | None:
-    """`--region` of the only one of so many pictures that --image and --like name. Raises `QueryError`."""
+    """`--region` of the only one of so many images that --image and --like name. Raises `QueryError`."""
     from core.errors import QueryError
 
     if region is None:
         return None
     if pictures != 1:
-        raise QueryError(f"--region is a part of the one picture that --image or --like names; there are {pictures}")
+        raise QueryError(f"--region is a part of the one image that --image or --like names; there are {pictures}")
     try:
         left, top, right, bottom = (float(side) for side in region.split(","))
     except ValueError:
         raise QueryError(
-            f"--region {region!r} is not left,top,right,bottom as fractions of the picture, such as 0,0,0.5,1 for its "
+            f"--region {region!r} is not left,top,right,bottom as fractions of the image, such as 0,0,0.5,1 for its "
             "left half"
         ) from None
     return left, top, right, bottom

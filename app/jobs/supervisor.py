@@ -36,7 +36,7 @@ class Job:
 
     number: int
     order: Order
-    place: Path  # the collection, as it is opened: a folder of pictures, or where the collection is kept
+    place: Path  # the collection, as it is opened: a folder of images, or where the collection is kept
     title: str
     began: float = field(default_factory=time.time)
     ended: float | None = None
@@ -60,7 +60,7 @@ class Job:
 
     @property
     def report(self) -> Report | None:
-        """What a run over the pictures did, or would do."""
+        """What a run over the images did, or would do."""
         return Report(**self.result) if self.order.task in ("index", "forecast") and self.result else None
 
 

@@ -1,7 +1,7 @@
 """Runs one job in a process of its own: an order in, lines of JSON out.
 
 `python -m app.jobs.worker` reads an `Order` from the first line of its standard input. A further line, or the end of
-the input, which is the end of the server, ends the work: well, after its batch, while pictures are indexed; at once
+the input, which is the end of the server, ends the work: well, after its batch, while images are indexed; at once
 where nothing would be lost by that. It tells of the work on its standard output, a JSON object a line: `progress`,
 `step`, and last one of `result`, `question`, `stopped` and `error`.
 """
@@ -159,7 +159,7 @@ def _optimize(order: Order, teller: Teller) -> dict[str, Any]:
 
     lines = []
     for found in optimize(_collection(order), progress=lambda step: teller.tell(step=asdict(step))):
-        what = {"images": "pictures", "texts": "captions"}[found.target]
+        what = {"images": "images", "texts": "captions"}[found.target]
         lines.append(f"{what}: {found.choice.kind} ({'; '.join(found.choice.reasons)})")
         problem = shortcoming(found.manifest)[0] if found.manifest is not None else None
         lines += [problem] if problem else []

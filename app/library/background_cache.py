@@ -1,7 +1,7 @@
 """Computes the map and the duplicates of a collection once, in the background.
 
 The map and the duplicates take from a second to minutes. Each is made in a thread of the server, once for all windows,
-and kept as long as the pictures stay the same; tags and exclusions change nothing in it.
+and kept as long as the images stay the same; tags and exclusions change nothing in it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _digests: WeakKeyDictionary[Snapshot, str] = WeakKeyDictionary()
 
 
 def mark(snapshot: Snapshot) -> str:
-    """What changes when pictures come, go or change, and never with tags."""
+    """What changes when images come, go or change, and never with tags."""
     with _lock:
         known = _digests.get(snapshot)
     if known is None:
@@ -60,14 +60,14 @@ def mark(snapshot: Snapshot) -> str:
 
 
 def made(name: str, snapshot: Snapshot, make: Make) -> Work:
-    """The work of a name on these pictures, begun now if it was not before."""
+    """The work of a name on these images, begun now if it was not before."""
     key = (name, str(snapshot.collection.path), mark(snapshot))
     with _lock:
         if key in _works:
             return _works[key]
         work = _works[key] = Work(next(_numbers))
         for old in [other for other, one in _works.items() if other[:2] == key[:2] and other != key and one.is_over]:
-            del _works[old]  # of pictures that have changed since
+            del _works[old]  # of images that have changed since
         while len(_works) > MOST_KEPT:
             del _works[next(iter(_works))]
     threading.Thread(target=_make, args=(work, snapshot, make), daemon=True).start()
@@ -75,7 +75,7 @@ def made(name: str, snapshot: Snapshot, make: Make) -> Work:
 
 
 def found(name: str, snapshot: Snapshot) -> Work | None:
-    """The work of a name on these pictures, if it was begun."""
+    """The work of a name on these images, if it was begun."""
     key = (name, str(snapshot.collection.path), mark(snapshot))
     with _lock:
         return _works.get(key)

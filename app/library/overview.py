@@ -15,7 +15,7 @@ from core.errors import ClipdexError
 if TYPE_CHECKING:
     from indexer.collection.collection import Collection
 
-COVER = 4  # pictures
+COVER = 4  # images
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def overview(place: Path) -> Overview:
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def _counted(_collection: Collection, mark: tuple[object, ...]) -> tuple[int, int, tuple[bytes, ...]]:
-    """Pictures, failures, and some thumbnails from all over the collection. `mark` changes with every commit."""
+    """Images, failures, and some thumbnails from all over the collection. `mark` changes with every commit."""
     from indexer.collection.storage import tables
 
     with tables.storage_errors(_collection.path, "reading"):

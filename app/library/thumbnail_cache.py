@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MOST = 5_000  # of some 10 kB each
 
 
-Mark = tuple[str, str, str]  # key of the collection, id, and what changes with the picture
+Mark = tuple[str, str, str]  # key of the collection, id, and what changes with the image
 
 
 _kept: dict[Mark, bytes] = {}  # of all sessions; the routes read it, too

@@ -25,13 +25,13 @@ LASTING, SHORT = "private, max-age=31536000, immutable", "private, max-age=3600"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'",
-    # No other web site that is open in the browser may embed these pictures.
+    # No other web site that is open in the browser may embed these images.
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
 def address(kind: str, key: str, item: str, stamp: str = "") -> str:
-    """The URL of an item's picture; `kind` is `thumb` or `image`. Another `stamp` is another URL for the browser's
+    """The URL of an item's image; `kind` is `thumb` or `image`. Another `stamp` is another URL for the browser's
     cache, and makes no difference here."""
     token = base64.urlsafe_b64encode(item.encode("utf-8", "surrogateescape")).decode("ascii").rstrip("=")
     return f"{base()}/{kind}/{key}/{token}{'?v=' + stamp if stamp else ''}"

@@ -1,7 +1,7 @@
 """Streams a selection to the browser as one zip file.
 
 The page offers the selection here and gets an address for it; nothing is read before that is asked for, and then the
-zip is sent while it is made. Only ids of an open collection are offered, so only its pictures can be had.
+zip is sent while it is made. Only ids of an open collection are offered, so only its images can be had.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot
 
 MOST = 64  # selections that can be asked for; the oldest goes
-FILE = "clipdex-pictures.zip"
+FILE = "clipdex-images.zip"
 
 _secret = secrets.token_bytes(16)
 _lock = threading.Lock()
@@ -32,7 +32,7 @@ _offered: OrderedDict[str, tuple[str, tuple[str, ...]]] = OrderedDict()
 
 
 def offer(key: str, ids: Sequence[str]) -> str:
-    """The address of a zip of these pictures of the collection with this key."""
+    """The address of a zip of these images of the collection with this key."""
     from app.server.addresses import base
 
     told = "\0".join((key, *ids)).encode("utf-8", "surrogateescape")
@@ -63,7 +63,7 @@ async def _zip(request: Request) -> Response:
         found = _offered.get(request.path_params["token"])
     snapshot = await run_in_threadpool(_snapshot, found[0]) if found is not None else None
     if found is None or snapshot is None:
-        return PlainTextResponse("select the pictures again, and export them then", status_code=404, headers=HEADERS)
+        return PlainTextResponse("select the images again, and export them then", status_code=404, headers=HEADERS)
     ids = [item for item in found[1] if item in snapshot.rows]
     headers = {**HEADERS, "Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{FILE}"'}
     return StreamingResponse(stream_zip(snapshot, ids), media_type="application/zip", headers=headers)

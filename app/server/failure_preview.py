@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def partial(content: bytes) -> bytes:
-    """As much of a picture as can be decoded, small. Raises what a decoder raises where that is nothing."""
+    """As much of an image as can be decoded, small. Raises what a decoder raises where that is nothing."""
     from PIL import Image, ImageFile
 
     from core.image.decode import FORMATS, thumbnail

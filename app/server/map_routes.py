@@ -1,7 +1,7 @@
 """Serves the positions and names of the map.
 
-`/places/KEY/MARK` is where all pictures lie: two numbers each, as a browser reads them, and kept by it. POST to the
-same address with a JSON list of rows tells which pictures these are. MARK names what the pictures were when the map was
+`/places/KEY/MARK` is where all images lie: two numbers each, as a browser reads them, and kept by it. POST to the
+same address with a JSON list of rows tells which images these are. MARK names what the images were when the map was
 painted; when they have changed since, the answer is 404 and the page paints anew.
 """
 

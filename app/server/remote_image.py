@@ -3,7 +3,7 @@
 Only where the server was started to allow it, and only from the public internet. A name is looked up once; all of its
 addresses must be public; and what is connected to is the address that was checked, so that a name that means another
 machine a moment later (DNS rebinding) is of no use. A redirect is checked as the first address was. What comes back is
-bounded in size and time, and is a picture or an error.
+bounded in size and time, and is an image or an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from core.errors import ConfigError, QueryError
 from core.image.decode import open_image
 
-URLS_VARIABLE = "CLIPDEX_URLS"  # whether to fetch pictures: a JSON list of networks beyond the internet; or empty
+URLS_VARIABLE = "CLIPDEX_URLS"  # whether to fetch images: a JSON list of networks beyond the internet; or empty
 LARGEST = 25_000_000  # bytes
 LONGEST = 20.0  # seconds, for all of it but the look-up of the name, which has the system's own limit
 MOST_REDIRECTS = 5
@@ -41,7 +41,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Fetched:
-    """A picture from the web, as it came."""
+    """An image from the web, as it came."""
 
     url: str
     content: bytes
@@ -73,16 +73,16 @@ def networks(named: Sequence[str]) -> list[Network]:
 
 
 def picture(url: str, also: Sequence[Network] = ()) -> Fetched:
-    """The picture at a web address, from the public internet or the networks `also`.
+    """The image at a web address, from the public internet or the networks `also`.
 
-    Raises `QueryError`, or `ImageError` where what is there is no picture."""
+    Raises `QueryError`, or `ImageError` where what is there is no image."""
     end, asked = time.monotonic() + LONGEST, url
     for _ in range(MOST_REDIRECTS + 1):
         parts = _checked(url)
         status, location, content = _get(parts, _addresses(parts, also), end)
         if location is None:
             if status != 200:
-                raise QueryError(f"{parts.hostname} has no picture there: it answered {status}")
+                raise QueryError(f"{parts.hostname} has no image there: it answered {status}")
             open_image(content)  # what the server says that it is counts for nothing
             return Fetched(asked, content)
         try:
@@ -139,7 +139,7 @@ def _addresses(parts: SplitResult, also: Sequence[Network]) -> list[IP]:
     for machine in machines:
         if not (is_public(machine) or any(machine.version == one.version and machine in one for one in also)):
             means = host if host in (str(machine), f"[{machine}]") else f"{host} is {machine}, which"
-            raise QueryError(f"{means} is not on the public internet: pictures from there are not fetched")
+            raise QueryError(f"{means} is not on the public internet: images from there are not fetched")
     return list(dict.fromkeys(machines))
 
 

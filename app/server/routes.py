@@ -1,10 +1,10 @@
 """Serves the images and thumbnails of open collections.
 
-Four routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM` are pictures, `/thumbs/KEY?t=ITEM.STAMP&t=…`
+Four routes beside Streamlit's own: `/thumb/KEY/ITEM` and `/image/KEY/ITEM` are images, `/thumbs/KEY?t=ITEM.STAMP&t=…`
 are many thumbnails in one answer, and `/tiles/KEY` tells of many items how they look from afar and whether their files
 are still there. KEY names an open collection; ITEM is the id of one of its items in base64, because an id may hold
 anything a file name may. The id is looked up in the collection's table and never joined to a path, so nothing but the
-collection's pictures can be asked for.
+collection's images can be asked for.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def _thumbs(request: Request) -> Response:
 
     asked = marks(request.query_params.getlist("t"))
     if not 0 < len(asked) <= MOST_TILES:
-        return PlainTextResponse(f"not 1 to {MOST_TILES} pictures", status_code=400, headers=HEADERS)
+        return PlainTextResponse(f"not 1 to {MOST_TILES} images", status_code=400, headers=HEADERS)
     found = await run_in_threadpool(_thumbnails, request.path_params["key"], [item for item, _ in asked])
     if found is None:
         return PlainTextResponse("no such collection", status_code=404, headers=HEADERS)
@@ -88,13 +88,13 @@ async def _image(request: Request) -> Response:
 
 
 async def _answer(request: Request, read: Reader) -> Response:
-    """The picture with headers that let the browser keep it, or 304 when it has it, or 404."""
+    """The image with headers that let the browser keep it, or 304 when it has it, or 404."""
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import PlainTextResponse, Response
 
     found = await run_in_threadpool(_read, request.path_params["key"], request.path_params["item"], read)
     if found is None:
-        return PlainTextResponse("no such picture", status_code=404, headers=HEADERS)
+        return PlainTextResponse("no such image", status_code=404, headers=HEADERS)
     content, kind = found
     tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
     headers = {**HEADERS, "Cache-Control": LASTING if request.query_params.get("v") else SHORT, "ETag": tag}
@@ -124,7 +124,7 @@ def _thumbnail(folder: Path, item: str) -> tuple[bytes, str] | None:
 
 
 async def _tiles(request: Request) -> Response:
-    """Of a JSON list of ids, {id: {blur: a tiny picture as a data URL, gone: whether its file is missing}}.
+    """Of a JSON list of ids, {id: {blur: a tiny image as a data URL, gone: whether its file is missing}}.
 
     With `?soft=N` only the first N get a blur: the others are seen already."""
     from starlette.concurrency import run_in_threadpool
@@ -162,7 +162,7 @@ def _tiles_of(key: str, ids: list[str], blurs: set[str]) -> dict[str, dict[str, 
 
 @lru_cache(maxsize=5_000)  # it keeps the thumbnails, too
 def blurred(thumbnail: bytes) -> str:
-    """A picture of 6 × 6 pixels as a data URL, which the browser draws large and soft until the real one has come."""
+    """An image of 6 × 6 pixels as a data URL, which the browser draws large and soft until the real one has come."""
     from PIL import Image
 
     try:

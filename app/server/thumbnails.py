@@ -1,7 +1,7 @@
 """Answers requests for thumbnails in memory without a session or a thread.
 
 Reading sixty at once from a table takes hardly longer than reading one, and a thumbnail that was read is given out
-without looking at the collection again: its mark changes with the picture.
+without looking at the collection again: its mark changes with the image.
 """
 
 from __future__ import annotations

@@ -40,9 +40,9 @@ def _warm() -> None:
     with suppress(ClipdexError):  # the page says it
         if (place := open_collections.first()) is not None:
             source = searchers.searcher(place)
-            source.search("a picture", limit=1)
+            source.search("an image", limit=1)
             if source.encoder.name != TESTING:
-                # The first words need no PyTorch (`core/inference/numpy_text.py`); for many it is quicker, and pictures
+                # The first words need no PyTorch (`core/inference/numpy_text.py`); for many it is quicker, and images
                 # need it.
                 importlib.import_module("torch")
                 source.search("a photo", limit=1)

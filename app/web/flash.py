@@ -34,4 +34,4 @@ def tell() -> None:
 
 
 def pictures(count: int) -> str:
-    return f"{count:,} {'picture' if count == 1 else 'pictures'}"
+    return f"{count:,} {'image' if count == 1 else 'images'}"

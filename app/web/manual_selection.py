@@ -73,7 +73,7 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class Region:
-    """A ninth of the map: its name, its corners, how many pictures it holds and what they mostly are."""
+    """A ninth of the map: its name, its corners, how many images it holds and what they mostly are."""
 
     name: str
     area: np.ndarray
@@ -82,7 +82,7 @@ class Region:
 
 
 def regions(places: np.ndarray, colours: Colours) -> list[Region]:
-    """What is where on a map, for people who cannot see it. Regions without a picture are left out."""
+    """What is where on a map, for people who cannot see it. Regions without an image are left out."""
     if not len(places):
         return []
     low, high = places.min(axis=0), places.max(axis=0)

@@ -1,8 +1,8 @@
 """Colors the points of the map.
 
-Each picture gets one byte: the place of its value among the most frequent ones, or how far along a scale it is. Which
+Each image gets one byte: the place of its value among the most frequent ones, or how far along a scale it is. Which
 colours that are the browser decides, because dark and light differ. Values of text columns and tags are named; numbers
-and dates, and how near a picture is to words, are a scale.
+and dates, and how near an image is to words, are a scale.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def plain(n: int) -> Colours:
 
 
 def offered(snapshot: Snapshot) -> list[str]:
-    """The columns worth colouring by: at least two values, and not one for each picture. The most usual first."""
+    """The columns worth colouring by: at least two values, and not one for each image. The most usual first."""
     found = []
     for name, kind in snapshot.columns.items():
         if name in UNSEEN or kind_of(kind) not in (TEXT, TEXTS, BOOLEAN, NUMBER, DATE):

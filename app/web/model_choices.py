@@ -75,13 +75,13 @@ def described(known: Description) -> str:
     """The numbers of a known model in one line."""
     said = [
         f"{known.parameters / 1e6:.0f} million parameters",
-        f"pictures of {known.image_size} pixels",
-        f"{known.embed_dim} numbers a picture",
+        f"images of {known.image_size} pixels",
+        f"{known.embed_dim} numbers an image",
     ]
     if known.imagenet is not None:
         said.append(f"{known.imagenet:.1f} % on ImageNet")
     if known.coco_text_to_image is not None:
-        said.append(f"{known.coco_text_to_image:.1f} % on COCO (right picture first)")
+        said.append(f"{known.coco_text_to_image:.1f} % on COCO (right image first)")
     return " · ".join(said)
 
 

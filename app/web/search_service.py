@@ -29,7 +29,7 @@ DATED = 1_000  # hits that are put in the order of their dates, where so many ma
 
 @dataclass(frozen=True)
 class Asked:
-    """What is looked for: words and conditions, items of the collection, an uploaded picture, or several of them."""
+    """What is looked for: words and conditions, items of the collection, an uploaded image, or several of them."""
 
     text: str = ""
     like: tuple[str, ...] = ()
@@ -37,10 +37,10 @@ class Asked:
     parts: tuple[tuple[str, Box], ...] = ()  # of items
     picture: bytes | None = field(default=None, repr=False)
     picture_name: str = ""
-    fetched: Fetched | None = field(default=None, repr=False)  # a picture from the web
+    fetched: Fetched | None = field(default=None, repr=False)  # an image from the web
     by_date: bool = False
     group: Kind | None = None  # which near-duplicates take one place
-    tiles: bool = False  # parts of pictures count, too
+    tiles: bool = False  # parts of images count, too
 
     @property
     def is_asked(self) -> bool:
@@ -70,8 +70,8 @@ class Found:
     """The near-duplicates that stand behind a hit, by its id, where they are grouped."""
 
     def told(self, limit: int, possible: int) -> str:
-        """How many pictures match, of the possible ones, among hits that were asked for up to a limit."""
-        noun = "picture" if possible == 1 else "pictures"
+        """How many images match, of the possible ones, among hits that were asked for up to a limit."""
+        noun = "image" if possible == 1 else "images"
         every = [one for hit in self.hits for one in (hit, *self.copies.get(hit.id, ()))]
         if all(hit.relevance is None for hit in every):
             return f"{possible:,} {noun}"
@@ -86,11 +86,11 @@ class Found:
 
 @contextmanager
 def named(name: str) -> Iterator[None]:
-    """Say which uploaded picture cannot be read."""
+    """Say which uploaded image cannot be read."""
     try:
         yield
     except ImageError as error:
-        raise ImageError(error.reason, str(error).replace("the picture:", f"{name}:", 1)) from None
+        raise ImageError(error.reason, str(error).replace("the image:", f"{name}:", 1)) from None
 
 
 def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None = None) -> Found:
@@ -103,7 +103,7 @@ def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None =
         pictures.append(Picture(source.collection.source.read(source.item(one).id), box=box))
 
     def ask(count: int) -> list[Hit]:
-        with named(asked.picture_name if asked.picture is not None else "the picture"):
+        with named(asked.picture_name if asked.picture is not None else "the image"):
             return source.search(
                 line,
                 image=pictures,

@@ -1,7 +1,7 @@
 """The session state and the caches of the pages.
 
 The only caches and the only session state of the app. What a person asked lives in the URL (`app.web.url_state`); only
-an uploaded picture, which no URL can hold, and the last answer live in the session.
+an uploaded image, which no URL can hold, and the last answer live in the session.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def folder() -> Path:
     if found not in folders():  # once found it stays: a disk that is connected later must not turn a page over
         found = st.session_state["first-folder"] = open_collections.first()
     if found is None:
-        raise CollectionError("there is no collection yet: choose a folder of pictures to index")
+        raise CollectionError("there is no collection yet: choose a folder of images to index")
     return found
 
 
@@ -130,7 +130,7 @@ def key() -> str:
 
 
 def stamps(items: Iterable[str]) -> dict[str, str]:
-    """For each item what changes with its picture, for URLs: a browser's cache must not show an older one."""
+    """For each item what changes with its image, for URLs: a browser's cache must not show an older one."""
     snapshot = searcher().snapshot()
     return {item: snapshot.stamp(item) for item in items}
 
@@ -200,23 +200,23 @@ def forget_picture() -> None:
 
 
 def picture() -> tuple[str, bytes] | None:
-    """Name and bytes of the uploaded picture."""
+    """Name and bytes of the uploaded image."""
     upload = st.session_state.get(picture_key())
     return (upload.name, upload.getvalue()) if upload is not None else None
 
 
 def want(url: str) -> None:
-    """A person typed this web address here: its picture may be asked for."""
+    """A person typed this web address here: its image may be asked for."""
     st.session_state["wanted"] = url
 
 
 def is_wanted(url: str) -> bool:
-    """Whether a person asked for the picture at a web address, and not only a link that somebody else made."""
+    """Whether a person asked for the image at a web address, and not only a link that somebody else made."""
     return bool(st.session_state.get("wanted") == url)
 
 
 def fetched(url: str) -> Fetched:
-    """The picture at a web address; the last one is kept. Raises QueryError or ImageError."""
+    """The image at a web address; the last one is kept. Raises QueryError or ImageError."""
     kept: Fetched | None = st.session_state.get("fetched")
     if kept is None or kept.url != url:
         st.session_state["lost"] = url
@@ -226,7 +226,7 @@ def fetched(url: str) -> Fetched:
 
 
 def is_lost(url: str) -> bool:
-    """Whether there was no picture to be had at a web address: new words need not wait for it."""
+    """Whether there was no image to be had at a web address: new words need not wait for it."""
     return bool(st.session_state.get("lost") == url)
 
 

@@ -1,9 +1,9 @@
 """Reads and writes the state that lives in the URL.
 
 Reload, back, forward and sharing work because all of it is in the URL: `q` words with conditions, `like` and `not`
-items to go toward and away from, `part` of an item, `url` of a picture on the web, `sort`, `group` which near-
-duplicates take one place and `open` those that are shown, `tiles` whether parts of pictures count, `item` the one seen
-large, `n` how many are shown, `c` which collection. Only an uploaded picture, which no URL can hold, lives in the
+items to go toward and away from, `part` of an item, `url` of an image on the web, `sort`, `group` which near-
+duplicates take one place and `open` those that are shown, `tiles` whether parts of images count, `item` the one seen
+large, `n` how many are shown, `c` which collection. Only an uploaded image, which no URL can hold, lives in the
 session. Each function that changes the view is a callback, which runs before the page does, and one step for the back
 button.
 """
@@ -55,7 +55,7 @@ def words() -> str:
 
 
 def url() -> str:
-    """The address of a picture on the web; empty for none."""
+    """The address of an image on the web; empty for none."""
     return str(st.query_params.get("url", "")).strip()
 
 
@@ -94,7 +94,7 @@ def fill_box() -> None:
 
 
 def on_text() -> None:
-    """New words; what else is asked stays. A web address among them is a picture."""
+    """New words; what else is asked stays. A web address among them is an image."""
     typed = str(st.session_state.get("q", "")).split()
     addresses = [word for word in typed if is_address(word)]
     if not addresses:
@@ -109,23 +109,23 @@ def on_text() -> None:
 
 
 def fetch() -> None:
-    """Ask the web for the picture that the URL names."""
+    """Ask the web for the image that the URL names."""
     state.want(url())
 
 
 def drop_url() -> None:
-    """Without the picture from the web."""
+    """Without the image from the web."""
     change(url="")
 
 
 def on_picture() -> None:
-    """An uploaded picture; what else is asked stays."""
+    """An uploaded image; what else is asked stays."""
     if state.picture() is not None:
         change()
 
 
 def drop_picture() -> None:
-    """Without the uploaded picture."""
+    """Without the uploaded image."""
     state.forget_picture()
     change()
 
@@ -137,13 +137,13 @@ def start(text: str = "") -> None:
 
 
 def ask_like(item_id: str) -> None:
-    """Look for pictures like one of the collection and nothing else."""
+    """Look for images like one of the collection and nothing else."""
     state.forget_picture()
     _go({"like": item_id})
 
 
 def ask_part(item_id: str, box: Sequence[float]) -> None:
-    """Look for pictures like a part of one of the collection and nothing else."""
+    """Look for images like a part of one of the collection and nothing else."""
     state.forget_picture()
     _go({"part": ",".join(f"{min(max(side, 0), 1):.3f}" for side in box) + f",{item_id}"})
 

@@ -114,7 +114,7 @@ def read_config(path: str | Path) -> ModelConfig:
         raise ModelError(str(error)) from None
     if config.preprocess.image_size > MAX_SIDE or config.clip.text.context_length > MAX_CONTEXT:
         raise ModelError(
-            f"{path / CONFIG} asks for pictures of {config.preprocess.image_size} pixels and texts of "
+            f"{path / CONFIG} asks for images of {config.preprocess.image_size} pixels and texts of "
             f"{config.clip.text.context_length} tokens; more than {MAX_SIDE} and {MAX_CONTEXT} are refused"
         )
     if config.tokenizer is not None and not (path / TOKENIZER).is_file():

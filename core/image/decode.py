@@ -1,7 +1,7 @@
 """Decodes the bytes of an image file to upright RGB, within limits.
 
 Files are untrusted: only regular files are opened, the declared size is believed only as a reason to refuse, and a
-picture that is cut short is an error, never half a picture in grey. What leaves here is upright and fully decoded.
+image that is cut short is an error, never half an image in grey. What leaves here is upright and fully decoded.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from core.image.pillow import MAX_PIXELS, pillow_guard
 THUMBNAIL_SIDE = 320
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF, and its values that swap width and height
 
-# Pictures as people keep them. Left out on purpose: EPS and WMF (run other programs), scientific containers.
+# Images as people keep them. Left out on purpose: EPS and WMF (run other programs), scientific containers.
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "MPO", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "ICNS", "PCX"),
     *("PSD", "DIB", "DDS", "SGI", "QOI", "HEIF"),  # HEIF is known to Pillow only where a plugin was registered
 )
-# How files begin that are pictures, but not to us: offset, bytes, name.
+# How files begin that are images, but not to us: offset, bytes, name.
 _UNSUPPORTED = (
     *((0, b"\xff\x0a", "JPEG XL"), (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (0, b"<svg", "SVG"), (0, b"%!PS", "EPS")),
     *((0, b"FUJIFILM", "camera raw"), (0, b"8BPS", "Photoshop"), (0, b"\xc5\xd0\xd3\xc6", "EPS"), (0, b"%PDF", "PDF")),
@@ -41,16 +41,16 @@ _SUPPORTED = (
     *((8, b"WEBPVP8"), (4, b"ftypavif"), (4, b"ftypavis")),
 )
 
-# What a folder is searched for: the endings of pictures' names, without the dot.
+# What a folder is searched for: the endings of images' names, without the dot.
 PICTURES = frozenset(
     [
         *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
         *("jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "tga", "psd", "qoi", "heic", "heif", "hif"),
     ]
 )
-# Pictures to people, but not to this program: always told of, so that nobody wonders where they are.
+# Images to people, but not to this program: always told of, so that nobody wonders where they are.
 UNSUPPORTED = {
-    **dict.fromkeys(["jxl"], "JPEG XL pictures cannot be read"),
+    **dict.fromkeys(["jxl"], "JPEG XL images cannot be read"),
     **dict.fromkeys(
         ["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "raf", "rw2", "srw"], "raw camera files cannot be read"
     ),
@@ -61,7 +61,7 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # a `Path` that was made 
 
 
 class Opened(NamedTuple):
-    """A picture, perhaps decoded to less than its size, and the size of the whole; both upright."""
+    """An image, perhaps decoded to less than its size, and the size of the whole; both upright."""
 
     image: Image.Image
     width: int
@@ -69,7 +69,7 @@ class Opened(NamedTuple):
 
 
 def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """A picture decoded in full, its first frame, turned upright by EXIF, in its own mode.
+    """An image decoded in full, its first frame, turned upright by EXIF, in its own mode.
 
     Raises ImageError whose reason is one of: not an image, truncated, empty file, too large, no permission,
     vanished, unsupported.
@@ -91,17 +91,17 @@ def open_reduced(
     """
     with pillow_guard(max_pixels):
         if isinstance(source, Image.Image):
-            image = _finish(source, "the picture", max_pixels, in_place=False)
+            image = _finish(source, "the image", max_pixels, in_place=False)
             return Opened(image, image.width, image.height)
         if isinstance(source, bytes | bytearray | memoryview):
-            return _decode(io.BytesIO(source), "the picture", max_pixels, shortest, admit)
+            return _decode(io.BytesIO(source), "the image", max_pixels, shortest, admit)
         name = _shown(source)
         with _open_file(Path(source), name) as file:
             return _decode(file, name, max_pixels, shortest, admit)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The picture in RGB as people see it: alpha on white, 16-bit greys scaled by 65535, others by their own range."""
+    """The image in RGB as people see it: alpha on white, 16-bit greys scaled by 65535, others by their own range."""
     if image.mode.startswith("I") or image.mode == "F":
         return _scale_grey(image).convert("RGB")
     if image.has_transparency_data:
@@ -114,7 +114,7 @@ Shrink = Callable[[Image.Image, tuple[int, int]], Image.Image]
 
 
 def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A picture in a smaller size. `core.image.resample.shrink` is faster, where PyTorch is loaded anyway.
+    """An image in a smaller size. `core.image.resample.shrink` is faster, where PyTorch is loaded anyway.
 
     `reducing_gap` first shrinks by whole factors: much faster for photos, and nothing anyone can see. Hamming's window
     is a third of Lanczos's: half the time, for thumbnails that look the same.
@@ -123,7 +123,7 @@ def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE, shrink: Shrink = shrink) -> bytes:
-    """A small JPEG of the picture, at most `side` pixels on its longer side, never enlarged."""
+    """A small JPEG of the image, at most `side` pixels on its longer side, never enlarged."""
     scale = min(1.0, side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = to_rgb(image)
@@ -160,7 +160,7 @@ def _open_file(path: Path, name: str) -> BinaryIO:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise ImageError("not an image", f"{name}: is {_kind(mode)}, not a picture file")
+        raise ImageError("not an image", f"{name}: is {_kind(mode)}, not an image file")
     return os.fdopen(descriptor, "rb")
 
 
@@ -168,14 +168,14 @@ def _unreadable(error: OSError | ValueError, path: Path, name: str) -> NoReturn:
     """A file that cannot be opened for another reason than permissions."""
     number = getattr(error, "errno", None)
     if number in (errno.ENXIO, errno.ENODEV, errno.EISDIR):  # a socket, a device without driver
-        raise ImageError("not an image", f"{name}: is not a regular file, so it is no picture file") from None
+        raise ImageError("not an image", f"{name}: is not a regular file, so it is no image file") from None
     if number == errno.ELOOP:
         raise ImageError("vanished", f"{name}: is a link that leads in a circle") from None
     if os.path.lexists(path) and number == errno.ENOENT:
         raise ImageError("vanished", f"{name}: is a link to a file that does not exist") from None
     if address := _ADDRESS.match(str(path)):
         raise ImageError(
-            "vanished", f"{name}: addresses ({address[1]}) are not read here: download the picture, and give its path"
+            "vanished", f"{name}: addresses ({address[1]}) are not read here: download the image, and give its path"
         ) from None
     detail = getattr(error, "strerror", None) or str(error)
     raise ImageError("vanished", f"{name}: cannot be opened ({detail}); was it moved, or its disk removed?") from None
@@ -210,11 +210,11 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, shortest: int | None, ad
 
 
 def _reduction(image: Image.Image, shortest: int, orientation: int) -> int:
-    """By how much the decoder may reduce a picture, so that its sides keep `shortest` pixels."""
+    """By how much the decoder may reduce an image, so that its sides keep `shortest` pixels."""
     if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
         return 1
     for factor in (8, 4, 2):
-        # A side that is no multiple is rounded up, at what would be the wrong end of a picture that is to be turned.
+        # A side that is no multiple is rounded up, at what would be the wrong end of an image that is to be turned.
         even = orientation == 1 or all(length % factor == 0 for length in image.size)
         if even and min(image.size) >= factor * shortest:
             return factor
@@ -257,7 +257,7 @@ def _learn_heic(name: str) -> None:
 
 
 def _unknown(start: bytes, name: str) -> NoReturn:
-    """Why Pillow did not recognise a file: another kind of picture, the stump of a known one, or none at all."""
+    """Why Pillow did not recognise a file: another kind of image, the stump of a known one, or none at all."""
     for offset, signature, kind in _UNSUPPORTED:
         if start[offset:].startswith(signature):
             raise ImageError(
@@ -267,8 +267,8 @@ def _unknown(start: bytes, name: str) -> NoReturn:
     if start[4:].startswith(_HEIC) or any(
         len(start[at:]) > 1 and start[at : at + len(mark)] == mark[: len(start) - at] for at, mark in _SUPPORTED
     ):
-        raise ImageError("truncated", f"{name}: begins like a picture but is cut short or damaged")
-    raise ImageError("not an image", f"{name}: is not a picture")
+        raise ImageError("truncated", f"{name}: begins like an image but is cut short or damaged")
+    raise ImageError("not an image", f"{name}: is not an image")
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:

@@ -1,7 +1,7 @@
 """Detects truncated image files.
 
 Pillow refuses a file that simply stops. What it decodes without a word is one whose end is zeros, as interrupted copies
-leave it (half a picture then), and a PNG whose pixels have other checksums than it says.
+leave it (half an image then), and a PNG whose pixels have other checksums than it says.
 """
 
 from __future__ import annotations

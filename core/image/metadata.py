@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says about its picture; None where it says nothing."""
+    """What a file says about its image; None where it says nothing."""
 
     taken: datetime | None = None  # by the camera's clock, in no zone
     camera: str | None = None  # "Canon EOS R5", "Apple iPhone 12"
@@ -43,7 +43,7 @@ class Metadata:
 
 
 def metadata(image: Image.Image) -> Metadata:
-    """The metadata of a picture that `core.image.decode.open_image` returned. Never raises."""
+    """The metadata of an image that `core.image.decode.open_image` returned. Never raises."""
     with pillow_guard():
         exif = _attempt(lambda: image.getexif())
         if exif is None:
@@ -69,7 +69,7 @@ def _attempt(read: Callable[[], T]) -> T | None:
 
 
 def _format(image: Image.Image) -> str | None:
-    """An MPO is a JPEG with further pictures behind it, as many phones write them: to people it is a JPEG."""
+    """An MPO is a JPEG with further images behind it, as many phones write them: to people it is a JPEG."""
     return "JPEG" if image.format == "MPO" else image.format
 
 

@@ -23,7 +23,7 @@ _restore = ExitStack()
 
 @contextmanager
 def pillow_guard(max_pixels: int = MAX_PIXELS) -> Iterator[None]:
-    """Inside, Pillow gives no warnings, and more than `max_pixels` pixels raise, also for pictures within pictures.
+    """Inside, Pillow gives no warnings, and more than `max_pixels` pixels raise, also for images within images.
 
     With several calls inside the largest of their limits counts; each checks the declared size against its own.
     """

@@ -1,9 +1,9 @@
 """Turns an image into the input of a model, by the rules that travel with the model.
 
 The only resize, crop and normalise in the project. Every rule is a field of `PreprocessConfig`, because the origins
-disagree: OpenAI and OpenCLIP resize a picture in its own mode and convert it to RGB afterwards, transformers converts
+disagree: OpenAI and OpenCLIP resize an image in its own mode and convert it to RGB afterwards, transformers converts
 first; one rounds the crop's half pixel to even, the other down (`tests/core/image/test_preprocess.py` holds each
-origin's pixels). Models of ours convert first, as people see the picture.
+origin's pixels). Models of ours convert first, as people see the image.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     import torch
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-# How many times too large a picture may still be when it comes out of a JPEG decoder; the rest is the filter's. With
+# How many times too large an image may still be when it comes out of a JPEG decoder; the rest is the filter's. With
 # less, photos differ by more than 0.5 of 255 on average.
 LEFT_BY_JPEG = 2
 _LONGEST_RATIO = 100
 
 
 def resize_crop(image: Image.Image, config: PreprocessConfig, full: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """A picture as the square the model looks at: (s, s, 3) uint8, s = config.image_size.
+    """An image as the square the model looks at: (s, s, 3) uint8, s = config.image_size.
 
     `image` is upright (as `open_image` returns it) and in any mode. Works for sides of any ratio, 1x1 included.
-    With `full`, speed counts more than the last bit: it is the size of the whole picture, and `image` may be smaller,
-    as `open_reduced` gives it with `shortest` = LEFT_BY_JPEG * s. Raises ImageError for a picture without pixels.
+    With `full`, speed counts more than the last bit: it is the size of the whole image, and `image` may be smaller,
+    as `open_reduced` gives it with `shortest` = LEFT_BY_JPEG * s. Raises ImageError for an image without pixels.
     """
     if 0 in image.size:
-        raise ImageError("unsupported", f"a picture of {image.width} x {image.height} pixels has nothing to see")
+        raise ImageError("unsupported", f"an image of {image.width} x {image.height} pixels has nothing to see")
     image = _convert_before(image, config)
     if full is not None and image.mode in ("RGB", "L") and max(full) <= _LONGEST_RATIO * min(full):
         return np.array(_nearly(_rgb(image), config, full), dtype=np.uint8)
@@ -90,7 +90,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _trim(image: Image.Image) -> Image.Image:
-    """The middle of a picture more than 100 times longer than wide; the crop drops the ends anyway.
+    """The middle of an image more than 100 times longer than wide; the crop drops the ends anyway.
 
     Without it a strip of 1 x 100,000 would be enlarged to 224 x 22,400,000 before the crop.
     """
@@ -127,7 +127,7 @@ def _resize(image: Image.Image, size: tuple[int, int], config: PreprocessConfig)
 def _nearly(image: Image.Image, config: PreprocessConfig, full: tuple[int, int]) -> Image.Image:
     """The square, by a shorter way than the origins': PyTorch's resampler, strong reductions in two steps.
 
-    Sizes and places come from `full`, so that a picture decoded at 1/f of its size is not shifted by its rounding.
+    Sizes and places come from `full`, so that an image decoded at 1/f of its size is not shifted by its rounding.
     """
     side = config.image_size
     size = {
@@ -156,7 +156,7 @@ def _middle(size: tuple[int, int], config: PreprocessConfig) -> tuple[int, int]:
 
 
 def _pad(image: Image.Image, side: int) -> Image.Image:
-    """The picture in the middle of a square of zeros in its own mode: black, but white in CMYK (OpenCLIP)."""
+    """The image in the middle of a square of zeros in its own mode: black, but white in CMYK (OpenCLIP)."""
     square = Image.new(image.mode, (side, side), 0)
     if image.palette is not None:
         square.putpalette(image.palette)

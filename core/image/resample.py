@@ -10,7 +10,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import torch
 
-# How many times too large a picture may still be when means of whole pixels were taken; the rest is the filter's. With
+# How many times too large an image may still be when means of whole pixels were taken; the rest is the filter's. With
 # less, photos differ by more than 0.5 of 255 on average.
 LEFT_BY_MEANS = 4
 
@@ -18,10 +18,10 @@ LEFT_BY_MEANS = 4
 def resample(
     image: Image.Image, size: tuple[int, int], way: str = "bicubic", scale: tuple[float, float] | None = None
 ) -> Image.Image:
-    """An RGB picture in another size, antialiased; `way` is "bicubic" or "bilinear".
+    """An RGB image in another size, antialiased; `way` is "bicubic" or "bilinear".
 
     The numbers are those of torchvision for tensors of bytes, within 1 or 2 of Pillow's. `scale` says how much larger
-    the result is, across and down, where the sizes do not say so exactly: of what the last pixels of the picture show,
+    the result is, across and down, where the sizes do not say so exactly: of what the last pixels of the image show,
     only a part may be meant.
     """
     import torch
@@ -36,9 +36,9 @@ def resample(
 def shrink(
     image: Image.Image, size: tuple[int, int], way: str = "bicubic", seen: tuple[float, float] | None = None
 ) -> Image.Image:
-    """As `resample`, but nearly: sooner and in less memory where the picture is many times too large.
+    """As `resample`, but nearly: sooner and in less memory where the image is many times too large.
 
-    `seen` is how much of the picture is meant, in its pixels, if not all.
+    `seen` is how much of the image is meant, in its pixels, if not all.
     """
     width, height = seen or image.size
     factor = max(1, int(min(width / size[0], height / size[1]) / LEFT_BY_MEANS))

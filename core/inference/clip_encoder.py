@@ -133,7 +133,7 @@ class CLIPEncoder:
         return lazy_towers.Towers(load, lambda: (self.device, self.precision))
 
     def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
-        """One picture as `open_image` returns it -> uint8 (s, s, 3); with `full`, as `open_reduced` does."""
+        """One image as `open_image` returns it -> uint8 (s, s, 3); with `full`, as `open_reduced` does."""
         return resize_crop(image, self.config.preprocess, full)
 
     def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
@@ -145,7 +145,7 @@ class CLIPEncoder:
         return np.concatenate(parts) if parts else self._no_rows()
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """n pictures -> (n, d) float32, rows of length 1."""
+        """n images -> (n, d) float32, rows of length 1."""
         step = IMAGES_AT_ONCE.get(self.device.type, IMAGES_ELSEWHERE)
         parts = [
             self._encode_images(np.stack([self.prepare(image) for image in images[i : i + step]]))
@@ -165,7 +165,7 @@ class CLIPEncoder:
 
     def _needed_tokenizer(self) -> Tokenizer:
         if self._tokenizer is None:
-            raise ModelError(f"model {self.name!r} has no tokenizer, so it cannot read texts, only pictures")
+            raise ModelError(f"model {self.name!r} has no tokenizer, so it cannot read texts, only images")
         return self._tokenizer
 
     def _encode_texts(self, texts: Sequence[str]) -> np.ndarray:

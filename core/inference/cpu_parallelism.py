@@ -1,7 +1,7 @@
 """Lets all cores compute without waiting for each other.
 
 PyTorch spreads each step of a model over all cores and waits for the slowest of them after each step, a few hundred
-times in a batch: what else the machine does, decoding pictures for example, stops all cores as often. Here each core
+times in a batch: what else the machine does, decoding images for example, stops all cores as often. Here each core
 takes a part of the batch through the whole model by itself. It costs a sixth less of the processor's time, too.
 """
 

@@ -20,7 +20,7 @@ FEWER_BITS = ("bf16", "fp16", "int8")
 
 
 class Agreement(Frozen):
-    """Cosines between the vectors of the same pictures, and of the same texts, in a precision and in fp32."""
+    """Cosines between the vectors of the same images, and of the same texts, in a precision and in fp32."""
 
     images_mean: float
     images_least: float

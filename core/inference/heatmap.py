@@ -25,18 +25,18 @@ REACH = 1.0  # cells that a patch covers beyond its own on every side: what fill
 
 @dataclass(frozen=True)
 class Heat:
-    """Where a picture matches."""
+    """Where an image matches."""
 
     values: np.ndarray
     """(CELLS, CELLS) float32, row by row: 0 where covering it does not hurt, 1 where it hurts most; or all 0."""
     box: tuple[float, float, float, float]
-    """What of the picture the model sees: left, top, right, bottom as fractions of it."""
+    """What of the image the model sees: left, top, right, bottom as fractions of it."""
     most: float
     """By how much the cosine falls where it falls most."""
 
 
 def heat(encoder: Encoder, image: Image.Image, query: np.ndarray) -> Heat:
-    """Where a picture, as `open_image` returns it, matches a query (d,) of length 1."""
+    """Where an image, as `open_image` returns it, matches a query (d,) of length 1."""
     pixels = encoder.prepare(image)
     grey = np.round(pixels.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
     covered = np.stack([_covered(pixels, grey, cell) for cell in range(CELLS * CELLS)])
@@ -49,7 +49,7 @@ def heat(encoder: Encoder, image: Image.Image, query: np.ndarray) -> Heat:
 
 
 def _covered(pixels: np.ndarray, grey: np.ndarray, cell: int) -> np.ndarray:
-    """The pixels (s, s, 3) with a patch over one cell and around it, in the picture's mean colour."""
+    """The pixels (s, s, 3) with a patch over one cell and around it, in the image's mean colour."""
     row, column = divmod(cell, CELLS)
     height, width = pixels.shape[0] / CELLS, pixels.shape[1] / CELLS
     top, bottom = max(0, round((row - REACH / 2) * height)), round((row + 1 + REACH / 2) * height)
@@ -60,7 +60,7 @@ def _covered(pixels: np.ndarray, grey: np.ndarray, cell: int) -> np.ndarray:
 
 
 def seen_part(encoder: Encoder, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """What the model's preparation leaves of a picture of this size: it is shown one whose colours are places."""
+    """What the model's preparation leaves of an image of this size: it is shown one whose colours are places."""
     width, height = size
     scale = 512 / max(size)
     small = max(1, round(width * scale)), max(1, round(height * scale))

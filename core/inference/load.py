@@ -75,7 +75,7 @@ def load_encoder(
 
     Text that is a registered name means that name; a directory that happens to be called so is `./tiny` or a `Path`.
     `precision` ("auto", "fp32", "bf16", "fp16" or "int8", `core/inference/precision.py`) is what it computes in; the
-    vectors stay in one space. With `exact` indexing decodes every picture in full, as the origins do
+    vectors stay in one space. With `exact` indexing decodes every image in full, as the origins do
     (`Encoder.decode_side`). Without `download` a model of the hub must be on this disk already. Raises `ModelError` for
     an unknown name, and for a path that is no model, a damaged one, or leaves something open; `MissingExtraError` for a
     family whose package is not installed; `ConfigError` for a precision or a device that is unknown or not to be had

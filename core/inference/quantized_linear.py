@@ -70,7 +70,7 @@ class PackedLinear(nn.Module):
 class ByteLinear(nn.Module):
     """A layer that multiplies bytes: each output channel and each input row has a scale of its own.
 
-    A row's scale comes from its own largest number, so a picture's vector does not depend on what is beside it in a
+    A row's scale comes from its own largest number, so an image's vector does not depend on what is beside it in a
     batch, and one row with large numbers does not coarsen the others (Dettmers et al. 2022, "LLM.int8()", section 2,
     vector-wise quantisation). `dtype` is what goes in and comes out; `largest_weight` is the processor's
     (`core.inference.device.Processor`): where sums of two products saturate, weights have seven bits, and activations

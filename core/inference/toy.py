@@ -1,10 +1,10 @@
 """A training-free encoder for tests: color and layout histograms.
 
-`ToyEncoder` is for tests and demonstrations, never for real search: nothing in it is learned. A picture becomes its
+`ToyEncoder` is for tests and demonstrations, never for real search: nothing in it is learned. An image becomes its
 histogram of twelve named colours, its shares of dark and bright pixels and a 4x4 map of its lightness. A text becomes
 the same colour and lightness axes for the words that name them ("red", "dark"), and a small direction of its own,
-hashed from its letters, for every other word, on axes where pictures are zero. So "red" finds red pictures, a copy
-of a picture finds it, texts that share words are near, and anything else ties.
+hashed from its letters, for every other word, on axes where images are zero. So "red" finds red images, a copy
+of an image finds it, texts that share words are near, and anything else ties.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ToyEncoder:
     decode_side: int | None = None
 
     def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
-        """The whole picture squashed to uint8 (32, 32, 3)."""
+        """The whole image squashed to uint8 (32, 32, 3)."""
         from core.image.preprocess import resize_crop
 
         return resize_crop(image, _preprocess())
@@ -64,7 +64,7 @@ class ToyEncoder:
         if n == 0:
             return np.zeros((0, DIM), np.float32)
         share = np.stack([np.bincount(row, minlength=len(COLOURS)) for row in _colour_of(pixels)]) / (SIDE * SIDE)
-        # Integer sums: a picture's vector has the same bits in any batch.
+        # Integer sums: an image's vector has the same bits in any batch.
         light = pixels.astype(np.int32) @ np.array([2126, 7152, 722], np.int32)  # 0 .. 2,550,000
         dark = (light < 600_000).mean((1, 2))
         bright = (light > 1_950_000).mean((1, 2))
@@ -75,7 +75,7 @@ class ToyEncoder:
         return _unit(np.hstack([share, lightness, LAYOUT_WEIGHT * layout, np.zeros((n, WORD_AXES))]))
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Pictures -> (n, d) float32, rows of length 1."""
+        """Images -> (n, d) float32, rows of length 1."""
         prepared = [self.prepare(image) for image in images]
         return self.encode_prepared(np.stack(prepared) if prepared else np.zeros((0, SIDE, SIDE, 3), np.uint8))
 
@@ -98,7 +98,7 @@ def _preprocess() -> PreprocessConfig:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Never divides by zero: a picture has colours that sum to 1, a text at least one word."""
+    """Never divides by zero: an image has colours that sum to 1, a text at least one word."""
     unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return unit
 

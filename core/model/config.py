@@ -16,7 +16,7 @@ from core.schema import Frozen
 
 Activation = Literal["gelu", "quick_gelu"]
 
-# Mean and standard deviation of the pictures CLIP was trained on (openai/CLIP, clip.py).
+# Mean and standard deviation of the images CLIP was trained on (openai/CLIP, clip.py).
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -62,7 +62,7 @@ class ResNetConfig(Frozen):
 
 
 class SmallResNetConfig(Frozen):
-    """A plain residual image tower for pictures of 32 to 96 pixels (not in the paper); see
+    """A plain residual image tower for images of 32 to 96 pixels (not in the paper); see
     core/model/small_resnet.py."""
 
     kind: Literal["small_resnet"] = "small_resnet"
@@ -116,10 +116,10 @@ class CLIPConfig(Frozen):
 
 
 class PreprocessConfig(Frozen):
-    """How a picture becomes the model's input; it travels with the model because the origins disagree.
+    """How an image becomes the model's input; it travels with the model because the origins disagree.
 
     `resize`: `shortest` side to `image_size` and centre crop, `longest` side and padding, or `squash` to a square.
-    `convert`: when and how a picture becomes RGB. `after_resize`: resized in its own mode, then converted (OpenAI,
+    `convert`: when and how an image becomes RGB. `after_resize`: resized in its own mode, then converted (OpenAI,
     OpenCLIP); `before_resize`: converted first, alpha dropped (transformers 4); `on_white`: converted first, alpha
     on white (transformers 5); `display`: as people see it, alpha on white and 16-bit greys scaled (models of ours).
     `crop_rounding`: how half a pixel of crop offset is rounded (`half_even` OpenAI and OpenCLIP, `floor`

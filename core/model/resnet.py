@@ -3,7 +3,7 @@
 Three changes to ResNet (CLIP paper, section 2.4): a stem of three convolutions with average instead of max pooling
 (ResNet-D, He et al. 2019); every strided convolution is preceded by average pooling with stride 1 in the convolution
 itself (anti-aliasing, Zhang 2019); the global average pool is replaced by one attention layer whose query is the mean
-of the picture (attention pooling).
+of the image (attention pooling).
 """
 
 from __future__ import annotations

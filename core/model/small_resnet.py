@@ -1,9 +1,9 @@
 """A residual image tower for small images.
 
-Not in the CLIP paper: its ResNets begin by shrinking the picture to a quarter, which leaves too little of 64 pixels or
+Not in the CLIP paper: its ResNets begin by shrinking the image to a quarter, which leaves too little of 64 pixels or
 fewer. This one is the plain network of two-convolution blocks (He et al. 2016, section 4.2, in the widths of its
-ResNet-18) behind a stem that only halves the picture, and averages over all positions at the end. It has no position
-embedding, so it may be trained on smaller pictures than it is used on.
+ResNet-18) behind a stem that only halves the image, and averages over all positions at the end. It has no position
+embedding, so it may be trained on smaller images than it is used on.
 """
 
 from __future__ import annotations

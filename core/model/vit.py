@@ -1,7 +1,7 @@
 """The Vision Transformer image tower.
 
 Dosovitskiy et al. 2021 with the CLIP paper's change (section 2.4): an extra layer norm on patch and position
-embeddings before the blocks. The class token's last state, normalised and projected, is the picture's feature.
+embeddings before the blocks. The class token's last state, normalised and projected, is the image's feature.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from core.errors import DataError
 
-NAME = "captions.csv"  # what such a file is called in a folder of pictures
+NAME = "captions.csv"  # what such a file is called in a folder of images
 
 
 class Row(NamedTuple):

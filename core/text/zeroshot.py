@@ -1,7 +1,7 @@
 """Builds zero-shot classifiers from labels and prompts.
 
 Radford et al. 2021, section 3.1.4: each class name is put into many prompts, every prompt is encoded to a unit
-vector, and their normalised mean is the class's row of a linear classifier. The picture's class is the row with the
+vector, and their normalised mean is the class's row of a linear classifier. The image's class is the row with the
 highest cosine; multiplied with the model's logit scale, a softmax makes probabilities of the cosines. Models that were
 trained with a sigmoid for each pair (Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", section 3.2)
 have a bias too, and each label has a probability of its own.
@@ -29,7 +29,7 @@ PROMPTS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Label:
-    """One possible answer for one picture: `score` is the cosine, `probability` is among the labels that were given,
+    """One possible answer for one image: `score` is the cosine, `probability` is among the labels that were given,
     or, of a model trained with a sigmoid, that of this label whatever the others are."""
 
     name: str
@@ -105,9 +105,9 @@ def probabilities(encoder_scale: float, cosines: np.ndarray, bias: float | None 
 def classify(
     encoder: Encoder, images: Sequence[Image.Image], labels: Sequence[str], templates: Sequence[str]
 ) -> list[list[Label]]:
-    """All labels for each of n pictures, best first; equal scores keep the order of `labels`.
+    """All labels for each of n images, best first; equal scores keep the order of `labels`.
 
-    Pictures are as `core.image.decode.open_image` returns them. Raises `QueryError` for blank labels, one that is given
+    Images are as `core.image.decode.open_image` returns them. Raises `QueryError` for blank labels, one that is given
     twice, and fewer than two where their probabilities share one.
     """
     labels = many("labels", labels, '["cat", "dog"]')

@@ -62,7 +62,7 @@ def candidates(
 def candidates_many(
     snapshot: Snapshot, vectors: np.ndarray, k: int, kind: QueryKind = "text"
 ) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """As `candidates` of the pictures for each of many queries (m, d) at once; None where there is no index."""
+    """As `candidates` of the images for each of many queries (m, d) at once; None where there is no index."""
     index = indexed(snapshot, "images")
     if index is None:
         return None

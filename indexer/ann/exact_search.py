@@ -17,7 +17,7 @@ def best(
     """The k rows of `vectors` (n, d) nearest to `query` (d,), all float32 and of length 1, best first, equal ones by
     position -> their positions (at most k,) int64 and cosines float32. `allowed` (n,) bool leaves rows out.
 
-    A product of a matrix and a vector sums some rows in another order than others, so that two copies of one picture
+    A product of a matrix and a vector sums some rows in another order than others, so that two copies of one image
     may differ in their last digits, and anything may come between them. It only chooses candidates here; their
     cosines are summed again, each row alike. So equal rows are equal, and the answer for k is the beginning of the
     answer for any larger k.

@@ -83,7 +83,7 @@ def optimize(
     """Give a collection the indexes that suit it, and measure them.
 
     `memory` is a budget in bytes (default: half of the machine's), `recall` the ann_recall@10 to reach with texts and
-    with pictures. `encoder` embeds the phrases to measure with where there are too few captions (default: the
+    with images. `encoder` embeds the phrases to measure with where there are too few captions (default: the
     collection's own). Raises `ConfigError` (a kind, a recall that makes no sense), `MissingExtraError` (no FAISS),
     `ModelError` (the collection's model is gone) and `CollectionError` (nobody may write there, or another run does).
     """
@@ -116,7 +116,7 @@ def optimize(
 
 
 def health(collection: Collection, snapshot: Snapshot | None = None) -> list[Health]:
-    """How the indexes of a collection are, one for its pictures and, where it has captions, one for these."""
+    """How the indexes of a collection are, one for its images and, where it has captions, one for these."""
     snapshot = snapshot or Snapshot.load(collection)
     return [
         _health(snapshot, target)
@@ -222,7 +222,7 @@ def _build(
     collection = snapshot.collection
     vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
     kind = index_class(choice.kind)
-    steps.begin(f"building {choice.kind} over {len(vectors):,} {'captions' if target == 'texts' else 'pictures'}")
+    steps.begin(f"building {choice.kind} over {len(vectors):,} {'captions' if target == 'texts' else 'images'}")
     texts, examples = text_queries(snapshot, encoder)
     folder = collection.path / FOLDER / f"{BUILDING}{os.getpid()}-{secrets.token_hex(4)}"
     (folder / INDEX).mkdir(parents=True)
@@ -233,8 +233,8 @@ def _build(
         trial = Indexed(index, None, np.load(folder / VECTORS, mmap_mode="r"))
         steps.begin("measuring by words what it finds of the exact answer")
         measured = {texts.kind: measure(trial, texts, recall)}
-        steps.begin("measuring by pictures what it finds of the exact answer")
-        pictures = Sample("image", near(vectors, QUERIES), "pictures between neighbours")
+        steps.begin("measuring by images what it finds of the exact answer")
+        pictures = Sample("image", near(vectors, QUERIES), "images between neighbours")
         measured[pictures.kind] = measure(trial, pictures, recall)
         steps.begin("measuring what it finds under conditions")
         manifest = Manifest(

@@ -1,6 +1,6 @@
 """Finds the least search effort that reaches the wanted recall.
 
-Texts lie in another cone than pictures, so that an index may be right for pictures and miss every second answer to
+Texts lie in another cone than images, so that an index may be right for images and miss every second answer to
 words; what is measured with the one says nothing about the other.
 """
 
@@ -107,7 +107,7 @@ def tenth_best(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
 
 
 def near(vectors: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Pictures that are not in the collection but could be: half-way between one and its fifth neighbour -> (m, d)."""
+    """Images that are not in the collection but could be: half-way between one and its fifth neighbour -> (m, d)."""
     generator = np.random.default_rng(seed)
     rows = np.sort(generator.choice(len(vectors), min(count, len(vectors)), replace=False))
     neighbours, scores = nearest(vectors, vectors[rows], min(6, len(vectors)))

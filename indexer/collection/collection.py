@@ -43,7 +43,7 @@ class ModelInfo(Frozen):
 
 
 class SourceInfo(Frozen):
-    """Where pictures are. A relative location is meant from the collection, so that both can move together."""
+    """Where images are. A relative location is meant from the collection, so that both can move together."""
 
     kind: str
     location: str
@@ -80,7 +80,7 @@ class Info(Frozen):
     updated: datetime
     tables: str = Field(default="", pattern=TABLES)  # where those of `model` are
     others: list[Space] = Field(default=[])  # kept from before, or not yet finished
-    tiles: bool = False  # are parts of the pictures embedded, too?  See `indexer.collection.storage.tile_table`
+    tiles: bool = False  # are parts of the images embedded, too?  See `indexer.collection.storage.tile_table`
 
     @field_validator("sources")
     @classmethod
@@ -115,7 +115,7 @@ class Collection:
         except FileNotFoundError:
             lost = "; where a copy of its collection.json is left, put that back: a new one knows no tags"
             raise CollectionError(
-                f"{place} is not a finished collection: run clipdex index on its pictures"
+                f"{place} is not a finished collection: run clipdex index on its images"
                 + (lost if store.exists(LAST) else "")
             ) from None
         except OSError as error:
@@ -260,7 +260,7 @@ class Collection:
 
     @property
     def source(self) -> Several:
-        """Where the pictures are, whether or not it is reachable now. It stays the same one while nothing changes,
+        """Where the images are, whether or not it is reachable now. It stays the same one while nothing changes,
         with all that it found out about archives."""
         key = tuple(self.info.sources)
         if self._source is None or self._source[0] != key:

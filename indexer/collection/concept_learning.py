@@ -1,9 +1,9 @@
 """Learns a linear classifier from example images.
 
 Linear discriminant analysis with the collection's own covariance (Hariharan, Malik and Ramanan 2012, "Discriminative
-decorrelation for clustering and classification"): what all pictures of the collection vary in counts little, what sets
+decorrelation for clustering and classification"): what all images of the collection vary in counts little, what sets
 the examples apart counts. It has a closed form, and one example is enough. The result is a direction, which a search
-takes as `vector=`; its scores are cosines with that direction, lower than those with pictures.
+takes as `vector=`; its scores are cosines with that direction, lower than those with images.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from core.errors import QueryError
 from indexer.collection.snapshot import Snapshot, row_of
 
-SAMPLED = 20_000  # pictures for the covariance
-SHRINKAGE = 0.2  # of the mean variance, added to each: the covariance of few pictures is not to be trusted
+SAMPLED = 20_000  # images for the covariance
+SHRINKAGE = 0.2  # of the mean variance, added to each: the covariance of few images is not to be trusted
 AWAY = 0.5  # how much what does not fit counts beside what fits
 
 
 def learn(snapshot: Snapshot, fits: Sequence[str], does_not: Sequence[str] = ()) -> np.ndarray:
-    """The direction (d,) float32 of length 1 from the collection's usual picture to those with the ids `fits`, and away
+    """The direction (d,) float32 of length 1 from the collection's usual image to those with the ids `fits`, and away
     from `does_not`. Raises `QueryError` for unknown ids, for no example that fits, and where nothing is left."""
     if not fits:
         raise QueryError("a concept needs at least one example that fits")

@@ -38,7 +38,7 @@ class Kept:
     """A concept that somebody kept."""
 
     name: str
-    fits: tuple[str, ...]  # ids of pictures
+    fits: tuple[str, ...]  # ids of images
     does_not: tuple[str, ...]
     made: datetime
     fingerprint: str  # of the model whose vector it is

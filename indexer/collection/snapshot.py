@@ -37,11 +37,11 @@ TRIES = 5
 
 Target = Literal["images", "texts"]
 TARGETS: tuple[Target, ...] = ("images", "texts")  # the tables with vectors
-Opened = tuple[Any, Any, Any]  # the LanceDB tables of pictures, captions and tiles, the last may be None
+Opened = tuple[Any, Any, Any]  # the LanceDB tables of images, captions and tiles, the last may be None
 
 
 class Snapshot:
-    """n pictures and their m captions at one moment. Safe between threads."""
+    """n images and their m captions at one moment. Safe between threads."""
 
     def __init__(self, collection: Collection, versions: tuple[int, int], images: Any, opened: Opened | None) -> None:
         """`images` are rows as `_images` gives them; tables that are not `opened` are so when they are needed."""
@@ -55,8 +55,8 @@ class Snapshot:
 
     @classmethod
     def load(cls, collection: Collection) -> Snapshot:
-        """The newest version. A run writes captions before the pictures they belong to, and removes old ones after:
-        captions that are opened while the pictures stay the same are those of these pictures."""
+        """The newest version. A run writes captions before the images they belong to, and removes old ones after:
+        captions that are opened while the images stay the same are those of these images."""
         with tables.storage_errors(collection.path, "reading"):
             for _ in range(TRIES):
                 table, texts = collection.table("images"), collection.table("texts")
@@ -91,7 +91,7 @@ class Snapshot:
 
     @cached_property
     def table(self) -> Any:
-        """The LanceDB table of the pictures, at this version."""
+        """The LanceDB table of the images, at this version."""
         return self._tables[0]
 
     @cached_property
@@ -112,13 +112,13 @@ class Snapshot:
 
     @cached_property
     def excluded(self) -> np.ndarray | None:
-        """(n,) bool: the pictures that people want in no answer; None where there are none."""
+        """(n,) bool: the images that people want in no answer; None where there are none."""
         marks = numbers(self.images["excluded"])
         return marks if marks.any() else None
 
     @cached_property
     def ids(self) -> Ids:
-        """The ids of the pictures, in the order of all rows."""
+        """The ids of the images, in the order of all rows."""
         return Ids(self.images["id"])
 
     @cached_property
@@ -155,13 +155,13 @@ class Snapshot:
 
     @property
     def texts(self) -> Any:
-        """The captions of these pictures (m rows), by picture and position; pyarrow, without the vectors."""
+        """The captions of these images (m rows), by image and position; pyarrow, without the vectors."""
         with self._lock:
             return self._texts
 
     @property
     def tiles(self) -> TileSet | None:
-        """Parts of these pictures with their vectors; None where the collection has none."""
+        """Parts of these images with their vectors; None where the collection has none."""
         with self._lock:
             return self._tiles
 
@@ -172,14 +172,14 @@ class Snapshot:
 
     @cached_property
     def text_owners(self) -> np.ndarray:
-        """(m,) int64, ascending: the row in `images` of the picture that each caption belongs to."""
+        """(m,) int64, ascending: the row in `images` of the image that each caption belongs to."""
         import pyarrow.compute as pc
 
         found = pc.index_in(self.texts["image_id"], value_set=self.images["id"].combine_chunks())
         return numbers(found).astype(np.int64)
 
     def captions(self, item_id: str) -> list[str]:
-        """All captions of a picture in their order; none for an unknown id."""
+        """All captions of an image in their order; none for an unknown id."""
         row = self.rows.get(item_id)
         if row is None:
             return []
@@ -188,18 +188,18 @@ class Snapshot:
         return found
 
     def stamp(self, item_id: str) -> str:
-        """What becomes another when the picture is indexed anew because its file changed; empty for an unknown id."""
+        """What becomes another when the image is indexed anew because its file changed; empty for an unknown id."""
         row = self.rows.get(item_id)
         if row is None:
             return ""
         return "-".join(f"{self.images[name][row].as_py() or 0:x}" for name in ("mtime_ns", "size"))
 
     def thumbnail(self, item_id: str) -> bytes:
-        """The bytes of an indexed picture's thumbnail."""
+        """The bytes of an indexed image's thumbnail."""
         return self.thumbnails([item_id])[item_id]
 
     def thumbnails(self, item_ids: Sequence[str]) -> dict[str, bytes]:
-        """The bytes of the thumbnails of several pictures, read at once; unknown ids are left out."""
+        """The bytes of the thumbnails of several images, read at once; unknown ids are left out."""
         known = [row for row in map(self.rows.get, item_ids) if row is not None]
         if not known:
             return {}
@@ -238,14 +238,14 @@ class Snapshot:
 
         with tables.storage_errors(self.collection.path, "reading"):
             found = self._tables[1].search().select(list(TEXT_COLUMNS)).with_row_id(True).to_arrow()
-        # Rows under another key are left-overs of an interrupted run, or newer than these pictures.
+        # Rows under another key are left-overs of an interrupted run, or newer than these images.
         found = found.filter(pc.is_in(found["key"], value_set=self.images["texts_key"].combine_chunks()))
         return _sorted(found, [("image_id", "ascending"), ("position", "ascending")])
 
 
 def row_of(snapshot: Snapshot, item_id: str) -> int:
-    """The row of a picture. Raises `QueryError` for an unknown id, with the nearest known ones."""
-    wanted("a picture", item_id, (str, "the id of an indexed one, or a hit"))
+    """The row of an image. Raises `QueryError` for an unknown id, with the nearest known ones."""
+    wanted("an image", item_id, (str, "the id of an indexed one, or a hit"))
     row = snapshot.rows.get(item_id)
     if row is not None:
         return row
@@ -256,7 +256,7 @@ def row_of(snapshot: Snapshot, item_id: str) -> int:
         for one in difflib.get_close_matches(item_id, around, n=NEAREST, cutoff=0.5)
         if difflib.SequenceMatcher(None, _stem(one), _stem(item_id)).ratio() >= ALIKE
     ]
-    raise QueryError(f"no picture {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
+    raise QueryError(f"no image {item_id!r} is indexed here" + (f"; nearest: {', '.join(near)}" if near else ""))
 
 
 def _stem(item_id: str) -> str:
@@ -337,7 +337,7 @@ def _sorted(found: Any, keys: list[tuple[str, str]]) -> Any:
 
 
 def _unknown_as_null(images: Any) -> Any:
-    """A picture that was imported without its file has no size, time, width and height; the table holds -1 and 0."""
+    """An image that was imported without its file has no size, time, width and height; the table holds -1 and 0."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -2,7 +2,7 @@
 
 Both are columns of `images`, and no run writes them. A change is one statement: LanceDB works it out on the newest
 version of the table, and again if another commit came between, so that neither two people nor a run and a person lose
-what the other wrote; nobody waits for a lock. `indexer.ingest.writing.tag_carryover` takes care of pictures that move.
+what the other wrote; nobody waits for a lock. `indexer.ingest.writing.tag_carryover` takes care of images that move.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def one_line(given: str, what: str = "tag") -> str:
 
 
 def change(collection: Collection, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
-    """Give pictures tags and take others away; how many were changed by it? Unknown ids change nothing."""
+    """Give images tags and take others away; how many were changed by it? Unknown ids change nothing."""
     if both := sorted(set(add) & set(remove)):
         raise QueryError(f"the tag {both[0]} is to be added and removed: say only one of them")
     if not (add or remove):
@@ -72,13 +72,13 @@ def change(collection: Collection, ids: Sequence[str], add: Sequence[str], remov
 
 
 def exclude(collection: Collection, ids: Sequence[str], excluded: bool) -> int:
-    """Keep pictures out of every answer, or take them in again; how many were changed by it?"""
+    """Keep images out of every answer, or take them in again; how many were changed by it?"""
     needed = "excluded IS NULL OR NOT excluded" if excluded else "excluded"
     return _update(collection, ids, {"excluded": "true" if excluded else "false"}, needed)
 
 
 def counts(snapshot: Snapshot) -> dict[str, int]:
-    """Every tag, and how many pictures have it; the most frequent first."""
+    """Every tag, and how many images have it; the most frequent first."""
     import pyarrow.compute as pc
 
     found: Counter[str] = Counter(pc.list_flatten(snapshot.images["tags"].combine_chunks()).to_pylist())
@@ -86,16 +86,16 @@ def counts(snapshot: Snapshot) -> dict[str, int]:
 
 
 def of(snapshot: Snapshot, item_id: str) -> list[str]:
-    """The tags of a picture, sorted; none for an unknown id."""
+    """The tags of an image, sorted; none for an unknown id."""
     row = snapshot.rows.get(item_id)
     found: list[str] | None = None if row is None else snapshot.images["tags"][row].as_py()
     return found or []
 
 
 def hand_over(present: Collection, future: Collection) -> None:
-    """Give the rows by another model the marks that the pictures have by the present one; the caller holds the lock.
+    """Give the rows by another model the marks that the images have by the present one; the caller holds the lock.
 
-    Pictures that moved meanwhile are found by their content. People who opened the collection before the new model was
+    Images that moved meanwhile are found by their content. People who opened the collection before the new model was
     begun write to the present one only: it is looked at until nothing is left to give. Raises `CollectionError` where
     that does not come to an end.
     """
@@ -114,13 +114,13 @@ def hand_over(present: Collection, future: Collection) -> None:
             return
         tables.mark(images, left)
     raise CollectionError(
-        f"pictures of {present.place} are tagged without pause, so {future.info.model.name} cannot take over: what was "
+        f"images of {present.place} are tagged without pause, so {future.info.model.name} cannot take over: what was "
         "done is kept; when the tagging is over, index again with the same --model"
     )
 
 
 def _hand_over_failures(present: Collection, future: Collection) -> None:
-    """Pictures that failed with the other model get their marks when they can be read again."""
+    """Images that failed with the other model get their marks when they can be read again."""
     failures = future.table("failures")
     places = tables.read(failures, ["location"])["location"].to_pylist()
     found = {}
@@ -133,7 +133,7 @@ def _hand_over_failures(present: Collection, future: Collection) -> None:
 
 
 def _said(row: dict[str, Any]) -> tuple[list[str], bool]:
-    """What people say about the picture of a row, to compare."""
+    """What people say about the image of a row, to compare."""
     return sorted(row["tags"] or ()), bool(row["excluded"])
 
 
@@ -157,7 +157,7 @@ def _array(values: Sequence[str]) -> str:
 
 
 def _update(collection: Collection, ids: Sequence[str], values: dict[str, str], needed: str) -> int:
-    """Set columns, in SQL, of those pictures that need it: by every model, so that each of them knows it."""
+    """Set columns, in SQL, of those images that need it: by every model, so that each of them knows it."""
     from indexer.collection.index_files.follow import follow
 
     _bring_up_to_date(collection)

@@ -16,7 +16,7 @@ class TileSet:
     """The t tiles of one version of a collection, those of one content next to each other."""
 
     def __init__(self, found: Any, hashes: Any) -> None:
-        """`found` are rows of the table `tiles` (pyarrow), `hashes` the contents of the n pictures."""
+        """`found` are rows of the table `tiles` (pyarrow), `hashes` the contents of the n images."""
         import pyarrow.compute as pc
 
         found = found.filter(pc.is_in(found["hash"], value_set=hashes.combine_chunks()))  # others are left-overs
@@ -35,7 +35,7 @@ class TileSet:
         """(g + 1,): where the tiles of each content begin and end."""
         group = pc.index_in(hashes, value_set=encoded.dictionary).fill_null(WHOLE)
         self.group: np.ndarray = group.to_numpy().astype(np.int64)
-        """(n,): which content has each picture; WHOLE for those without tiles."""
+        """(n,): which content has each image; WHOLE for those without tiles."""
 
     def of(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The numbers of the tiles of some contents, one after the other, and where each content's begin among them."""

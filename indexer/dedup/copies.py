@@ -24,7 +24,7 @@ Kind = Literal["bytes", "picture", "scene"]
 KINDS: tuple[Kind, ...] = ("bytes", "picture", "scene")
 
 
-# Closeness: how far a cosine is on the way from that of any two pictures of the collection to 1 (see `Closeness`).
+# Closeness: how far a cosine is on the way from that of any two images of the collection to 1 (see `Closeness`).
 CANDIDATE = 0.45  # worth laying on each other
 
 
@@ -52,8 +52,8 @@ SAMPLED = 4_096
 
 @dataclass(frozen=True)
 class Closeness:
-    """What a cosine of pictures means here: 0 is that of any two, 1 that of a picture with itself. Models differ in how
-    alike all pictures are to them."""
+    """What a cosine of images means here: 0 is that of any two, 1 that of an image with itself. Models differ in how
+    alike all images are to them."""
 
     usual: float
 
@@ -75,14 +75,14 @@ class Closeness:
 
 
 class Thumbnails:
-    """The thumbnails of a version as small grey pictures, the last ones kept."""
+    """The thumbnails of a version as small grey images, the last ones kept."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._kept: dict[int, Image.Image | None] = {}
 
     def of(self, rows: np.ndarray) -> list[Image.Image | None]:
-        """One for each row; None for a picture without a thumbnail that can be read."""
+        """One for each row; None for an image without a thumbnail that can be read."""
         missing = [row for row in dict.fromkeys(rows.tolist()) if row not in self._kept]
         if missing:
             if len(self._kept) > KEPT:

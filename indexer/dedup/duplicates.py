@@ -1,14 +1,14 @@
 """Groups the duplicates of a collection: equal bytes, same image, same scene.
 
 - bytes: the files are the same, byte for byte.
-- picture: the same picture, encoded again, resized, cropped, recoloured or with a border. Candidates are near in the
+- image: the same image, encoded again, resized, cropped, recoloured or with a border. Candidates are near in the
   model's space or in perceptual hash; a pair counts if one thumbnail lies on the other
   (`indexer.dedup.image_similarity`).
-- scene: another picture of the same scene, such as the next one of a burst: near in the model's space, and laid on each
+- scene: another image of the same scene, such as the next one of a burst: near in the model's space, and laid on each
   other the thumbnails nearly fit; neither alone tells it from another scene of its kind.
 
-A picture stands for all its copies in the next kind: a group of kind "picture" holds one of each set of equal files, a
-group of kind "scene" one of each set of the same picture. Nothing is compared with everything
+An image stands for all its copies in the next kind: a group of kind "image" holds one of each set of equal files, a
+group of kind "scene" one of each set of the same image. Nothing is compared with everything
 (`indexer.dedup.neighbor_pairs`).
 """
 
@@ -39,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that are one: the one to keep first (`best_of`)."""
+    """Images that are one: the one to keep first (`best_of`)."""
 
     kind: Kind
     ids: list[str]
@@ -73,7 +73,7 @@ def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Prog
 
 
 def best_of(snapshot: Snapshot, groups: Sequence[Group]) -> list[Best]:
-    """For each group the picture to keep, why, and how many bytes the others take. Nothing is removed."""
+    """For each group the image to keep, why, and how many bytes the others take. Nothing is removed."""
     merits, found = Merits(snapshot), []
     for group in groups:
         ordered = merits.ordered([snapshot.rows[one] for one in group.ids])
@@ -91,7 +91,7 @@ def _standing(rows: np.ndarray, groups: list[list[int]], merits: Merits) -> np.n
 def _equal(values: Sequence[str | None], rows: np.ndarray) -> list[list[int]]:
     found: defaultdict[str, list[int]] = defaultdict(list)
     for row, value in zip(rows.tolist(), values, strict=True):
-        if value:  # a picture that was imported without its file has none
+        if value:  # an image that was imported without its file has none
             found[value].append(row)
     return [rows for rows in found.values() if len(rows) > 1]
 
@@ -123,7 +123,7 @@ def _laid(
     every = np.unique(np.vstack([candidates, rows[_near_hashes(hashes)]]), axis=0)
     same = np.zeros(len(every))
     for start in range(0, len(every), AT_ONCE):
-        tell("comparing pictures", start, len(every))
+        tell("comparing images", start, len(every))
         images = thumbnails.of(every[start : start + AT_ONCE].ravel())
         for place, (one, other) in enumerate(zip(images[::2], images[1::2], strict=True), start):
             same[place] = 0.0 if one is None or other is None else sameness(one, other)
@@ -185,7 +185,7 @@ def _around_leaders(pairs: np.ndarray, nearness: np.ndarray) -> list[list[int]]:
 
 
 def pairs_of(groups: Iterable[Group]) -> Iterator[tuple[str, str]]:
-    """Every two pictures of one group, as ids in their order."""
+    """Every two images of one group, as ids in their order."""
     for group in groups:
         ordered = sorted(group.ids)
         yield from ((one, other) for place, one in enumerate(ordered) for other in ordered[place + 1 :])

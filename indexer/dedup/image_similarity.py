@@ -2,7 +2,7 @@
 
 The best normalised cross-correlation of their lightness (Lewis 1995, "Fast normalized cross-correlation"), with the
 smaller laid into the larger at falling sizes: a re-encoded, resized or recoloured copy fits as a whole, a cropped one
-as a part, one with a border around the other. Another picture of the same scene does not lie pixel on pixel.
+as a part, one with a border around the other. Another image of the same scene does not lie pixel on pixel.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-SIDE = 64  # the longer side of the larger picture: enough to tell the next picture of a burst from a copy
+SIDE = 64  # the longer side of the larger image: enough to tell the next image of a burst from a copy
 SOURCE_SIDE = 128  # of what is kept to make smaller ones from
-STEP, STEPS = 0.96, 13  # sizes of the smaller picture: down to 0.6 of the largest that fits
-SHAPE = 1.04  # how much longer one picture may be than the other to be compared as a whole
+STEP, STEPS = 0.96, 13  # sizes of the smaller image: down to 0.6 of the largest that fits
+SHAPE = 1.04  # how much longer one image may be than the other to be compared as a whole
 CERTAIN = 0.93  # as wholes: no need to look for parts
 FLAT = 4.0  # standard deviation of lightness (of 255) below which there is nothing to lay on anything: no two are one
 HASH_SIDE, HASH_LOW = 32, 8
 
 
 def lightness(thumbnail: bytes) -> Image.Image:
-    """The picture in 8-bit grey, its longer side at most SOURCE_SIDE. Raises `OSError` for what is no picture."""
+    """The image in 8-bit grey, its longer side at most SOURCE_SIDE. Raises `OSError` for what is no image."""
     with Image.open(io.BytesIO(thumbnail)) as image:
         grey = image.convert("L")
     scale = min(1.0, SOURCE_SIDE / max(grey.size))
@@ -32,14 +32,14 @@ def lightness(thumbnail: bytes) -> Image.Image:
 
 
 def sameness(one: Image.Image, other: Image.Image) -> float:
-    """How well one of two pictures (see `lightness`) lies on the other or in it: 1 for the same, about 0 for others and
-    for pictures of one colour, which cannot be told apart by this."""
+    """How well one of two images (see `lightness`) lies on the other or in it: 1 for the same, about 0 for others and
+    for images of one colour, which cannot be told apart by this."""
     whole = _whole(one, other)
     return whole if whole >= CERTAIN else max(whole, _inside(one, other), _inside(other, one))
 
 
 def _whole(one: Image.Image, other: Image.Image) -> float:
-    """The correlation of two pictures of nearly the same shape, as wholes."""
+    """The correlation of two images of nearly the same shape, as wholes."""
     shapes = [image.width / image.height for image in (one, other)]
     if max(shapes) > min(shapes) * SHAPE:
         return 0.0
@@ -89,7 +89,7 @@ def _window_sums(table: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """64 bits that small changes of a picture leave as they are: whether each of its 64 lowest frequencies is above
+    """64 bits that small changes of an image leave as they are: whether each of its 64 lowest frequencies is above
     their median (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", DCT hash)."""
     pixels = np.asarray(image.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX), np.float64)
     low = _cosines() @ pixels @ _cosines().T

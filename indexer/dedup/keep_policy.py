@@ -33,7 +33,7 @@ class Best:
 
 
 class Merits:
-    """What speaks for each of a collection's n pictures against a copy of it."""
+    """What speaks for each of a collection's n images against a copy of it."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.images, self.n = snapshot.images, len(snapshot.ids)

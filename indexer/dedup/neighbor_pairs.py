@@ -14,7 +14,7 @@ import numpy as np
 CELLS_OF_EACH = 3
 EXACT_UP_TO = 2_000  # vectors that are simply compared with each other
 ROWS_AT_ONCE = 4_096
-LARGEST_CELL = 20_000  # of pictures that are all alike; beyond it only neighbours in the order of rows are compared
+LARGEST_CELL = 20_000  # of images that are all alike; beyond it only neighbours in the order of rows are compared
 
 
 def near_pairs(vectors: np.ndarray, least: float, most_each: int) -> tuple[np.ndarray, np.ndarray]:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 LAYOUTS = ("clip-retrieval", "npy")
 DTYPES = ("float16", "float32")
-PER_FILE = 1_000_000  # pictures, as clip-retrieval writes them
+PER_FILE = 1_000_000  # images, as clip-retrieval writes them
 PART = 10_000  # rows at a time
-# Columns of `images` that say something about the table and nothing about the picture, or are written otherwise.
+# Columns of `images` that say something about the table and nothing about the image, or are written otherwise.
 LEFT_OUT = ("id", "hash", "size", "mtime_ns", "embedded", "texts_key", "columns_key", "folder", "modified", "_rowid")
 # What an export says itself, or an import would take for captions: a source's own column gets another name.
 TOLD = ("image_path", OUR_ID, *CAPTIONS)
@@ -55,10 +55,10 @@ def export_vectors(
     per_file: int = PER_FILE,
     progress: Tell | None = None,
 ) -> Exported:
-    """Write all pictures, sorted by id, and their captions into the folder `to`, which must be empty or absent.
+    """Write all images, sorted by id, and their captions into the folder `to`, which must be empty or absent.
 
     "clip-retrieval" is one file each of image vectors, of vectors of first captions (noughts where there is none) and
-    of metadata for `per_file` pictures; "npy" is one file of image vectors and one each of the vectors of all
+    of metadata for `per_file` images; "npy" is one file of image vectors and one each of the vectors of all
     captions and of all tiles, if there are any, with their metadata. Raises `ConfigError` for an unknown layout or
     dtype and `DataError` if `to` cannot be written.
     """
@@ -67,7 +67,7 @@ def export_vectors(
         if given not in choices:
             raise ConfigError(unknown_choice(what, given, choices))
     if per_file < 1:
-        raise ConfigError(f"{per_file:,} pictures a file is none")
+        raise ConfigError(f"{per_file:,} images a file is none")
     _empty(to)
     export = _Export(Snapshot.load(collection), to, dtype, progress or (lambda done, total: None))
     if layout == "npy":
@@ -101,7 +101,7 @@ class _Export:
         self.n, self.dim = len(snapshot.ids), snapshot.collection.info.model.dim
         self.source = snapshot.collection.source
         self.left_out = left_out(snapshot)
-        # The first caption of each picture: its row in `texts`, and past the last one where there is none.
+        # The first caption of each image: its row in `texts`, and past the last one where there is none.
         self.first = np.searchsorted(snapshot.text_owners, np.arange(self.n + 1))
 
     def clip_retrieval(self, per_file: int) -> None:
@@ -127,7 +127,7 @@ class _Export:
             self._tiles(self.snapshot.tiles)
 
     def _tiles(self, tiles: TileSet) -> None:
-        """Parts of pictures: a copy has those of its own, too."""
+        """Parts of images: a copy has those of its own, too."""
         import pyarrow as pa
 
         rows = np.flatnonzero(tiles.group != WHOLE)
@@ -150,7 +150,7 @@ class _Export:
         return vectors
 
     def _told(self, start: int, end: int) -> Any:
-        """What is told of pictures: where they are, their captions, and every column that is about them."""
+        """What is told of images: where they are, their captions, and every column that is about them."""
         import pyarrow as pa
 
         images = self.snapshot.images.slice(start, end - start)

@@ -21,7 +21,7 @@ from core.errors import DataError
 from indexer.exchange import npy
 from indexer.ingest.writing.captions import clean
 
-# What the column is called that says where a picture is; the first that is there counts.
+# What the column is called that says where an image is; the first that is there counts.
 OUR_ID = "clipdex_id"  # written by export: the id of the item, exactly
 PLACES = (OUR_ID, "image_path", "filepath", "path", "file_path", "filename", "file_name", "image", "id")
 CAPTIONS = ("captions", "caption", "text")
@@ -30,7 +30,7 @@ PART = 1_000  # rows at a time
 
 @dataclass(frozen=True)
 class Shard:
-    """Vectors of n pictures, and what is told of them."""
+    """Vectors of n images, and what is told of them."""
 
     vectors: np.ndarray  # (n, d), mapped
     texts: np.ndarray | None  # (n, d) of the first caption of each, mapped
@@ -57,7 +57,7 @@ class Layout:
     folder: Path
     shards: list[Shard]
     columns: dict[str, Any]  # name -> pyarrow type, of those that every metadata file has
-    place: str  # the column that says where a picture is
+    place: str  # the column that says where an image is
     captions: str | None
     texts: Texts | None  # captions with vectors of their own
 
@@ -150,7 +150,7 @@ def _described(folder: Path, shards: list[Shard], texts: Texts | None) -> Layout
     if place is None:
         raise DataError(
             f"{shards[0].metadata} has the columns {', '.join(columns) or 'none'}, and none of those that say where a "
-            f"picture is: {', '.join(PLACES)}"
+            f"image is: {', '.join(PLACES)}"
         )
     captions = next((name for name in CAPTIONS if name in columns and _holds_text(columns[name])), None)
     return Layout(folder, shards, columns, place, captions, texts)
@@ -187,7 +187,7 @@ def _opened(path: Path) -> Any:
     try:
         return parquet.ParquetFile(path, memory_map=False)
     except FileNotFoundError:
-        raise DataError(f"there is no {path}, which would say which pictures the vectors are of") from None
+        raise DataError(f"there is no {path}, which would say which images the vectors are of") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or str(error)[:100]}") from None
     except pa.ArrowException as error:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from core.encoder import Encoder
 
 CAPTIONS = "imported-captions.csv"  # in the collection
-SAME = 0.999  # cosine: two rows of one picture
-# What the metadata may tell of a picture whose file cannot be asked; as `export` writes it.
+SAME = 0.999  # cosine: two rows of one image
+# What the metadata may tell of an image whose file cannot be asked; as `export` writes it.
 TOLD = ("width", "height", "taken", "camera", "lens", "latitude", "longitude", "format")
 LARGEST = 2**31 - 1
 
@@ -88,7 +88,7 @@ class Rows:
             item_id = self.places.id(values[row]) if values[row] else ""
             where = f"{shard.name}, row {first + row:,}"
             if not item_id:
-                self._refuse(where, "no place", f"{where}: tells of no picture in the folder where it is")
+                self._refuse(where, "no place", f"{where}: tells of no image in the folder where it is")
             elif self.seen.get(item_id) != (number, first + row):
                 if self._same(item_id, (number, first + row)):
                     self.counts["merged"] += 1
@@ -138,7 +138,7 @@ class Rows:
         self.encoder.texts.clear()
 
     def _item(self, item_id: str) -> Item | None:
-        """The file of a picture as a listing would have it."""
+        """The file of an image as a listing would have it."""
         if self.listed is not None:
             return self.listed.get(item_id)
         path = self.source.path(item_id)
@@ -155,7 +155,7 @@ class Rows:
             self.encoder.texts[text] = found[0]
 
     def _repeated(self) -> dict[str, list[str]]:
-        """The captions in further rows of each picture. One look at all names, so that they can come together."""
+        """The captions in further rows of each image. One look at all names, so that they can come together."""
         more: dict[str, list[str]] = {}
         for number, shard in enumerate(self.layout.shards):
             for first, part in self.layout.parts(shard):
@@ -166,7 +166,7 @@ class Rows:
         return more
 
     def _same(self, item_id: str, here: tuple[int, int]) -> bool:
-        """Is the vector in a further row of a picture that of its first?"""
+        """Is the vector in a further row of an image that of its first?"""
         found = [self.layout.shards[number].vectors[row] for number, row in (self.seen[item_id], here)]
         vectors, good = unit(np.stack(found))
         return bool(good.all()) and float(vectors[0] @ vectors[1]) >= SAME
@@ -197,7 +197,7 @@ def _append_captions(collection: Collection, words: dict[str, list[str]]) -> Non
 
 
 def _without_file(item_id: str, vector: np.ndarray, told: dict[str, Any]) -> Embedded:
-    """A picture whose file is out of reach: its size, hash and thumbnail are not known, and are not made up."""
+    """An image whose file is out of reach: its size, hash and thumbnail are not known, and are not made up."""
     from core.image.metadata import Metadata
 
     kinds: dict[str, type] = {"taken": datetime, "latitude": float, "longitude": float}

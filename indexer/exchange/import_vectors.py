@@ -1,6 +1,6 @@
 """Makes a collection from vectors that another program computed.
 
-Every row becomes a row of the collection, or a failure with its reason. A picture that can be reached is read, for its
+Every row becomes a row of the collection, or a failure with its reason. An image that can be reached is read, for its
 thumbnail, its size and its hash, so that a later `clipdex index` finds it unchanged; one that cannot is searchable all
 the same, without thumbnail and size. Captions are kept in a CSV file in the collection, as if they had been given to
 `clipdex index --captions`, wherever the collection lies.
@@ -35,13 +35,13 @@ class Imported:
 
     added: int
     present: int  # in the collection already: left as they are
-    merged: int  # further rows of a picture that only bring captions
+    merged: int  # further rows of an image that only bring captions
     failed: dict[str, int]  # reason -> count, the most frequent first
     total: int
     unreachable: int  # of the added ones: their files could not be read here, so they have no thumbnail
     texts: int  # captions written
     agreement: Agreement | None  # None: there was nothing to check the model with
-    images: Place  # where the pictures are, or would be
+    images: Place  # where the images are, or would be
     collection: str  # a path or a URL
     seconds: float
 
@@ -56,12 +56,12 @@ class Imported:
         if self.texts:
             lines.append(f"{self.texts:,} captions")
         if self.agreement is None:
-            lines.append("the model could not be checked: no picture can be reached, and no caption came with a vector")
+            lines.append("the model could not be checked: no image can be reached, and no caption came with a vector")
         else:
             found = self.agreement
             lines.append(f"{found.count:,} {found.what} embedded again agree, mean cosine {found.mean:.4f}")
         if self.unreachable:
-            lines.append(f"{self.unreachable:,} pictures cannot be reached in {self.images}: they have no thumbnail")
+            lines.append(f"{self.unreachable:,} images cannot be reached in {self.images}: they have no thumbnail")
         return "\n".join(lines)
 
 
@@ -78,7 +78,7 @@ def import_vectors(
 
     `images` is a folder, or another source such as tar files or a URL. The collection is kept in `images/.clipdex`, or
     in `to` (a folder or a URL), and made if there is none. Without `images` the paths in the metadata are where the
-    pictures are. Raises `DataError` (files that cannot be believed), `ModelError` (`encoder` did not make these
+    images are. Raises `DataError` (files that cannot be believed), `ModelError` (`encoder` did not make these
     vectors), `SourceError` and `CollectionError`.
     """
     started = time.perf_counter()
@@ -122,7 +122,7 @@ def import_vectors(
 
 
 def _source_info(kind: str, place: Path, root: Place, *, has_captions: bool) -> SourceInfo:
-    """How the collection at `place` remembers its pictures, and the captions that come with the vectors."""
+    """How the collection at `place` remembers its images, and the captions that come with the vectors."""
     words = f"{store_of(place).home}/{CAPTIONS}"
     if kind == "folder" and Path(words).is_relative_to(root):
         words = str(Path(words).relative_to(root))
@@ -138,7 +138,7 @@ def _collection(place: Path, info: SourceInfo, encoder: Encoder, load: str | Non
     (first, *further) = collection.info.sources
     if (first.kind, first.place(place)) != (info.kind, info.place(place)):
         raise CollectionError(
-            f"the collection {place} holds the pictures of {first.place(place)}, not of {info.place(place)}; choose "
+            f"the collection {place} holds the images of {first.place(place)}, not of {info.place(place)}; choose "
             "another place with --to DIR"
         )
     if info.captions is not None and first.captions_file(place) not in (None, info.captions_file(place)):

@@ -1,7 +1,7 @@
 """Checks whether a model made given vectors.
 
 Vectors of another model with as many numbers look like any others and give nonsense for answers. So some of the
-pictures are embedded again, and where none can be reached, some captions; both must come out the same.
+images are embedded again, and where none can be reached, some captions; both must come out the same.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from indexer.sources import Source
 
 SAMPLE = 32
-TRIED = 4 * SAMPLE  # pictures that are looked for before their captions are taken instead
-# The same model gives 0.999 in half precision and 0.98 in bytes or with another program's way to shrink pictures; the
+TRIED = 4 * SAMPLE  # images that are looked for before their captions are taken instead
+# The same model gives 0.999 in half precision and 0.98 in bytes or with another program's way to shrink images; the
 # same network with its activation function mistaken gives 0.9, another one about 0.
 ENOUGH = 0.97
 
@@ -33,7 +33,7 @@ ENOUGH = 0.97
 class Agreement:
     """How near vectors made here are to those that came."""
 
-    what: str  # pictures or captions
+    what: str  # images or captions
     count: int
     mean: float  # cosine
 

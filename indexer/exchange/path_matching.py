@@ -20,13 +20,13 @@ from indexer.sources.filenames import escape, unescape
 class Places:
     """How a value of the column becomes an id below `root`."""
 
-    root: Place  # where the pictures are, or would be
+    root: Place  # where the images are, or would be
     base: str  # what absolute paths begin with, with a slash at its end
     ours: bool  # the values are ids
     known: Mapping[str, str] | None = None  # of an archive: what its members may be called -> their ids
 
     def id(self, value: str) -> str:
-        """The id of a picture; empty for a value that names nothing below the root."""
+        """The id of an image; empty for a value that names nothing below the root."""
         if not self.ours:
             if value.startswith("/"):
                 value = value[len(self.base) :] if value.startswith(self.base) else value.lstrip("/")
@@ -40,7 +40,7 @@ class Places:
 
 
 def find_places(layout: Layout, images: Place | None, members: Iterable[str] | None = None) -> Places:
-    """How the pictures of a layout are found in `images`, or where their paths say.
+    """How the images of a layout are found in `images`, or where their paths say.
 
     `members` are the ids in `images` where that is no folder of files; tar files are asked for by keys, too: the
     name of a member without its folder and up to its first dot.

@@ -33,7 +33,7 @@ class LastRun(Frozen):
     failed: int
     left: int
     stopped: bool
-    rate: float  # pictures a second that it read or embedded; 0 where it had nothing to do
+    rate: float  # images a second that it read or embedded; 0 where it had nothing to do
     model: str
 
     def done(self) -> str:

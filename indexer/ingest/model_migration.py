@@ -30,7 +30,7 @@ DIGITS = 16  # of a fingerprint, in the name of a folder
 def take_over(collection: Collection, job: Job, load: str | None) -> Report:
     """Embed everything with another model and let it take over; if the run is stopped, the next one goes on.
 
-    Raises `SourceError` if pictures would be lost because they cannot be seen now: the model before stays then.
+    Raises `SourceError` if images would be lost because they cannot be seen now: the model before stays then.
     """
     known, before = Known.read(collection), collection.info.model
     job = replace(job, listing=without_empty(collection.source, job.listing, known))
@@ -64,7 +64,7 @@ def begin(collection: Collection, encoder: Encoder, load: str | None) -> Collect
 
 
 def check(before: Known, run: Run) -> None:
-    """Absence is not deletion: raises `SourceError` if pictures would be lost because they cannot be seen now.
+    """Absence is not deletion: raises `SourceError` if images would be lost because they cannot be seen now.
 
     `before` is what the collection holds by its present model.
     """
@@ -76,13 +76,13 @@ def check(before: Known, run: Run) -> None:
     hidden = sum(job.listing.hides(item_id) for item_id in absent)
     if hidden:
         raise SourceError(
-            f"{hidden:,} pictures of the collection cannot be looked at now, so {name} cannot take over: "
+            f"{hidden:,} images of the collection cannot be looked at now, so {name} cannot take over: "
             "is a disk or folder missing? What was done is kept; index again with the same --model when they are back, "
             "or with --allow-removal to go on without them"
         )
     if len(run.alive) < len(before) / 2:
         raise SourceError(
-            f"{name} has vectors for {len(run.alive):,} pictures and the collection has {len(before):,}: "
+            f"{name} has vectors for {len(run.alive):,} images and the collection has {len(before):,}: "
             "it cannot take over. What was done is kept; see what failed, or let it with --allow-removal"
         )
 

@@ -18,9 +18,9 @@ class Options:
     allow_removal: bool = False  # even if more than half of the collection is gone from its source
     change_model: bool = False  # let the given model take over from the one that the collection has
     keep_old: bool = False  # when another model takes over, keep the vectors of the one before, too
-    tiles: bool | None = None  # embed parts of pictures, too, from now on, or no more; None: as before
+    tiles: bool | None = None  # embed parts of images, too, from now on, or no more; None: as before
     wait: bool = False  # for another run on the same collection to end; otherwise it is an error
-    time_limit: float = READ_SECONDS  # seconds for one picture to be read and decoded
+    time_limit: float = READ_SECONDS  # seconds for one image to be read and decoded
     engine: Callable[[Any], Embedding] | None = (
         None  # what embeds instead of this program (`indexer/ingest/distributed/coordinator.py`)
     )

@@ -14,7 +14,7 @@ RECENT = 30.0  # seconds that a rate is taken over: what a run did hours ago say
 
 @dataclass(frozen=True)
 class Report:
-    """Every picture that was met, counted once: added + updated + moved + unchanged + failed + left = total."""
+    """Every image that was met, counted once: added + updated + moved + unchanged + failed + left = total."""
 
     added: int
     updated: int  # another content, or other captions
@@ -26,30 +26,30 @@ class Report:
     seconds: float
     stages: dict[str, float]
     """Seconds of work in each stage; read and decode are summed over threads and overlap with the others."""
-    kept: int = 0  # pictures that could not be looked at this time: they stay in the collection
-    ignored: int = 0  # hidden files and files that are no pictures
+    kept: int = 0  # images that could not be looked at this time: they stay in the collection
+    ignored: int = 0  # hidden files and files that are no images
     texts: int = 0  # captions in the collection after the run
-    unmatched_captions: int = 0  # rows of the caption file that name no picture
+    unmatched_captions: int = 0  # rows of the caption file that name no image
     cut_captions: int = 0  # captions written by this run whose end the model does not read
-    left: int = 0  # pictures that this run did not come to because it was stopped
+    left: int = 0  # images that this run did not come to because it was stopped
     stopped: bool = False  # by the person; what is gone from the source was not removed then
     dry_run: bool = False  # nothing was done: the counts say what would be
     needs_permission: bool = False  # of a dry run: so much would be removed that a run would stop and ask
     model: str = ""
     replaced_model: str | None = None  # the model whose vectors these took the place of
-    rate: float = 0.0  # pictures a second that this run read or embedded, from its first picture to its last
+    rate: float = 0.0  # images a second that this run read or embedded, from its first image to its last
 
     def summary(self, where: str = "") -> str:
         """One to five lines for people; `where` names the sources, for when nothing was found there."""
         if not (self.total or self.removed or self.kept or self.replaced_model or self.stopped):
             passed = f" ({self.ignored:,} other {_files(self.ignored)} passed over)" if self.ignored else ""
-            return f"no pictures were found{f' in {where}' if where else ''}{passed}"
+            return f"no images were found{f' in {where}' if where else ''}{passed}"
         if self.dry_run:
             return self._forecast()
         failed = sum(self.failed.values())
         parts = [("added", self.added), ("updated", self.updated), ("moved", self.moved), ("removed", self.removed)]
         done = ", ".join(f"{count:,} {word}" for word, count in [*parts, ("unchanged", self.unchanged)] if count)
-        files = "picture" if self.total == 1 else "pictures"
+        files = "image" if self.total == 1 else "images"
         lines = [f"{self.total:,} {files} in {self.seconds:.1f} s: {done or 'nothing to do'}"]
         if self.stopped:
             lines.append(f"stopped: {self.left:,} left; the next run goes on from here")
@@ -62,7 +62,7 @@ class Report:
         notes = [f"{self.texts:,} captions"] if self.texts else []
         if self.unmatched_captions:
             rows = "caption row names" if self.unmatched_captions == 1 else "caption rows name"
-            notes.append(f"{self.unmatched_captions:,} {rows} no picture here")
+            notes.append(f"{self.unmatched_captions:,} {rows} no image here")
         if self.cut_captions:
             are = "caption is" if self.cut_captions == 1 else "captions are"
             notes.append(f"{self.cut_captions:,} {are} longer than the model reads")
@@ -76,7 +76,7 @@ class Report:
         gone = f"{self.removed:,} gone" + (" (or moved)" if self.added and self.removed else "")
         counts = [(self.added, new), (self.updated, f"{self.updated:,} changed"), (self.removed, gone)]
         done = ", ".join(text for count, text in [*counts, (self.unchanged, f"{self.unchanged:,} unchanged")] if count)
-        lines = [f"{self.total:,} {'picture' if self.total == 1 else 'pictures'}: {done or 'nothing to do'}"]
+        lines = [f"{self.total:,} {'image' if self.total == 1 else 'images'}: {done or 'nothing to do'}"]
         if self.failed:
             lines.append("cannot be indexed: " + ", ".join(f"{n:,} {reason}" for reason, n in self.failed.items()))
         if self.kept:
@@ -94,13 +94,13 @@ def _files(count: int) -> str:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. It counts from the start of the job: pictures of earlier runs are done already."""
+    """How far a run is. It counts from the start of the job: images of earlier runs are done already."""
 
     stage: str  # scan, check, embed, finish
     done: int
     total: int
     failed: int
-    rate: float  # pictures a second, of this run's own work
+    rate: float  # images a second, of this run's own work
     eta: float | None  # seconds left; None while nothing is known
 
 
@@ -113,19 +113,19 @@ class Meter:
         self.done = self.total = self.failed = 0
         self.stage = "scan"
         self._recent: deque[tuple[float, int]] = deque()  # moments, and how many were done then
-        self._worked = 0  # pictures done in stages of work, and the seconds of these
+        self._worked = 0  # images done in stages of work, and the seconds of these
         self._seconds = 0.0
         self._since = self.told
 
     def begin(self, stage: str, *, done: int, total: int) -> None:
-        """A stage begins with `done` of `total` pictures finished."""
+        """A stage begins with `done` of `total` images finished."""
         self.stage, self.done, self.total = stage, done, total
         self._since = time.monotonic()
         self._recent = deque([(self._since, done)])
         self.tell()
 
     def count(self, *, failed: bool = False) -> None:
-        """One more picture is finished."""
+        """One more image is finished."""
         self.done += 1
         self.failed += failed
         self._worked += 1
@@ -149,7 +149,7 @@ class Meter:
 
     @property
     def rate(self) -> float:
-        """Pictures a second over all the run's own work."""
+        """Images a second over all the run's own work."""
         return self._worked / self._seconds if self._seconds else 0.0
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from core.encoder import Encoder
 
 MANY_VERSIONS = 20  # more versions of a table than this are worth tidying up
-RECAPTIONED = 1_000  # pictures that get other words at once: their whole rows are read and written again
+RECAPTIONED = 1_000  # images that get other words at once: their whole rows are read and written again
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class Run:
         """Absence is not deletion: where most is gone, a disk or a folder may not be connected."""
         if lost > len(self.known) / 2 and not self.job.options.allow_removal:
             raise SourceError(
-                f"{lost:,} of the {len(self.known):,} pictures in the collection are no longer in "
+                f"{lost:,} of the {len(self.known):,} images in the collection are no longer in "
                 f"{self.source.location}: is a disk or folder missing? Nothing was removed; if they are really gone, "
                 "index again with --allow-removal"
             )
@@ -277,7 +277,7 @@ class Run:
 
 
 def without_empty(sources: Several, listing: Listing, known: Known) -> Listing:
-    """Absence is not deletion: a source without any picture looks like a disk that is not connected.
+    """Absence is not deletion: a source without any image looks like a disk that is not connected.
 
     Of several sources an empty one counts as missing. Raises `SourceError` if it is the only one.
     """
@@ -286,7 +286,7 @@ def without_empty(sources: Several, listing: Listing, known: Known) -> Listing:
     for name, source in sources.parts.items():
         if name in there or not held[name]:
             continue
-        message = f"{source.location} has no pictures now and the collection has {held[name]:,}: is the disk connected?"
+        message = f"{source.location} has no images now and the collection has {held[name]:,}: is the disk connected?"
         otherwise = "; if they are really gone, delete the collection, with its tags and concepts"
         settings = getattr(source, "settings", NOTHING_SAID)
         if listing.ignored and (settings.include or settings.exclude):
@@ -294,7 +294,7 @@ def without_empty(sources: Several, listing: Listing, known: Known) -> Listing:
             otherwise = ""
             message = (
                 f"the patterns ({said}) leave nothing of {source.location}, and the collection has {held[name]:,} "
-                "pictures: say others with --include or --exclude; --include '' and --exclude '' take them back."
+                "images: say others with --include or --exclude; --include '' and --exclude '' take them back."
             )
         if len(sources.parts) == 1:
             raise SourceError(f"{message} Nothing was removed{otherwise}")

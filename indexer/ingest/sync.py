@@ -120,7 +120,7 @@ def forecast(
     path = place_of(given, to)
     collection = _opened(path, encoder, options)
     if collection is not None and encoder is None and (options.tiles or tile_table.is_there(collection)):
-        encoder = collection.load_encoder()  # which pictures are large enough for tiles depends on it
+        encoder = collection.load_encoder()  # which images are large enough for tiles depends on it
     roster = call(collection, path, given)
     listing, words = gather(roster, path)
     found = forecast_of(collection, roster.sources(path), encoder, listing, words, options)

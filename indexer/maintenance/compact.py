@@ -47,7 +47,7 @@ def compact(collection: Collection, *, keep: timedelta = tables.KEEP_VERSIONS) -
             for name in tile_table.names(view):
                 table = view.table(name)
                 # A file that belongs to no version is what an interrupted run left: nobody else writes, but people who
-                # tag pictures. Of `images` it may be theirs, about to be committed; LanceDB lets it go after a week.
+                # tag images. Of `images` it may be theirs, about to be committed; LanceDB lets it go after a week.
                 tables.trim(table, keep, left_overs=name != "images")
                 kept += len(table.list_versions()) - 1
         if (table := concepts.table_of(collection)) is not None:

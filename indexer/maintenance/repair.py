@@ -1,7 +1,7 @@
 """Repairs the rows that verification found wrong.
 
 What the table itself or an unchanged file can answer is set right. What they cannot is taken away, so that the next
-index run finds it missing and makes it anew. The pictures themselves are never touched.
+index run finds it missing and makes it anew. The images themselves are never touched.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Kind(StrEnum):
     NOT_FINITE = "vectors that are not finite"
     NOT_UNIT = "vectors that are not of length 1"
     TWICE = "ids that are there twice"
-    NO_CAPTIONS = "pictures whose captions are missing or damaged"
-    ORPHANS = "captions that belong to no picture"
-    STRAY_TILES = "tiles that belong to no picture"
-    PART_OF_TILES = "tiles of pictures that have not all of theirs"
+    NO_CAPTIONS = "images whose captions are missing or damaged"
+    ORPHANS = "captions that belong to no image"
+    STRAY_TILES = "tiles that belong to no image"
+    PART_OF_TILES = "tiles of images that have not all of theirs"
     THUMBNAIL = "thumbnails that cannot be shown"
     BOTH = "places that are indexed and among the failures"
 
@@ -39,10 +39,10 @@ class Kind(StrEnum):
 _REMEDIES = {
     Kind.NO_TABLE: "made anew, empty; the next clipdex index reads captions again and finds failures again",
     Kind.TWICE: "all but the first go",
-    Kind.NO_CAPTIONS: "the picture stays without; the next clipdex index reads its captions again",
+    Kind.NO_CAPTIONS: "the image stays without; the next clipdex index reads its captions again",
     Kind.ORPHANS: "they go",
     Kind.STRAY_TILES: "they go",
-    Kind.PART_OF_TILES: "they go; the next clipdex index makes all of the picture's tiles anew",
+    Kind.PART_OF_TILES: "they go; the next clipdex index makes all of the image's tiles anew",
     Kind.THUMBNAIL: "made anew where the file is there unchanged, taken out where not",
     Kind.BOTH: "the failure goes",
 }
@@ -56,12 +56,12 @@ def remedy(table: str, kind: Kind) -> str:
     """What `repair` does about it."""
     if table == concepts.TABLE:
         return "the concept goes; keep it again from its examples"
-    anew = "the row goes; the next clipdex index embeds the picture anew if its file is there"
+    anew = "the row goes; the next clipdex index embeds the image anew if its file is there"
     return _REMEDIES.get(kind, anew if table == "images" else "the row goes")
 
 
 def lost(table: Any, numbers: Sequence[int]) -> str:
-    """What people wrote about pictures whose rows go, in words to put behind the remedy."""
+    """What people wrote about images whose rows go, in words to put behind the remedy."""
     marks = row_reader.readable(table, numbers, ["tags", "excluded"])
     marked = sum(bool(row["tags"]) or bool(row["excluded"]) for row in marks.to_pylist())
     unread = len(numbers) - len(marks)
@@ -105,7 +105,7 @@ def _mend(collection: Collection, silent: set[int], blind: set[int]) -> None:
 
 
 def _sweep(collection: Collection) -> None:
-    """Captions whose picture went go as well."""
+    """Captions whose image went go as well."""
     used, there = Marks(), Marks()
     for part in row_reader.parts(collection.table("images"), ["texts_key"]):
         used.add(part.numbers, part.found["texts_key"].to_pylist())

@@ -57,12 +57,12 @@ class Status:
     size_bytes: int
     format_version: int
     updated: datetime
-    sources: list[str] = field(default_factory=list)  # where the pictures come from: the folder, and further ones
+    sources: list[str] = field(default_factory=list)  # where the images come from: the folder, and further ones
     indexes: list[IndexStatus] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # further models whose vectors are kept, or being made
-    tiles: int | None = None  # parts of pictures with vectors of their own; None where there are to be none
-    excluded: int = 0  # pictures that people want in no answer
-    tags: dict[str, int] = field(default_factory=dict)  # each, and how many pictures have it; the most frequent first
+    tiles: int | None = None  # parts of images with vectors of their own; None where there are to be none
+    excluded: int = 0  # images that people want in no answer
+    tags: dict[str, int] = field(default_factory=dict)  # each, and how many images have it; the most frequent first
 
     @property
     def reasons(self) -> dict[str, int]:

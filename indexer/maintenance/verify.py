@@ -68,7 +68,7 @@ class Verification:
         """Lines for people."""
         pictures, captions, failures = (self.rows[name] for name in ("images", "texts", "failures"))
         tiles = f", {self.rows[tile_table.NAME]:,} tiles of them" if tile_table.NAME in self.rows else ""
-        counted = f"{pictures:,} pictures{tiles}, {captions:,} captions and {failures:,} failures read"
+        counted = f"{pictures:,} images{tiles}, {captions:,} captions and {failures:,} failures read"
         counted += f" in {self.seconds:.1f} s"
         lines = [f"{counted}: {'nothing is wrong' if not (self.findings or self.indexes) else 'not all is well'}"]
         for found in self.findings:
@@ -79,9 +79,9 @@ class Verification:
         for problem in self.indexes:
             lines += [problem, f"  {'repaired' if self.repaired else 'with --repair'}: the index goes"]
         if self.without_thumbnail:
-            lines.append(f"{self.without_thumbnail:,} pictures have no thumbnail: their files were out of reach")
+            lines.append(f"{self.without_thumbnail:,} images have no thumbnail: their files were out of reach")
         if self.running:
-            lines.append("a run is writing here now, so pictures and captions were not compared with each other")
+            lines.append("a run is writing here now, so images and captions were not compared with each other")
         return "\n".join(lines)
 
 
@@ -139,7 +139,7 @@ def _index_problems(collection: Collection, mend: bool) -> list[str]:
 
 @dataclass
 class _Group:
-    """The captions of one picture that came so far."""
+    """The captions of one image that came so far."""
 
     growing: GrowingKey
     next: int = 0
@@ -167,9 +167,9 @@ class _Check:
         self.rows: dict[str, int] = {}
         self.faults: Faults = {}
         self.without_thumbnail = self.done = 0
-        self.ids, self.failed = Marks(), Marks()  # of pictures, and of failures
-        self.keys = Marks()  # of captions, as the pictures name them
-        self.contents, self.tiles = Marks(), Marks()  # of pictures, and of tiles as they name them
+        self.ids, self.failed = Marks(), Marks()  # of images, and of failures
+        self.keys = Marks()  # of captions, as the images name them
+        self.contents, self.tiles = Marks(), Marks()  # of images, and of tiles as they name them
         self.totals: list[np.ndarray] = []  # how many tiles the content of each has
         self.text_keys = Marks()  # and as the captions do
         self.whole = Marks()  # those whose captions are all there and unchanged
@@ -265,7 +265,7 @@ class _Check:
         bad = self._vectors("texts", part)
         for row in part.found.drop_columns(["vector"]).to_pylist():
             if row["_rowid"] in bad:
-                continue  # its picture has not all its captions, then
+                continue  # its image has not all its captions, then
             key = row["key"]
             group = self.groups.setdefault(key, _Group(GrowingKey(row["image_id"])))
             if group.add(row["position"], row["text"]) == key:
@@ -319,7 +319,7 @@ class _Check:
         return [str(name)[:80] for name in found[:EXAMPLES]]
 
     def _lost(self, table: str, kind: Kind) -> str:
-        """What people wrote goes with rows of pictures."""
+        """What people wrote goes with rows of images."""
         goes = table == "images" and kind in (Kind.UNREADABLE, Kind.NOT_FINITE, Kind.NOT_UNIT)
         older = "tags" not in self.opened[table].schema.names
         return lost(self.opened[table], self.faults[table, kind]) if goes and not older else ""

@@ -6,7 +6,7 @@ the forces those of a Student-t kernel, and how much is pushed lies between the 
 2206.01816). Two ways of our own keep it quick in plain NumPy: in each step every point follows one of its ties, drawn
 by weight, so that all points move at once; and whom a point is pushed by is read from one shuffled copy of all places,
 shifted, so that memory is read in order. The beginning is PCA, so that the large shape means something and the same
-vectors give the same picture.
+vectors give the same image.
 
 PCA alone shows the two directions in which the vectors differ most, and of the ten nearest vectors hardly any are near.
 openTSNE, the well-kept library for this, takes minutes for 100,000 vectors; umap-learn brings a compiler along.
@@ -73,7 +73,7 @@ def nearest(vectors: np.ndarray, k: int, progress: Progress | None = None) -> tu
     rows, distances = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     for start in range(0, n, AT_ONCE):
         if progress is not None:
-            progress("nearest pictures", start, n)
+            progress("nearest images", start, n)
         squares, found = index.search(vectors[start : start + AT_ONCE], k + 1)
         itself = found == np.arange(start, start + len(found))[:, np.newaxis]
         itself[~itself.any(axis=1), -1] = True  # of more equal vectors than k it may not be among the first

@@ -2,7 +2,7 @@
 
 Places are made from the vectors alone (`indexer.map.layout`) and kept in the collection's folder `map/`, one file for
 each model. The file is derived: deleted or damaged, it is made again. It knows vectors, not names, so what was renamed
-stays where it was; a picture that came later is put beside its nearest ones until the map is made anew.
+stays where it was; an image that came later is put beside its nearest ones until the map is made anew.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAIRS_AT_ONCE = 1 << 24  # cosines: 64 MB, and a few times that to sort them
 
 @dataclass(frozen=True)
 class Map:
-    """The places (n, 2) float32 of a collection's pictures, from 0 to 1, in the order of a snapshot's rows."""
+    """The places (n, 2) float32 of a collection's images, from 0 to 1, in the order of a snapshot's rows."""
 
     places: np.ndarray
     new: int  # of them only put beside their nearest ones
@@ -41,7 +41,7 @@ class Map:
 
 
 def project(snapshot: Snapshot, *, seed: int = 0, progress: Progress | None = None) -> Map:
-    """Make the map of all pictures and keep it. The same vectors and seed give the same map; about a minute for
+    """Make the map of all images and keep it. The same vectors and seed give the same map; about a minute for
     100,000 vectors of 512 numbers on two cores. Where nothing can be written, nothing is kept."""
     places = lay_out(snapshot.vectors, seed=seed, progress=progress)
     with suppress(OSError):

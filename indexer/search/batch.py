@@ -24,10 +24,10 @@ MOST_AT_ONCE = 1_000
 def search_many(
     snapshot: Snapshot, encoder: Callable[[], Encoder], texts: Sequence[str], *, limit: int = 10
 ) -> list[list[tuple[str, float]]]:
-    """For each of many texts the ids and cosines of its best pictures, as `Searcher.search` would find them one by one.
+    """For each of many texts the ids and cosines of its best images, as `Searcher.search` would find them one by one.
 
-    The texts are encoded together, and searched together through the index; without one, and where pictures are
-    excluded, all are compared with all pictures. Either is several times as quick as one after the other.
+    The texts are encoded together, and searched together through the index; without one, and where images are
+    excluded, all are compared with all images. Either is several times as quick as one after the other.
     Raises `QueryError` for an empty text or a limit that is not between 1 and 1,000.
     """
     texts = many("texts", texts, '["red", "a blue car"]')

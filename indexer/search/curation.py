@@ -28,29 +28,29 @@ class Curating:
         def look(self) -> None: ...
 
     def tag(self, ids: Several[str | Hit], *, add: Several[str] = None, remove: Several[str] = None) -> int:
-        """Give pictures tags and take others away; how many were changed by it? They are kept with the collection and
+        """Give images tags and take others away; how many were changed by it? They are kept with the collection and
         found by `tag:NAME`. Raises `QueryError` for tags that cannot be kept, too."""
         known, more, fewer = self._known(ids), tags.names(several(add)), tags.names(several(remove))
         return self._written(tags.change(self.collection, known, more, fewer))
 
     def tags(self) -> dict[str, int]:
-        """Every tag, and how many pictures have it; the most frequent first."""
+        """Every tag, and how many images have it; the most frequent first."""
         return tags.counts(self.snapshot())
 
     def exclude(self, ids: Several[str | Hit]) -> int:
-        """Keep pictures out of every answer, until `include`; how many were changed? `excluded:yes` finds them."""
+        """Keep images out of every answer, until `include`; how many were changed? `excluded:yes` finds them."""
         known = self._known(ids)
         return self._written(tags.exclude(self.collection, known, True))
 
     def include(self, ids: Several[str | Hit]) -> int:
-        """Take excluded pictures into answers again; how many were changed?"""
+        """Take excluded images into answers again; how many were changed?"""
         known = self._known(ids)
         return self._written(tags.exclude(self.collection, known, False))
 
     def export(
         self, ids: Several[str | Hit], to: str | Path, kind: str | None = None, *, progress: Tell | None = None
     ) -> Saved:
-        """Write pictures to a file: "csv" or "parquet" tables of what is known of them, "zip" with their files, "txt"
+        """Write images to a file: "csv" or "parquet" tables of what is known of them, "zip" with their files, "txt"
         with a path a line; by the end of the name where no `kind` is given. Of hits, rank and scores are written, too.
         Files that have gone are named in the answer, and in the zip. Raises `DataError` and `ConfigError`."""
         from indexer.search import selection_export
@@ -86,10 +86,10 @@ class Curating:
         return changed
 
     def _known(self, given: Several[str | Hit]) -> list[str]:
-        """The ids of pictures, all of which are there. To be asked before `collection` is written to: another model may
+        """The ids of images, all of which are there. To be asked before `collection` is written to: another model may
         have taken over since it was last looked at, and then it becomes another one."""
         if given is None:
-            raise QueryError("say which pictures: their ids, or hits; None names nothing")
+            raise QueryError("say which images: their ids, or hits; None names nothing")
         self.look()
         snapshot, ids = self.snapshot(), [one.id if isinstance(one, Hit) else one for one in several(given)]
         for item_id in ids:

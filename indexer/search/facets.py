@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 FOLDER, TAGS = "folder", "tags"
 PLAIN = ("camera", "lens", "format")  # columns of ours whose values are offered as they are
 SHOWN = 12  # values of a column
-MOST_VALUES = 1_000  # a column with more of them tells pictures apart, and does not group them
+MOST_VALUES = 1_000  # a column with more of them tells images apart, and does not group them
 _WRITABLE = re.compile(r'[^"“”„\n]+')
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a column, the condition that keeps it, and how many pictures have it."""
+    """One value of a column, the condition that keeps it, and how many images have it."""
 
     text: str
     condition: Condition
@@ -47,7 +47,7 @@ class Facet:
 
 
 def facets(snapshot: Snapshot, line: Line | None) -> list[Facet]:
-    """Folders, times, cameras and the sources' own columns among the pictures that meet a line's other conditions."""
+    """Folders, times, cameras and the sources' own columns among the images that meet a line's other conditions."""
     line = line or Line("")
     found = [_tags(snapshot, line), _folders(snapshot, line), _times(snapshot, line)]
     found += [_values(snapshot, line, name) for name in (*PLAIN, *own_columns(snapshot))]
@@ -55,19 +55,19 @@ def facets(snapshot: Snapshot, line: Line | None) -> list[Facet]:
 
 
 def without_each(snapshot: Snapshot, line: Line) -> list[tuple[str, Line, int]]:
-    """Each condition of a line, the line without it, and how many pictures meet what is left; the most first. Words to
+    """Each condition of a line, the line without it, and how many images meet what is left; the most first. Words to
     lead away from are no condition."""
     left = [(text, rest, _count(snapshot, rest)) for text, rest in pieces(line) if rest.without == line.without]
     return sorted(left, key=lambda entry: -entry[2])
 
 
 def matching(snapshot: Snapshot, line: Line | None) -> int:
-    """How many pictures meet all conditions of a line. Raises `QueryError`."""
+    """How many images meet all conditions of a line. Raises `QueryError`."""
     return _count(snapshot, line or Line(""))
 
 
 def own_columns(snapshot: Snapshot) -> list[str]:
-    """The columns that sources brought along and that group pictures: text and yes or no."""
+    """The columns that sources brought along and that group images: text and yes or no."""
     ours = {*tables.schemas(1)["images"].names, "modified"}
     kinds = {name: kind_of(kind) for name, kind in snapshot.columns.items() if name not in ours}
     return sorted(name for name, kind in kinds.items() if kind in (TEXT, BOOLEAN) and _NAME.fullmatch(name))
@@ -121,7 +121,7 @@ def _values(snapshot: Snapshot, line: Line, name: str) -> Facet:
 
 
 def _tags(snapshot: Snapshot, line: Line) -> Facet:
-    """Tags, those that are chosen left out: a picture may have several, so the others narrow further."""
+    """Tags, those that are chosen left out: an image may have several, so the others narrow further."""
     chosen = {str(one.value) for one in line.where if (one.column, one.operator) == (TAGS, EQUAL)}
     rows = _rows(snapshot, line)
     column = snapshot.images[TAGS].combine_chunks()

@@ -9,7 +9,7 @@ the columns of a snapshot: nothing that a person writes ever becomes SQL.
     taken=2024-05 at any time of that month; <=2024-05 includes all of it
     camera=       nothing known; camera!= something known
 
-A picture without a value meets only `!=` and the empty `=`.
+An image without a value meets only `!=` and the empty `=`.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def ranked(
     """The best `depth` allowed rows of `snapshot.images` or `snapshot.texts` for some words, best first, ties by
     position -> rows int64 and BM25 scores float32. Fewer where fewer hold any of the words.
 
-    A picture counts as the best of its captions and its name. Raises `CollectionError` if the words cannot be read.
+    An image counts as the best of its captions and its name. Raises `CollectionError` if the words cannot be read.
     """
     try:
         return _ranked(snapshot, words, depth, allowed, target)
@@ -72,7 +72,7 @@ def _ranked(
 def _rows(
     snapshot: Snapshot, documents: np.ndarray, scores: np.ndarray, target: Target
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Documents are numbered: the names of all pictures, then all captions. -> rows by score, each once."""
+    """Documents are numbered: the names of all images, then all captions. -> rows by score, each once."""
     names = len(snapshot.ids)
     known = (documents >= (names if target == "texts" else 0)) & (documents < names + len(snapshot.text_owners))
     documents, scores = documents[known], scores[known]

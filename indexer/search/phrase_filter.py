@@ -22,8 +22,8 @@ _BETWEEN_NAMES = r"[^\pL\pN\pM/]"
 
 
 def holding(snapshot: Snapshot, phrase: str, target: Target) -> np.ndarray:
-    """(n,) bool: the pictures with a caption or a file name that holds a phrase, or the captions that do or whose
-    picture's file name does. Whole words, whatever their case and whatever stands between them. Raises `QueryError`."""
+    """(n,) bool: the images with a caption or a file name that holds a phrase, or the captions that do or whose
+    image's file name does. Whole words, whatever their case and whatever stands between them. Raises `QueryError`."""
     words = _words(phrase)
     inner = f"{_BETWEEN_NAMES}+".join(words)  # in the last part of an id, the name of the file
     names = _marks(snapshot.images["id"], f"(?:^|{_OUTSIDE}){inner}(?:{_BETWEEN_NAMES}[^/]*)?$")

@@ -1,6 +1,6 @@
 """The query and its answer: `Query`, its parts, `Hit`.
 
-A query is made of weighted parts: words, pictures, regions of pictures, indexed pictures, raw vectors. Each becomes a
+A query is made of weighted parts: words, images, regions of images, indexed images, raw vectors. Each becomes a
 vector of length 1 before it is weighed, so that a weight means the same for all of them; a negative one leads away.
 """
 
@@ -34,7 +34,7 @@ COLLAPSES = ("bytes", "picture", "scene")
 
 Kind = Literal["text", "image", "mixed"]
 Box = tuple[float, float, float, float]
-"""Left, top, right and bottom as fractions of an upright picture: (0, 0, 0.5, 1) is its left half."""
+"""Left, top, right and bottom as fractions of an upright image: (0, 0, 0.5, 1) is its left half."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture from outside the collection: a path, bytes or a PIL image; or a region of it."""
+    """An image from outside the collection: a path, bytes or a PIL image; or a region of it."""
 
     image: str | Path | bytes | Image.Image
     weight: float = 1.0
@@ -86,7 +86,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Like:
-    """A picture of the collection by its id, or a region of it: then its file is read again."""
+    """An image of the collection by its id, or a region of it: then its file is read again."""
 
     id: str
     weight: float = 1.0
@@ -170,10 +170,10 @@ class Query:
     holding: tuple[str, ...] = ()  # phrases that a caption or the file name must hold, each of them
     not_holding: tuple[str, ...] = ()  # and must not
     hybrid: bool = False  # rank by full text, too
-    collapse: str | None = None  # "bytes", "picture" or "scene": leave out copies of better hits
+    collapse: str | None = None  # "bytes", "image" or "scene": leave out copies of better hits
     diverse: float = 0.0  # from 0 to 1: how much a hit should differ from those before it
     sort: str = "score"  # or "date": what is relevant, the newest first
-    tiles: bool = False  # score each picture by its best part, where that is better than the whole
+    tiles: bool = False  # score each image by its best part, where that is better than the whole
     target: Target = "images"
     limit: int = 20
     offset: int = 0
@@ -181,7 +181,7 @@ class Query:
     def __post_init__(self) -> None:
         self._check_types()
         if not (self.parts or self.where or self.holding or self.not_holding):
-            raise QueryError("nothing was asked: give words, an image, or the id of an indexed picture")
+            raise QueryError("nothing was asked: give words, an image, or the id of an indexed image")
         if self.hybrid and not self.parts:
             raise QueryError("hybrid search needs words to look for in captions and file names; leave --hybrid out")
         if len(self.parts) > MAX_PARTS:
@@ -208,13 +208,13 @@ class Query:
         if self.sort not in SORTS:
             raise QueryError(unknown_choice("order", self.sort, SORTS))
         if self.sort == "date" and self.target != "images":
-            raise QueryError("only pictures can be put in the order of time, not captions")
+            raise QueryError("only images can be put in the order of time, not captions")
         if not 0 <= self.diverse <= 1:
             raise QueryError(f"diverse {self.diverse} is not between 0 and 1")
         if self.tiles and self.target != "images":
-            raise QueryError("only pictures have tiles, not captions: leave one of the two out")
+            raise QueryError("only images have tiles, not captions: leave one of the two out")
         if (self.collapse or self.diverse) and self.target != "images":
-            raise QueryError("only pictures can be collapsed or spread, not captions")
+            raise QueryError("only images can be collapsed or spread, not captions")
         if (self.collapse or self.diverse) and self.hybrid:
             raise QueryError("a search that collapses copies or spreads its hits cannot be hybrid, too: leave one out")
 
@@ -257,13 +257,13 @@ class Query:
 
     @property
     def kind(self) -> Kind:
-        """Whether words ask, or pictures, or both: their cosines lie on different scales."""
+        """Whether words ask, or images, or both: their cosines lie on different scales."""
         texts = sum(isinstance(part, Text) for part in self.parts)
         return "text" if texts == len(self.parts) else "mixed" if texts else "image"
 
     @property
     def index_kind(self) -> Literal["text", "image"]:
-        """As which kind of query an index is searched: whatever is not plainly pictures lies where texts do, or
+        """As which kind of query an index is searched: whatever is not plainly images lies where texts do, or
         anywhere, and needs the greater effort."""
         away = any(part.weight < 0 or isinstance(part, Vector | Concept) for part in self.parts)
         return "image" if self.kind == "image" and not away else "text"
@@ -306,14 +306,14 @@ def _check_box(box: Box) -> None:
         raise QueryError(f"a region must be four numbers such as (0, 0, 0.5, 1), not {told(box)}")
     if len(box) != 4 or not all(0 <= side <= 1 for side in box) or box[0] >= box[2] or box[1] >= box[3]:
         raise QueryError(
-            f"the region {box} is not left, top, right, bottom as fractions of the picture, such as (0, 0, 0.5, 1) "
+            f"the region {box} is not left, top, right, bottom as fractions of the image, such as (0, 0, 0.5, 1) "
             "for its left half"
         )
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One answer. For captions, `caption` is the text that was found and the rest describes its picture."""
+    """One answer. For captions, `caption` is the text that was found and the rest describes its image."""
 
     id: str
     path: Path | None  # absolute; the file may have gone since it was indexed
@@ -327,12 +327,12 @@ class Hit:
     relevance: float | None = None
     """From 0 to 1, below 0.5 where it does not match; None where nothing is known (see `indexer.search.relevance`)."""
     box: Box | None = None
-    """The part of the picture that matched, of a search with `tiles`; None for the whole."""
+    """The part of the image that matched, of a search with `tiles`; None for the whole."""
 
 
 @dataclass(frozen=True)
 class Details:
-    """One indexed picture."""
+    """One indexed image."""
 
     id: str
     path: Path | None

@@ -11,7 +11,7 @@ from indexer.search.query_parser import Line
 
 _NEEDS_QUOTES = re.compile(r"[\s,;“„]")
 SHOWN = {("tags", "="): "tag:", ("tags", "!="): "-tag:", ("excluded", "="): "excluded:"}  # as people write these
-ANY_NUMBER = ("tags",)  # columns of which a picture may meet several conditions
+ANY_NUMBER = ("tags",)  # columns of which an image may meet several conditions
 _PLAIN_WORD = re.compile(r"[^\W\d_]\w*")
 
 

@@ -22,9 +22,9 @@ NOTHING = 1e-6  # a sum of unit vectors this short is the rounding of parts that
 
 
 def part_vectors(parts: Sequence[Part], snapshot: Snapshot, encoder: Callable[[], Encoder]) -> np.ndarray:
-    """p parts -> (p, d) float32 unit rows. `encoder` is called only if words or pictures are among them.
+    """p parts -> (p, d) float32 unit rows. `encoder` is called only if words or images are among them.
 
-    Raises `QueryError` for a part that has no vector and `ImageError` for a picture that cannot be read.
+    Raises `QueryError` for a part that has no vector and `ImageError` for an image that cannot be read.
     """
     return np.stack([_vector(part, snapshot, encoder) for part in parts])
 
@@ -125,7 +125,7 @@ def _of_region(part: Like, snapshot: Snapshot, encoder: Callable[[], Encoder]) -
 
 
 def as_file(image: Any) -> Any:
-    """A picture of a query; text is a path."""
+    """An image of a query; text is a path."""
     return Path(image).expanduser() if isinstance(image, str) else image
 
 

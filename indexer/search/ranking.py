@@ -34,7 +34,7 @@ class Ranked:
     rows: np.ndarray  # (k,) int64
     scores: np.ndarray  # (k,) float32, exact cosines; 0 where nothing was compared
     parts: dict[str, np.ndarray] = field(default_factory=dict)  # what else there is to say of each, (k,)
-    # The NEEDED best cosines of all pages, or all of fewer, and of how many rows; those of excluded pictures, too.
+    # The NEEDED best cosines of all pages, or all of fewer, and of how many rows; those of excluded images, too.
     first: np.ndarray = field(default_factory=lambda: np.zeros(0))
     searched: int = 0
 
@@ -91,7 +91,7 @@ def _masks(query: Query, snapshot: Snapshot) -> tuple[np.ndarray | None, np.ndar
             found = marks if found is None else found & marks
     excluded = snapshot.excluded
     if excluded is None or any(each.column == "excluded" for each in where.conditions):
-        return found, None  # excluded pictures are in no answer, unless a condition speaks of them
+        return found, None  # excluded images are in no answer, unless a condition speaks of them
     if query.target == "texts":
         excluded = excluded[snapshot.text_owners]
     return (~excluded, excluded) if found is None else (found & ~excluded, found & excluded)

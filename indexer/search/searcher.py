@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from core.text.zeroshot import Label
 
-OPEN_AT_ONCE = 16  # pictures to classify; a decoded photo takes tens of megabytes
+OPEN_AT_ONCE = 16  # images to classify; a decoded photo takes tens of megabytes
 
 
 class Searcher(Curating):
@@ -72,7 +72,7 @@ class Searcher(Curating):
         Like("2.jpg", 0.5)]`. `without` leads away from words or parts. `where` are conditions such as "width>=1000"
         that must all be met (see `indexer.search.filters`), `holding` phrases that a caption or the file name must
         hold. With `hybrid` full-text search ranks, too. Conditions alone list what they keep, by id, and their scores
-        are 0. `collapse` leaves out copies of better hits ("bytes", "picture" or "scene", see `indexer.dedup.copies`),
+        are 0. `collapse` leaves out copies of better hits ("bytes", "image" or "scene", see `indexer.dedup.copies`),
         `diverse` from 0 to 1 prefers hits that differ from those before, `sort="date"` orders what is relevant by time.
         With `tiles` an image counts by its best part, if that is better than the whole: `hit.box` says which. Raises
         `QueryError` for a query that cannot be answered and `ImageError` for an image that cannot be read.
@@ -84,7 +84,7 @@ class Searcher(Curating):
         return self.find(Query.of(query, **options))
 
     def search_many(self, texts: Sequence[str], *, limit: int = 10) -> list[list[tuple[str, float]]]:
-        """For each of many texts the ids and cosines of its best pictures, as `search` finds them, but all at once.
+        """For each of many texts the ids and cosines of its best images, as `search` finds them, but all at once.
 
         Raises `QueryError` for an empty text, and a `limit` that is not between 1 and 1,000."""
         snapshot = self.snapshot()
@@ -113,7 +113,7 @@ class Searcher(Curating):
         if query.target == "texts" and not snapshot.texts.num_rows:
             raise QueryError(
                 f"the collection {self.collection.path} has no captions: put a captions.csv with the columns "
-                "image,caption into its folder, or a .txt file beside each picture, and index it again"
+                "image,caption into its folder, or a .txt file beside each image, and index it again"
             )
         if not query.parts:
             return self._hits(query, snapshot, self._page(query, snapshot, None), None, None)
@@ -130,7 +130,7 @@ class Searcher(Curating):
         return by_date(snapshot, whole, relevance, slice(query.offset, query.offset + query.limit))
 
     def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> Hits:
-        """The collection's captions that fit a picture, best first. Raises `QueryError` if it has no captions."""
+        """The collection's captions that fit an image, best first. Raises `QueryError` if it has no captions."""
         return self.search(image=image, target="texts", limit=limit, offset=offset)
 
     def first_cut(self, text: str) -> str | None:
@@ -143,7 +143,7 @@ class Searcher(Curating):
         labels: Sequence[str],
         templates: str = "7",
     ) -> list[list[Label]]:
-        """For each picture the labels with their probabilities, best first (zero-shot, by the collection's model)."""
+        """For each image the labels with their probabilities, best first (zero-shot, by the collection's model)."""
         from core.image.decode import open_image
         from core.text import zeroshot
 
@@ -213,7 +213,7 @@ class Searcher(Curating):
         self.collection, self._stamp = fresh, stamp  # last, so that what cannot be opened is tried again
 
     def item(self, item_id: str) -> Details:
-        """All about one indexed picture. Raises `QueryError` for an unknown id."""
+        """All about one indexed image. Raises `QueryError` for an unknown id."""
         snapshot = self.snapshot()
         row = snapshot.images.slice(row_of(snapshot, item_id), 1).to_pylist()[0]
         return Details(
@@ -227,7 +227,7 @@ class Searcher(Curating):
         )
 
     def thumbnail(self, item_id: str) -> bytes:
-        """A picture's thumbnail, bytes of a JPEG. Raises `QueryError` for an unknown id, and where there is none."""
+        """An image's thumbnail, bytes of a JPEG. Raises `QueryError` for an unknown id, and where there is none."""
         snapshot = self.snapshot()
         row_of(snapshot, item_id)
         found = snapshot.thumbnail(item_id)
@@ -244,7 +244,7 @@ class Searcher(Curating):
         return status_of(self.snapshot())
 
     def _encoder_of(self, snapshot: Snapshot) -> Encoder:
-        """The model for words and pictures; the collection may have been made again a moment ago."""
+        """The model for words and images; the collection may have been made again a moment ago."""
         encoder = self.encoder
         snapshot.collection.check_model(encoder)
         return encoder

@@ -46,11 +46,11 @@ class Saved:
     kind: str
     pictures: int
     size_bytes: int
-    missing: list[str] = field(default_factory=list)  # ids of pictures whose files could not be had
+    missing: list[str] = field(default_factory=list)  # ids of images whose files could not be had
 
     def summary(self) -> str:
         """A line for people."""
-        told = f"{self.pictures:,} {'picture' if self.pictures == 1 else 'pictures'} in {self.path}"
+        told = f"{self.pictures:,} {'image' if self.pictures == 1 else 'images'} in {self.path}"
         if self.missing:
             names = ", ".join(self.missing[:3]) + (", …" if len(self.missing) > 3 else "")
             told += f"; {len(self.missing):,} could not be had: {names}"
@@ -69,12 +69,12 @@ def kind_of(path: Path, kind: str | None = None) -> str:
 def save(
     snapshot: Snapshot, chosen: Sequence[str | Hit], to: Path, kind: str | None = None, *, progress: Tell | None = None
 ) -> Saved:
-    """Write pictures, told by their ids or as hits, in their order, into the file `to`, which is whole or absent.
+    """Write images, told by their ids or as hits, in their order, into the file `to`, which is whole or absent.
 
     Raises `DataError` if it cannot be written, `ConfigError` for an unknown kind, `QueryError` for an unknown id.
     """
     if not chosen:
-        raise QueryError("there is nothing to export: no picture was chosen")
+        raise QueryError("there is nothing to export: no image was chosen")
     kind = kind_of(to, kind)
     try:
         with _whole(to) as file:
@@ -88,7 +88,7 @@ def save(
 def write(
     snapshot: Snapshot, chosen: Sequence[str | Hit], out: IO[bytes], kind: str, *, progress: Tell | None = None
 ) -> list[str]:
-    """Write pictures into an open file; the ids of those whose files could not be had."""
+    """Write images into an open file; the ids of those whose files could not be had."""
     tell = progress or (lambda done, total: None)
     if kind == "zip":
         return _zip(snapshot, chosen, out, tell)
@@ -117,7 +117,7 @@ def _whole(to: Path) -> Iterator[IO[bytes]]:
 
 
 def _table(snapshot: Snapshot, chosen: Sequence[str | Hit]) -> Any:
-    """What is known of pictures, a row each: where they are, how they were found, and every column about them."""
+    """What is known of images, a row each: where they are, how they were found, and every column about them."""
     import pyarrow as pa
 
     ids = [_id(one) for one in chosen]
@@ -198,7 +198,7 @@ def _zip(snapshot: Snapshot, chosen: Sequence[str | Hit], out: IO[bytes], tell: 
 
 
 def stream_zip(snapshot: Snapshot, chosen: Sequence[str | Hit]) -> Iterator[bytes]:
-    """A zip of pictures in parts, while it is made: nothing of it is kept."""
+    """A zip of images in parts, while it is made: nothing of it is kept."""
     sink = _Sink()
     for _ in _zip_steps(snapshot, chosen, cast("IO[bytes]", sink), lambda done, total: None, []):
         yield from sink.taken()
@@ -230,7 +230,7 @@ def _zip_steps(
     Its ids go into `missing`."""
     source, names, why = snapshot.collection.source, _Names(), list[str]()
     ids = list(dict.fromkeys(map(_id, chosen)))
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # pictures do not shrink
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # images do not shrink
         for number, item_id in enumerate(ids):
             try:
                 with _opened(source, item_id) as file:
@@ -250,7 +250,7 @@ def _zip_steps(
 
 
 def _opened(source: Source, item_id: str) -> IO[bytes]:
-    """A picture to be read. Raises `ImageError`."""
+    """An image to be read. Raises `ImageError`."""
     place = source.path(item_id)
     if place is None:  # in an archive, a table or an object store
         return io.BytesIO(source.read(item_id))

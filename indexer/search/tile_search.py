@@ -1,6 +1,6 @@
 """Ranks images by their best tile.
 
-A picture's score is the best cosine of the whole and of its tiles (`indexer.ingest.embedding.tiles`); all are compared,
+An image's score is the best cosine of the whole and of its tiles (`indexer.ingest.embedding.tiles`); all are compared,
 whatever index the collection has, so that the ranking is exact.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot
     from indexer.search.query import Box
 
-ROWS_AT_ONCE = 256  # pictures whose tiles are compared with many queries
+ROWS_AT_ONCE = 256  # images whose tiles are compared with many queries
 
 
 def tiles_of(snapshot: Snapshot) -> TileSet:
@@ -26,7 +26,7 @@ def tiles_of(snapshot: Snapshot) -> TileSet:
     tiles = snapshot.tiles
     if tiles is None:
         raise QueryError(
-            f"the collection {snapshot.collection.path} has no tiles, the parts of pictures that --tiles looks at: "
+            f"the collection {snapshot.collection.path} has no tiles, the parts of images that --tiles looks at: "
             "make them with clipdex index FOLDER --tiles"
         )
     return tiles
@@ -35,7 +35,7 @@ def tiles_of(snapshot: Snapshot) -> TileSet:
 def nearest(
     snapshot: Snapshot, vector: np.ndarray, k: int, allowed: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `indexer.ann.candidates.candidates`, each picture by the whole or by its best tile."""
+    """As `indexer.ann.candidates.candidates`, each image by the whole or by its best tile."""
     tiles = tiles_of(snapshot)
     rows = np.arange(len(snapshot.ids)) if allowed is None else np.flatnonzero(allowed)
     few = len(rows) < exact_search.DENSE * len(snapshot.ids)
@@ -56,7 +56,7 @@ def nearest(
 
 def matched(snapshot: Snapshot, rows: np.ndarray, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The exact score of each of k rows (k,) float32, and the number of the tile that has it; WHOLE where none is
-    better than the whole picture, and the first of equal tiles."""
+    better than the whole image, and the first of equal tiles."""
     tiles = tiles_of(snapshot)
     scores = exact_search.cosines(snapshot.vectors, rows, vector)
     chosen = np.full(len(rows), WHOLE)
@@ -90,7 +90,7 @@ def best_of_each(snapshot: Snapshot, queries: np.ndarray, rows: np.ndarray) -> n
 
 
 def vectors(snapshot: Snapshot, rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """What matched in each of k rows: the vectors (k, d) of the whole pictures or of the chosen tiles."""
+    """What matched in each of k rows: the vectors (k, d) of the whole images or of the chosen tiles."""
     found: np.ndarray = snapshot.vectors[rows]
     in_tile = chosen != WHOLE
     found[in_tile] = tiles_of(snapshot).vectors[chosen[in_tile]]
@@ -98,7 +98,7 @@ def vectors(snapshot: Snapshot, rows: np.ndarray, chosen: np.ndarray) -> np.ndar
 
 
 def box(snapshot: Snapshot, tile: int) -> Box | None:
-    """Which part of its picture a tile is; None for the whole."""
+    """Which part of its image a tile is; None for the whole."""
     if tile == WHOLE:
         return None
     left, top, right, bottom = (round(float(side), 6) for side in tiles_of(snapshot).boxes[tile])

@@ -1,7 +1,7 @@
 """The `Source` protocol and its items.
 
 A `Source` lists its items and reads one of them; it knows nothing about models, vectors or tables. The listing
-accounts for everything that was met: pictures, what could not be looked at, and how much was no picture.
+accounts for everything that was met: images, what could not be looked at, and how much was no image.
 
 An id is the name of an item within its source, with single slashes and never one at its beginning. The first source
 of a collection uses it as it is; a further one puts its own name and two slashes before it (`album//trips/red.jpg`), so
@@ -29,21 +29,21 @@ Place = Path | str  # where a source is: a path on this machine, or a URL
 class Settings(Frozen):
     """What a person said about a source. It is remembered with the source; what is empty is left to the source."""
 
-    include: tuple[str, ...] = ()  # patterns (`patterns.py`): only pictures that one of them means
+    include: tuple[str, ...] = ()  # patterns (`patterns.py`): only images that one of them means
     exclude: tuple[str, ...] = ()  # and none that one of these means
-    image: str | None = None  # the column with the pictures or their paths
+    image: str | None = None  # the column with the images or their paths
     captions: tuple[str, ...] | None = None  # columns with captions
     columns: tuple[str, ...] | None = None  # further columns that the collection keeps; None: all
-    id: str | None = None  # the column with the names of pictures that have no path
+    id: str | None = None  # the column with the names of images that have no path
 
 
 NOTHING_SAID = Settings()
 
 
 class Item(NamedTuple):
-    """One picture of a source. Same id, size and time: the same picture, without opening it.
+    """One image of a source. Same id, size and time: the same image, without opening it.
 
-    What size and time mean is for each kind of source to say; time is that of whatever would change with the picture.
+    What size and time mean is for each kind of source to say; time is that of whatever would change with the image.
     """
 
     id: str
@@ -72,7 +72,7 @@ class Listing:
     Such an id, and ids that begin so, are absent from `items`, and that says nothing about them."""
     sidecars: dict[str, str] = field(default_factory=dict)
     """Item id -> id of the text file beside it, for those that have one."""
-    ignored: int = 0  # things that are no pictures
+    ignored: int = 0  # things that are no images
     captions: dict[str, list[str]] = field(default_factory=dict)  # item id -> captions that came with the listing
     caption_table: str | None = None  # id of a captions.csv in the source, which is read like a sidecar
     columns: Columns | None = None  # what else the source says about its items
@@ -93,7 +93,7 @@ def beginning(item_id: str) -> str:
 
 
 class Source(Protocol):
-    """One place that pictures come from."""
+    """One place that images come from."""
 
     kind: str
     """The name in the registry."""

@@ -1,6 +1,6 @@
 """Images in an object store below a URL: `s3://bucket/photos` and whatever fsspec knows.
 
-As in a folder: hidden names are left out, an id is the name below the URL, and texts beside the pictures and a
+As in a folder: hidden names are left out, an id is the name below the URL, and texts beside the images and a
 `captions.csv` at the top count. The size of an item is that of its object and its time is when that was last written.
 """
 
@@ -20,7 +20,7 @@ from indexer.sources.sidecars import with_texts
 
 
 class CloudSource:
-    """Pictures in an object store."""
+    """Images in an object store."""
 
     kind = "cloud"
 
@@ -31,7 +31,7 @@ class CloudSource:
         self._lock = threading.Lock()
 
     def scan(self) -> Listing:
-        """Every picture below the URL. Raises `SourceError` where nothing is there, or it cannot be reached."""
+        """Every image below the URL. Raises `SourceError` where nothing is there, or it cannot be reached."""
         try:
             found = self._remote().files()
         except OSError as error:

@@ -41,7 +41,7 @@ def recognise(given: str | Path, kind: str | None, kinds: Collection[str]) -> tu
 def _of_url(url: str) -> str:
     if url.lower().startswith(("http://", "https://")):
         raise SourceError(
-            f"{url}: pictures are not downloaded from the web; img2dataset does that well, and what it writes is read "
+            f"{url}: images are not downloaded from the web; img2dataset does that well, and what it writes is read "
             "as it is"
         )
     return _by_ending(url) or "cloud"
@@ -55,7 +55,7 @@ def _of_path(place: Path) -> str:
         return found
     if place.is_file():
         if place.suffix.lower().removeprefix(".") in PICTURES:
-            raise SourceError(f"{place} is a file, one picture; give the folder it lies in")
+            raise SourceError(f"{place} is a file, one image; give the folder it lies in")
         raise SourceError(f"{place} is a file; give the folder it lies in, or a file of {', '.join(ENDINGS)}")
     return "folder"  # which is not there; reading it says so
 
@@ -63,7 +63,7 @@ def _of_path(place: Path) -> str:
 def _by_ending(name: str) -> str | None:
     lower = name.lower()
     if lower.endswith(_COMPRESSED):
-        raise SourceError(f"{name} is compressed, so that one picture cannot be read alone: unpack it to a .tar file")
+        raise SourceError(f"{name} is compressed, so that one image cannot be read alone: unpack it to a .tar file")
     return next((kind for ending, kind in ENDINGS.items() if lower.endswith(ending)), None)
 
 
@@ -78,6 +78,6 @@ def _of_folder(place: Path) -> str:
     if tars and others:
         raise SourceError(
             f"{place} holds tar files ({min(tars)}) beside other things ({min(others)}): say --kind webdataset for the "
-            "pictures in the tar files, or --kind folder for those beside them"
+            "images in the tar files, or --kind folder for those beside them"
         )
     return "webdataset" if tars else "folder"

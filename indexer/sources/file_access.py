@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from core.errors import ImageError, MissingExtraError, SourceError
 from indexer.sources.base import Place
 
-MAX_BYTES = 1 << 30  # a picture file above a gigabyte is a mistake or an attack; it would be read into memory whole
+MAX_BYTES = 1 << 30  # an image file above a gigabyte is a mistake or an attack; it would be read into memory whole
 
 
 _SETTINGS = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_", "GCSFS_")  # how the names of such variables begin
@@ -138,7 +138,7 @@ def split(place: Place) -> tuple[Storage, str]:
 
 
 def read_bounded(storage: Storage, name: str) -> bytes:
-    """All bytes of a file that holds one picture. Raises `ImageError`."""
+    """All bytes of a file that holds one image. Raises `ImageError`."""
     try:
         with storage.open(name) as file, remote_errors():
             data = file.read(MAX_BYTES + 1)

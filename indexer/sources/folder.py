@@ -25,7 +25,7 @@ Identity = tuple[int, int]  # device and inode: the same folder under any name
 
 
 class FolderSource:
-    """A folder of pictures on disk."""
+    """A folder of images on disk."""
 
     kind = "folder"
 
@@ -34,7 +34,7 @@ class FolderSource:
         self.settings = settings
 
     def scan(self) -> Listing:
-        """Every picture at and below the folder, sorted by id. Raises `SourceError` if the folder cannot be read."""
+        """Every image at and below the folder, sorted by id. Raises `SourceError` if the folder cannot be read."""
         return _Walk(self.location, Selection(self.settings)).listing()
 
     def read(self, item_id: str) -> bytes:
@@ -62,7 +62,7 @@ class _Walk:
         self.unreadable: list[str] = []
         self.texts: set[str] = set()
         self.ignored = 0
-        # Real folders come before linked ones, so that a picture with two paths is listed under its real one.
+        # Real folders come before linked ones, so that an image with two paths is listed under its real one.
         self.links: deque[str] = deque()
         self.seen: set[Identity] = set()
 

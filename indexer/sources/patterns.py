@@ -23,7 +23,7 @@ class Selection:
         self._exclude = _compiled(settings.exclude)
 
     def wants(self, item_id: str) -> bool:
-        """Is this picture meant?"""
+        """Is this image meant?"""
         if self._include is None and self._exclude is None:
             return True
         name = unescape(item_id)
@@ -31,7 +31,7 @@ class Selection:
         return included and not (self._exclude and self._exclude.match(name))
 
     def enters(self, folder: str) -> bool:
-        """Can pictures in this folder be meant? `folder` ends with a slash."""
+        """Can images in this folder be meant? `folder` ends with a slash."""
         return not (self._exclude and self._exclude.match(unescape(folder).removesuffix("/")))
 
 

@@ -21,7 +21,7 @@ def sidecars_of(items: Iterable[Item], texts: set[str]) -> dict[str, str]:
 
 def with_texts(items: list[Item], problems: list[Problem], ignored: int, texts: set[str]) -> Listing:
     """The listing of what has no folders to look into: `texts` are the ids of all text files and of the caption table;
-    those that belong to no picture are passed over."""
+    those that belong to no image are passed over."""
     items = sorted(items)
     sidecars = sidecars_of(items, texts)
     return Listing(

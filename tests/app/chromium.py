@@ -122,7 +122,7 @@ def tiles(page: Page) -> Locator:
 
 def search(page: Page, words: str) -> None:
     expect_idle(page)
-    page.get_by_placeholder("Describe a picture").fill(words)
+    page.get_by_placeholder("Describe an image").fill(words)
     page.keyboard.press("Enter")
 
 

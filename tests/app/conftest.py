@@ -37,7 +37,7 @@ EVIL = "<img src=x onerror=\"document.title='pwned'\"> **bold** [link](http://ev
 
 
 def paint(path: Path, colour: str, number: int) -> None:
-    """A picture of one colour with a disc that makes it differ from its siblings."""
+    """An image of one colour with a disc that makes it differ from its siblings."""
     image = Image.new("RGB", (120 + 8 * (number % 5), 90), COLOURS[colour])
     left = 4 + 5 * number % 80
     ImageDraw.Draw(image).ellipse((left, 20, left + 22, 42), fill=(250, 250, 250))
@@ -46,7 +46,7 @@ def paint(path: Path, colour: str, number: int) -> None:
 
 
 def fill(folder: Path, count: int) -> None:
-    """Large pictures of one colour each, which differ by a comment inside them, so that they are quickly made."""
+    """Large images of one colour each, which differ by a comment inside them, so that they are quickly made."""
     for colour in COLOURS:
         out = io.BytesIO()
         Image.new("RGB", LARGE, COLOURS[colour]).save(out, "PNG")
@@ -59,7 +59,7 @@ def fill(folder: Path, count: int) -> None:
 
 
 def build(folder: Path) -> Path:
-    """80 pictures in four colours with captions (one of them hostile), two unreadable files; indexed with `toy`."""
+    """80 images in four colours with captions (one of them hostile), two unreadable files; indexed with `toy`."""
     lines = ["image,caption"]
     for colour in COLOURS:
         for number in range(EACH):
@@ -70,7 +70,7 @@ def build(folder: Path) -> Path:
     hostile = EVIL.replace('"', '""')
     lines.append(f'red/red & <b>odd</b>.png,"{hostile}"')
     (folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "broken.jpg").write_text("this is no picture")
+    (folder / "broken.jpg").write_text("this is no image")
     (folder / "empty.png").touch()
     clipdex.index(folder, model="toy")
     return folder
@@ -100,7 +100,7 @@ class Server:
     folder: Path
 
     def address(self, kind: str, item: str) -> str:
-        """The path under which a picture of an item is served."""
+        """The path under which an image of an item is served."""
         return address(kind, searchers.key(self.folder.resolve()), item)
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

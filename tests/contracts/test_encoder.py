@@ -20,7 +20,7 @@ from core.inference.load import ENCODERS, MODELS, load_encoder
 from tests.core.inference.families.models import openclip_folder, transformers_folder
 from tests.core.small_models import KINDS, small_model
 
-# A small model of each package: one prepares pictures by our rules, the other by its own.
+# A small model of each package: one prepares images by our rules, the other by its own.
 FOREIGN = {"openclip": (openclip_folder, "siglip"), "transformers": (transformers_folder, "align")}
 OTHERS = [pytest.param(name, marks=pytest.mark.filterwarnings("ignore")) for name in FAMILIES]  # the packages' own
 

@@ -1,6 +1,6 @@
 """Does every kind of source keep the promises of `indexer.sources.Source`?  One battery over the registry.
 
-A new kind of source adds one function here that lays out the same pictures in its way.
+A new kind of source adds one function here that lays out the same images in its way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from indexer.ingest.writing.captions import read_captions
 from indexer.sources import SOURCES, Place, Settings, Source, find_source, make_source
 from tests.indexer.pictures import index, paint, state
 
-# Four pictures, two of them in a group; two have the same content, one cannot be read; one text beside a picture, and
+# Four images, two of them in a group; two have the same content, one cannot be read; one text beside an image, and
 # one file that is neither.
 CONTENTS = {"red.jpg": "red", "album/blue.jpg": "blue", "album/red too.jpg": "red", "bad.jpg": None}
 OTHERS = {"red.txt": b"a red thing\n", "notes.md": b"no picture"}
@@ -91,7 +91,7 @@ LAY_OUT: dict[str, Callable[[Path], Place]] = {
     "zip": lay_out_zip,
 }
 SETTINGS = {"table": Settings(id="name")}
-IGNORED = {"table": 0}  # a table holds nothing but pictures
+IGNORED = {"table": 0}  # a table holds nothing but images
 
 
 @pytest.fixture(params=sorted(SOURCES))
@@ -146,7 +146,7 @@ def test_it_leaves_out_what_a_person_does_not_want(source: Source) -> None:
         settings = SETTINGS.get(source.kind, Settings()).model_copy(update=patterns)
         listing = make_source(source.kind, source.location, settings).scan()
         left = IGNORED.get(source.kind, 1) + 4 - len(listing.items)
-        assert listing.ignored - left in (0, 1)  # and the text of a picture that is left out
+        assert listing.ignored - left in (0, 1)  # and the text of an image that is left out
         return [item.id for item in listing.items]
 
     assert ids(include=("album",)) == ["album/blue.jpg", "album/red too.jpg"]

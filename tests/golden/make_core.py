@@ -2,7 +2,7 @@
 
 `python -m tests.golden.make_core` rewrites them from shared/reference (its README says which program made what):
 
-- preprocess/: the source pictures, and the SHA-256 of every origin's pixels for each of them (hashes.json);
+- preprocess/: the source images, and the SHA-256 of every origin's pixels for each of them (hashes.json);
 - tokenizer/cases.json.gz: OpenAI's ids of 318 texts, unchanged;
 - tokenizer/openai_pieces.json.gz: the part of OpenAI's vocabulary that these texts can touch, with its real ids.
 """

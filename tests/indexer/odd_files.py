@@ -1,4 +1,4 @@
-"""How are odd and hostile picture files made?  Each function gives the bytes of one."""
+"""How are odd and hostile image files made?  Each function gives the bytes of one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def noisy() -> Image.Image:
 
 
 def cut(kind: str, length: int) -> bytes:
-    """The beginning of a noisy picture."""
+    """The beginning of a noisy image."""
     return encoded(noisy(), kind)[:length]
 
 
@@ -40,7 +40,7 @@ def oriented(value: int) -> bytes:
 
 
 def palette_with_transparency() -> bytes:
-    """A palette picture whose every pixel is see-through: people see the white behind it."""
+    """A palette image whose every pixel is see-through: people see the white behind it."""
     image = plain("P", 0)
     image.putpalette([200, 0, 0])
     return encoded(image, "PNG", transparency=0)

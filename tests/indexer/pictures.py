@@ -1,4 +1,4 @@
-"""What do the tests of the indexer share?  Small real pictures, and a look at all that a collection holds."""
+"""What do the tests of the indexer share?  Small real images, and a look at all that a collection holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLOURS = {"red": (220, 20, 20), "green": (20, 160, 30), "blue": (20, 40, 220), 
 
 
 def paint(path: Path, colour: str = "red", *, size: tuple[int, int] = (60, 40), seed: int | None = None) -> Path:
-    """A small picture of one colour; with a seed it differs a little from every other one."""
+    """A small image of one colour; with a seed it differs a little from every other one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((size[1], size[0], 3), COLOURS[colour], np.uint8)
     if seed is not None:

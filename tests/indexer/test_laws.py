@@ -1,7 +1,7 @@
 """Do the laws of ranking hold whatever happened to a collection before, with every kind of index?
 
 Scores are exact cosines; ties come in the order of ids; a page is a part of one ranking; a filter loses nothing;
-deleted pictures never show. Sequences of additions, deletions, captions, runs and rebuilds of indexes are drawn at
+deleted images never show. Sequences of additions, deletions, captions, runs and rebuilds of indexes are drawn at
 random; `CLIPDEX_SLOW=1` draws many more.
 """
 

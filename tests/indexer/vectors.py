@@ -1,4 +1,4 @@
-"""What do the tests of searching share?  Collections of made-up vectors, with no pictures behind them."""
+"""What do the tests of searching share?  Collections of made-up vectors, with no images behind them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def clustered(n: int, seed: int = 0, clusters: int = 30, d: int = D) -> np.ndarr
 
 
 def collection_of(folder: Path, vectors: np.ndarray, captions: np.ndarray | None = None) -> Collection:
-    """A collection of the toy encoder with these vectors as pictures "000000", "000001", …, and as their captions."""
+    """A collection of the toy encoder with these vectors as images "000000", "000001", …, and as their captions."""
     path = folder / ".clipdex"
     Collection.prepare(path)
     collection = Collection.create(path, ToyEncoder(), [SourceInfo(kind="folder", location=str(folder))])
@@ -36,7 +36,7 @@ def collection_of(folder: Path, vectors: np.ndarray, captions: np.ndarray | None
 
 
 def add(collection: Collection, vectors: np.ndarray, first: int) -> None:
-    """Add pictures, or replace those with the same number."""
+    """Add images, or replace those with the same number."""
     tables.upsert(collection.table("images"), [_image(first + i, row) for i, row in enumerate(vectors)], "id")
 
 

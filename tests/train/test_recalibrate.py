@@ -13,7 +13,7 @@ def test_the_averages_are_those_of_what_was_shown_and_nothing_else_changes() -> 
     first, between, last = nn.BatchNorm2d(3), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, momentum=0.3)
     tower = nn.Sequential(first, between, last)
     for _ in range(5):
-        tower(torch.randn(8, 3, 4, 4))  # other pictures, to be forgotten
+        tower(torch.randn(8, 3, 4, 4))  # other images, to be forgotten
     before = {name: value.clone() for name, value in tower.named_parameters()}
     shown = torch.randn(4, 16, 3, 5, 5) * 2 + 1  # four batches
     recalibrate(tower, shown, tower)

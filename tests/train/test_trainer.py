@@ -254,8 +254,8 @@ def test_many_pictures_are_prepared_in_processes_with_the_same_result(
     for one, other in zip(many.parts, few.parts, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
     broken = shutil.copytree(data, tmp_path / "broken")
-    (broken / "captioned" / "7.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"a training picture cannot be read: .*7\.png"):
+    (broken / "captioned" / "7.png").write_text("no image")
+    with pytest.raises(DataError, match=r"a training image cannot be read: .*7\.png"):
         prepared(broken, tmp_path / "out")
 
 

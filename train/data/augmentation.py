@@ -20,7 +20,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def random_crop(pixels: Tensor, size: int, min_area: float, flip: bool, generator: torch.Generator) -> Tensor:
-    """(n, s, s, 3) uint8 -> (n, 3, size, size) float32 in 0..255; a crop of at least `min_area` of each picture."""
+    """(n, s, s, 3) uint8 -> (n, 3, size, size) float32 in 0..255; a crop of at least `min_area` of each image."""
     n, device = len(pixels), pixels.device
 
     def uniform(low: float, high: float) -> Tensor:
@@ -64,7 +64,7 @@ def vary(images: Tensor, config: Augment, generator: torch.Generator) -> Tensor:
 
 
 def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """A rectangle of 2 to 25 percent of the picture becomes mid-grey."""
+    """A rectangle of 2 to 25 percent of the image becomes mid-grey."""
     n, _, height, width = images.shape
     draw = torch.rand(n, 5, generator=generator, device=images.device)
     side = (0.02 + 0.23 * draw[:, 0]).sqrt()

@@ -1,7 +1,7 @@
 """Draws batches from the sources of a recipe.
 
-Every picture is decoded once, to the square its source asks for, and kept in a file that is mapped into memory; every
-caption is kept in one list. Which pictures and captions make up step 100 is a function of the seed and the number 100
+Every image is decoded once, to the square its source asks for, and kept in a file that is mapped into memory; every
+caption is kept in one list. Which images and captions make up step 100 is a function of the seed and the number 100
 alone: an interrupted run that goes on at step 100 sees what an undisturbed one would have seen.
 """
 
@@ -26,13 +26,13 @@ from train.data.class_captions import captions_of
 from train.data.sources import read_captioned, read_class_data
 from train.recipe import AnySource, CaptionSource, ClassSource, Recipe, SceneSource
 
-CHUNK = 256  # pictures handed to a decoding process at a time
+CHUNK = 256  # images handed to a decoding process at a time
 
 
 @dataclass(frozen=True)
 class Part:
     """One source, decoded. Label l's captions are texts `first_text[l]` to `first_text[l] + text_count[l] - 1`; a
-    picture with captions of its own has a label of its own."""
+    image with captions of its own has a label of its own."""
 
     source: AnySource
     pixels: np.ndarray  # (n, side, side, 3) uint8
@@ -41,7 +41,7 @@ class Part:
     text_count: np.ndarray  # (labels,) int64
 
     def rows(self, seed: int, start: int, count: int) -> np.ndarray:
-        """The `count` pictures after `start` visits: each epoch visits every picture once, in an order of its own."""
+        """The `count` images after `start` visits: each epoch visits every image once, in an order of its own."""
         n = len(self.pixels)
         positions = np.arange(start, start + count)
         return np.concatenate(
@@ -63,9 +63,9 @@ class Corpus:
 
 
 def load_corpus(recipe: Recipe, data: Path, cache: Path) -> Corpus:
-    """Read and decode every source of `recipe` below the folder `data`; decoded pictures are kept in `cache`.
+    """Read and decode every source of `recipe` below the folder `data`; decoded images are kept in `cache`.
 
-    Raises `DataError` for a source that is missing, empty or holds a picture that cannot be decoded.
+    Raises `DataError` for a source that is missing, empty or holds an image that cannot be decoded.
     """
     cache.mkdir(parents=True, exist_ok=True)
     texts: list[str] = []
@@ -131,7 +131,7 @@ def _painted(seeds: range, side: int, cache: Path) -> tuple[np.ndarray, list[lis
 def _write(path: Path, work: Callable[[Any], tuple[np.ndarray, list[Any]]], items: Sequence[Any], side: int) -> list:
     """Run `work` over chunks of `items` and write the pixels to `path`, whole or not at all."""
     if not len(items):
-        raise DataError(f"nothing to train on: {path.stem} has no pictures")
+        raise DataError(f"nothing to train on: {path.stem} has no images")
     temporary = path.with_suffix(".partial")
     pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(items), side, side, 3))
     extras: list[Any] = []
@@ -167,7 +167,7 @@ def _decode_chunk(rule: PreprocessConfig, images: Sequence[bytes | Path]) -> tup
         try:
             pixels.append(resize_crop(open_image(image), rule))
         except ImageError as error:
-            raise DataError(f"a training picture cannot be read: {error}") from None
+            raise DataError(f"a training image cannot be read: {error}") from None
     return np.stack(pixels), []
 
 

@@ -1,7 +1,7 @@
 """Reads data with classes or captions.
 
 Parquet (`image`, `label` and the names of the classes in the schema's metadata; or `image`, `captions`), a folder of
-class folders, or a folder with captions.csv. Pictures stay undecoded: bytes or paths.
+class folders, or a folder with captions.csv. Images stay undecoded: bytes or paths.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.text import caption_table
 
 @dataclass(frozen=True)
 class ClassData:
-    """n labelled pictures of c classes."""
+    """n labelled images of c classes."""
 
     images: Sequence[bytes | Path]
     labels: np.ndarray  # (n,) int64, 0 .. c-1
@@ -30,14 +30,14 @@ class ClassData:
 
 @dataclass(frozen=True)
 class CaptionedData:
-    """n pictures, each with one or more captions."""
+    """n images, each with one or more captions."""
 
     images: Sequence[bytes | Path]
     captions: list[list[str]]
 
 
 def read_class_data(path: str | Path) -> ClassData:
-    """Read labelled pictures. Raises `DataError` that says what is missing."""
+    """Read labelled images. Raises `DataError` that says what is missing."""
     path = Path(path)
     if _kind(path) == "folder":
         return _class_folders(path)
@@ -50,7 +50,7 @@ def read_class_data(path: str | Path) -> ClassData:
 
 
 def read_captioned(path: str | Path) -> CaptionedData:
-    """Read pictures with captions; `path` may also be the CSV itself. Raises `DataError` that says what is missing."""
+    """Read images with captions; `path` may also be the CSV itself. Raises `DataError` that says what is missing."""
     path = Path(path)
     if _kind(path) == "folder":
         return _captions_csv(path / caption_table.NAME)
@@ -60,7 +60,7 @@ def read_captioned(path: str | Path) -> CaptionedData:
     found = [[str(text) for text in row or []] for row in table["captions"].to_pylist()]
     without = [i for i, row in enumerate(found) if not row]
     if without:
-        raise DataError(f"{path}: {len(without)} pictures have no caption, the first is row {without[0]}")
+        raise DataError(f"{path}: {len(without)} images have no caption, the first is row {without[0]}")
     return CaptionedData(table["image"].to_pylist(), found)
 
 
@@ -137,16 +137,16 @@ def _class_folders(path: Path) -> ClassData:
     for label, folder in enumerate(folders):
         pictures = _pictures(folder)
         if not pictures:
-            raise DataError(f"the class folder {folder} holds no pictures; remove it or fill it")
+            raise DataError(f"the class folder {folder} holds no images; remove it or fill it")
         images += pictures
         labels += [label] * len(pictures)
     if not folders:
-        raise DataError(f"{path} holds no class folders; labelled pictures lie in one folder for each class")
+        raise DataError(f"{path} holds no class folders; labelled images lie in one folder for each class")
     return ClassData(images, np.array(labels, np.int64), [_synonyms(f.name.replace("_", " ")) for f in folders])
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """The pictures in a folder and below it, in order. Raises `DataError` for one of a kind that cannot be read."""
+    """The images in a folder and below it, in order. Raises `DataError` for one of a kind that cannot be read."""
     kinds = {file: file.suffix[1:].lower() for file in folder.rglob("*")}
     if unread := sorted(file for file, kind in kinds.items() if kind in UNSUPPORTED and file.is_file()):
         what = UNSUPPORTED[kinds[unread[0]]]
@@ -155,7 +155,7 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _captions_csv(path: Path) -> CaptionedData:
-    """Rows `image,caption`, several for one picture; pictures in the order of their first row."""
+    """Rows `image,caption`, several for one image; images in the order of their first row."""
     if not _kind(path):
         raise DataError(f"there is no {path}; captioned data is a folder with {caption_table.NAME}, or Parquet")
     found: dict[str, list[str]] = {}
@@ -165,7 +165,7 @@ def _captions_csv(path: Path) -> CaptionedData:
         found.setdefault(row.image, []).append(row.caption)
     missing = [name for name in found if _kind(path.parent / name) != "file"]
     if missing:
-        raise DataError(f"{path} names {len(missing)} pictures that do not exist, the first is {missing[0]!r}")
+        raise DataError(f"{path} names {len(missing)} images that do not exist, the first is {missing[0]!r}")
     if not found:
         raise DataError(f"{path} has no rows")
     return CaptionedData([path.parent / name for name in found], list(found.values()))

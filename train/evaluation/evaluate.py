@@ -49,7 +49,7 @@ class Direction(Frozen):
 
 
 class Retrieval(Frozen):
-    """`text_to_image`: each caption searches its picture; `image_to_text`: each picture searches its captions."""
+    """`text_to_image`: each caption searches its image; `image_to_text`: each image searches its captions."""
 
     text_to_image: Direction
     image_to_text: Direction
@@ -58,7 +58,7 @@ class Retrieval(Frozen):
 
 
 class Probe(Frozen):
-    """`top1` with all training pictures; `few_shot` by number of pictures a class; `l2` is the strength chosen."""
+    """`top1` with all training images; `few_shot` by number of images a class; `l2` is the strength chosen."""
 
     top1: float
     n: int
@@ -68,7 +68,7 @@ class Probe(Frozen):
 
 
 def zeroshot(encoder: Encoder, data: ClassData | str | Path, templates: str | Path | Sequence[str] = "80") -> ZeroShot:
-    """Classify pictures by the names of their classes, all synonyms and templates averaged (CLIP paper, section 3.1).
+    """Classify images by the names of their classes, all synonyms and templates averaged (CLIP paper, section 3.1).
 
     `templates` is a name or file for `core.text.zeroshot.templates`, or the prompts themselves.
     """
@@ -80,7 +80,7 @@ def zeroshot(encoder: Encoder, data: ClassData | str | Path, templates: str | Pa
 
 
 def retrieval(encoder: Encoder, data: CaptionedData | str | Path) -> Retrieval:
-    """Search pictures by captions and captions by pictures, among all of `data`."""
+    """Search images by captions and captions by images, among all of `data`."""
     data = data if isinstance(data, CaptionedData) else read_captioned(data)
     images = image_features(encoder, data.images)
     texts = encoder.encode_texts([text for captions in data.captions for text in captions])
@@ -97,7 +97,7 @@ def retrieval(encoder: Encoder, data: CaptionedData | str | Path) -> Retrieval:
 
 
 def probe(encoder: Encoder, train: ClassData | str | Path, test: ClassData | str | Path, *, seed: int = 0) -> Probe:
-    """Logistic regression on the frozen, unit-length features of pictures (CLIP paper, section 3.2, appendix A.3).
+    """Logistic regression on the frozen, unit-length features of images (CLIP paper, section 3.2, appendix A.3).
 
     Raises `DataError` when the two sets name other classes, `MissingExtraError` without scikit-learn.
     """
@@ -121,9 +121,9 @@ def probe(encoder: Encoder, train: ClassData | str | Path, test: ClassData | str
 
 
 def image_features(encoder: Encoder, images: Sequence[bytes | Path]) -> np.ndarray:
-    """Pictures -> (n, d) float32 unit rows; the next batch is decoded by threads while this one is encoded.
+    """Images -> (n, d) float32 unit rows; the next batch is decoded by threads while this one is encoded.
 
-    Raises `DataError` for a picture that cannot be read: a measurement over part of the data is another measurement.
+    Raises `DataError` for an image that cannot be read: a measurement over part of the data is another measurement.
     """
 
     def prepare(image: bytes | Path) -> np.ndarray:
@@ -136,7 +136,7 @@ def image_features(encoder: Encoder, images: Sequence[bytes | Path]) -> np.ndarr
             try:
                 pixels = np.stack(list(coming))
             except ImageError as error:
-                raise DataError(f"a picture of the data cannot be read: {error}") from None
+                raise DataError(f"an image of the data cannot be read: {error}") from None
             coming = pool.map(prepare, images[start + IMAGES_AT_ONCE : start + 2 * IMAGES_AT_ONCE])
             parts.append(encoder.encode_prepared(pixels))
     return np.concatenate(parts)

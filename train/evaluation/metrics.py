@@ -57,7 +57,7 @@ def zero_shot(
 ) -> dict[str, float | int | dict[str, float]]:
     """Scores (n, c) and right classes (n,) -> top1, top5, mean_per_class (shares), n, and top1 of each class.
 
-    `mean_per_class` weighs classes equally, however many pictures each has; classes without pictures are left out.
+    `mean_per_class` weighs classes equally, however many images each has; classes without images are left out.
     """
     found = ranks(scores, labels[:, None] == np.arange(scores.shape[1]))
     per_class = {names[c]: float((found[labels == c] == 1).mean()) for c in np.unique(labels)}

@@ -56,14 +56,14 @@ def choose_l2(x: np.ndarray, y: np.ndarray, x_held: np.ndarray, y_held: np.ndarr
 def held_out(y: np.ndarray, seed: int) -> np.ndarray:
     """Which of the labels y (n,) to keep for choosing the penalty: a fifth of each class, at least one, bool (n,).
 
-    Raises `DataError` when a class has a single picture.
+    Raises `DataError` when a class has a single image.
     """
     rng = np.random.default_rng(seed)
     split = np.zeros(len(y), bool)
     for label in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == label))
         if len(rows) < 2:
-            raise DataError(f"class {label} has a single picture; a probe needs two or more a class")
+            raise DataError(f"class {label} has a single image; a probe needs two or more a class")
         split[rows[: max(1, int(len(rows) * HELD_OUT_SHARE))]] = True
     return split
 
@@ -71,7 +71,7 @@ def held_out(y: np.ndarray, seed: int) -> np.ndarray:
 def few_shot(
     x: np.ndarray, y: np.ndarray, split: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, seed: int
 ) -> dict[int, float]:
-    """Top-1 with 1, 2, 4, 8 and 16 pictures a class, mean of three draws; numbers that no class can fill are left out.
+    """Top-1 with 1, 2, 4, 8 and 16 images a class, mean of three draws; numbers that no class can fill are left out.
 
     The penalty is chosen on the held-out part for the first draw of each number. That part is larger than the draws,
     so these are the scores of few examples with a well-chosen penalty.

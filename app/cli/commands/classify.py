@@ -18,14 +18,14 @@ OPEN_AT_ONCE = 16  # a decoded photo takes tens of megabytes
 
 
 def command(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The pictures to label.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The images to label.")],
     labels: Annotated[str, typer.Option("--labels", "-l", help='The choices, with commas: "cat,dog,a red bus".')],
     model: Model = "tiny",
     templates: Annotated[str, typer.Option(help="Prompts around each label: 80, 7, 1, or a file with {} lines.")] = "7",
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Label pictures with words of your own, with probabilities. No collection is needed.
+    """Label images with words of your own, with probabilities. No collection is needed.
 
     Without --model it is the small model that comes with clipdex, tiny; a larger one is right more often.
     """

@@ -12,7 +12,7 @@ from app.cli.commands import AsJson, Folder
 
 command = typer.Typer(
     name="concept",
-    help="Keep what example pictures have in common, and search for it as concept:NAME.",
+    help="Keep what example images have in common, and search for it as concept:NAME.",
     no_args_is_help=True,
 )
 
@@ -45,8 +45,8 @@ def list_concepts(folder: Folder = Path(), as_json: AsJson = False) -> None:
 def add(
     folder: Place,
     name: Name,
-    like: Annotated[list[str], typer.Option(help="A picture that fits: its id or path. May be repeated.")],
-    unlike: Annotated[list[str] | None, typer.Option(help="A picture that does not fit.")] = None,
+    like: Annotated[list[str], typer.Option(help="An image that fits: its id or path. May be repeated.")],
+    unlike: Annotated[list[str] | None, typer.Option(help="An image that does not fit.")] = None,
 ) -> None:
     """Learn a concept from examples and keep it; one of the same name is replaced."""
     import clipdex
@@ -62,7 +62,7 @@ def add(
 
 @command.command("remove")
 def remove(folder: Place, name: Name) -> None:
-    """Keep a concept no more. The pictures stay as they are."""
+    """Keep a concept no more. The images stay as they are."""
     import clipdex
 
     clipdex.open(folder).forget_concept(name)

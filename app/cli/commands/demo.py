@@ -14,7 +14,7 @@ QUERIES = ("a sailing boat on the sea", "palm trees on an island", "a campfire a
 
 def command(
     folder: Annotated[Path, typer.Option("--folder", help="Where the sample collection goes.")] = Path("demo"),
-    count: Annotated[int, typer.Option("--n", min=1, help="How many pictures to paint.")] = 300,
+    count: Annotated[int, typer.Option("--n", min=1, help="How many images to paint.")] = 300,
     model: Model = "tiny",
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port of the app.")] = 8501,
     ui: Annotated[bool, typer.Option("--ui/--no-ui", help="Start the app at the end.")] = True,

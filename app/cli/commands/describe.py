@@ -11,12 +11,12 @@ from app.cli.commands import AsJson, Folder
 
 
 def command(
-    image: Annotated[Path, typer.Argument(help="The picture to describe.")],
+    image: Annotated[Path, typer.Argument(help="The image to describe.")],
     folder: Folder = Path(),
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many captions.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Rank the collection's captions for a picture, the best first."""
+    """Rank the collection's captions for an image, the best first."""
     import clipdex
     from app.cli.output import hit_as_dict, print_hits, print_json
 

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 TITLES = {
     "bytes": "the same file",
-    "picture": "the same picture, encoded again, resized, cropped or recoloured",
-    "scene": "another picture of the same scene",
+    "picture": "the same image, encoded again, resized, cropped or recoloured",
+    "scene": "another image of the same scene",
 }
 
 
 def command(
     folder: Folder = Path(),
-    kind: Annotated[list[str] | None, typer.Option(help="Only this: bytes, picture or scene; all by default.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this: bytes, image or scene; all by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the groups of pictures that are there more than once, by kind; the one to keep of each group comes first.
+    """List the groups of images that are there more than once, by kind; the one to keep of each group comes first.
 
     Nothing is deleted: the list says what could be, and why the first is the one to keep."""
     import clipdex
@@ -52,7 +52,7 @@ def command(
         return
     _show(groups, best, source)
     if not groups:
-        note(f"no picture is here more than once ({', '.join(kinds)})")
+        note(f"no image is here more than once ({', '.join(kinds)})")
 
 
 def _as_dict(group: Group, best: Best, source: Source) -> dict[str, object]:

@@ -22,7 +22,7 @@ def zeroshot(
     templates: Annotated[str, typer.Option(help="Prompts around each class name: 80, 7, 1, or a file.")] = "80",
     as_json: AsJson = False,
 ) -> None:
-    """Classify pictures by the names of their classes."""
+    """Classify images by the names of their classes."""
     from core.inference.load import load_encoder
     from train.evaluation import evaluate
 
@@ -32,7 +32,7 @@ def zeroshot(
 
 @command.command()
 def retrieval(data: Data, model: Model = "tiny", precision: Precision = "auto", as_json: AsJson = False) -> None:
-    """Find pictures by their captions, and captions by their pictures."""
+    """Find images by their captions, and captions by their images."""
     from core.inference.load import load_encoder
     from train.evaluation import evaluate
 
@@ -42,8 +42,8 @@ def retrieval(data: Data, model: Model = "tiny", precision: Precision = "auto", 
 
 @command.command()
 def probe(
-    train: Annotated[Path, typer.Argument(help="Labelled pictures to learn from.")],
-    test: Annotated[Path, typer.Argument(help="Labelled pictures to be measured on.")],
+    train: Annotated[Path, typer.Argument(help="Labelled images to learn from.")],
+    test: Annotated[Path, typer.Argument(help="Labelled images to be measured on.")],
     model: Model = "tiny",
     precision: Precision = "auto",
     as_json: AsJson = False,

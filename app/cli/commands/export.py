@@ -17,10 +17,10 @@ def command(
         str, typer.Option("--format", "-f", help="clip-retrieval (img_emb, text_emb, metadata), or npy.")
     ] = "clip-retrieval",
     dtype: Annotated[str, typer.Option(help="Of the numbers: float16 or float32.")] = "float16",
-    per_file: Annotated[int, typer.Option(min=1, help="Pictures a file, for clip-retrieval.")] = 1_000_000,
+    per_file: Annotated[int, typer.Option(min=1, help="Images a file, for clip-retrieval.")] = 1_000_000,
     as_json: AsJson = False,
 ) -> None:
-    """Write all vectors as .npy files and what is known of the pictures as Parquet; clipdex import reads them again."""
+    """Write all vectors as .npy files and what is known of the images as Parquet; clipdex import reads them again."""
     from dataclasses import asdict
 
     from app.cli.output import counting, print_json, short_path
@@ -35,6 +35,6 @@ def command(
     if as_json:
         print_json(asdict(done))
         return
-    print(f"{done.images:,} pictures and {done.texts:,} captions, {size(done.size_bytes)} in {short_path(place)}:")
+    print(f"{done.images:,} images and {done.texts:,} captions, {size(done.size_bytes)} in {short_path(place)}:")
     for name in done.files:
         print(f"  {name}")

@@ -18,15 +18,15 @@ def command(
         typer.Option("--images", help="A folder, tar files, a zip or s3://…; else where their paths say."),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", help="Keep the collection here, or at s3://…, not in the pictures' folder.")
+        Path | None, typer.Option("--to", help="Keep the collection here, or at s3://…, not in the images' folder.")
     ] = None,
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Make a collection of vectors that another program computed, without embedding the pictures again.
+    """Make a collection of vectors that another program computed, without embedding the images again.
 
     Row k of each .parquet file (columns image_path, caption, and others) tells of vector k of the .npy file beside it.
-    Some pictures are embedded again, to see that the model is the one that made the vectors.
+    Some images are embedded again, to see that the model is the one that made the vectors.
     """
     from dataclasses import asdict
 

@@ -33,7 +33,7 @@ Model = Annotated[
 KeepOld = Annotated[
     bool, typer.Option("--keep-old", help="Keep the vectors of the model before when another takes over.")
 ]
-RemoveSource = Annotated[list[str] | None, typer.Option(help="Take a source and its pictures out of the collection.")]
+RemoveSource = Annotated[list[str] | None, typer.Option(help="Take a source and its images out of the collection.")]
 Exact = Annotated[
     bool, typer.Option("--exact", help="Decode large JPEGs in full: slower, and the last bit as in other programs.")
 ]
@@ -46,16 +46,16 @@ RetryFailures = Annotated[
 Tiles = Annotated[
     bool | None,
     typer.Option(
-        "--tiles/--no-tiles", help="Embed parts of each picture, too, from now on, or drop them: finds small things."
+        "--tiles/--no-tiles", help="Embed parts of each image, too, from now on, or drop them: finds small things."
     ),
 ]
 AllowRemoval = Annotated[
     bool, typer.Option("--allow-removal", help="Remove what is gone, even if it is more than half of everything.")
 ]
 TimeLimit = Annotated[
-    float, typer.Option("--time-limit", min=0.1, help="Seconds for one picture to be read and decoded.")
+    float, typer.Option("--time-limit", min=0.1, help="Seconds for one image to be read and decoded.")
 ]
-Engine = Annotated[str, typer.Option("--engine", help="Where pictures are embedded: local, or ray (on many machines).")]
+Engine = Annotated[str, typer.Option("--engine", help="Where images are embedded: local, or ray (on many machines).")]
 Address = Annotated[
     str | None, typer.Option("--address", help="HOST:PORT of the Ray cluster; without it this machine alone.")
 ]
@@ -68,12 +68,12 @@ def command(
     to: Annotated[Path | None, typer.Option("--to", help="Keep the collection here, not in SOURCE/.clipdex.")] = None,
     captions: Annotated[Path | None, typer.Option(help="A CSV file with the columns image,caption.")] = None,
     kind: Annotated[str | None, typer.Option(help="What the source is, where that cannot be told.")] = None,
-    include: Annotated[list[str] | None, typer.Option(help="Only pictures like this: '*.jpg', 'trips/2024'.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No pictures like this: thumbs, '*.gif'.")] = None,
-    image_column: Annotated[str | None, typer.Option(help="The column of a table with pictures or paths.")] = None,
+    include: Annotated[list[str] | None, typer.Option(help="Only images like this: '*.jpg', 'trips/2024'.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No images like this: thumbs, '*.gif'.")] = None,
+    image_column: Annotated[str | None, typer.Option(help="The column of a table with images or paths.")] = None,
     caption_column: Annotated[list[str] | None, typer.Option(help="A column, or a JSON field, with captions.")] = None,
     columns: Annotated[str | None, typer.Option(help="Further columns to keep, as a,b; '' keeps none.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="The column with names of pictures that have no path.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="The column with names of images that have no path.")] = None,
     remove_source: RemoveSource = None,
     precision: Precision = "auto",
     exact: Exact = False,
@@ -90,7 +90,7 @@ def command(
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report; problems still show.")] = False,
 ) -> None:
-    """Index pictures. A second run only does what changed."""
+    """Index images. A second run only does what changed."""
     import clipdex
     from app.cli.output import print_json, printable
     from app.cli.progress import watched

@@ -239,7 +239,7 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of a model as (what, sentence)."""
     found = [("name", str(facts["name"]))]
     if "about" in facts:
-        found += [("what", facts["about"]), ("numbers", f"{facts['embed_dim']} a picture")]
+        found += [("what", facts["about"]), ("numbers", f"{facts['embed_dim']} an image")]
     if "config" in facts:
         found += _towers(facts)
     if "fingerprint" in facts:
@@ -249,7 +249,7 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
             found.append((f"origin: {key}", str(value)))
     for precision, near in facts.get("cosine_to_fp32", {}).items():
         text = (
-            f"cosine to fp32: pictures {near['images_mean']:.5f} (least {near['images_least']:.5f}), "
+            f"cosine to fp32: images {near['images_mean']:.5f} (least {near['images_least']:.5f}), "
             f"texts {near['texts_mean']:.5f} ({near['texts_least']:.5f})"
         )
         found.append((precision, text))
@@ -267,7 +267,7 @@ def _towers(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("format", facts["format"]),
         ("image tower", f"{_tower(clip.vision)}; {counts['image']:,} parameters"),
         ("text tower", f"{_tower(clip.text)}; {counts['text']:,} parameters"),
-        ("numbers", f"{clip.embed_dim} a picture or text"),
+        ("numbers", f"{clip.embed_dim} an image or text"),
         ("preprocessing", _preprocessing(config)),
         ("tokenizer", _tokenizer(config, facts["vocabulary"])),
     ]
@@ -293,7 +293,7 @@ def _preprocessing(config: ModelConfig) -> str:
 def _tokenizer(config: ModelConfig, vocabulary: int | None) -> str:
     rules = config.tokenizer
     if rules is None:
-        return "none: the model reads pictures and token ids only"
+        return "none: the model reads images and token ids only"
     return f"{vocabulary:,} tokens, texts up to {rules.context_length}, cleaned as {rules.clean}"
 
 

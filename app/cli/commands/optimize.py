@@ -78,7 +78,7 @@ def _show(found: Optimized) -> None:
     from app.formatting import size
     from indexer.ann.optimize import shortcoming
 
-    what = {"images": "pictures", "texts": "captions"}[found.target]
+    what = {"images": "images", "texts": "captions"}[found.target]
     print(f"{what}: {found.choice.kind}")
     for reason in found.choice.reasons:
         print(f"  {printable(reason)}")

@@ -22,23 +22,23 @@ Region = Annotated[str | None, typer.Option(help="A part of --image or --like: l
 def command(
     query: Annotated[str | None, typer.Argument(help="What to find, in quotes: 'a red car -snow'.")] = None,
     folder: Annotated[Path | None, typer.Argument(help="Where to look; the current folder unless given.")] = None,
-    image: Annotated[Several | None, typer.Option(help="Pictures like this file; FILE:0.5 weighs it.")] = None,
+    image: Annotated[Several | None, typer.Option(help="Images like this file; FILE:0.5 weighs it.")] = None,
     region: Region = None,
-    like: Annotated[Several | None, typer.Option(help="Pictures like this item of the collection; ID:0.5.")] = None,
+    like: Annotated[Several | None, typer.Option(help="Images like this item of the collection; ID:0.5.")] = None,
     also: Annotated[Several | None, typer.Option("--with", help="More words, with a weight: 'snow:0.5'.")] = None,
     without: Annotated[Several | None, typer.Option(help="Words to lead away from; 'snow:0.5' weighs them.")] = None,
     vector: Annotated[str | None, typer.Option(help="Numbers of the model: .npy or JSON, - for what comes in.")] = None,
     where: Annotated[Several | None, typer.Option(help="A condition: 'width>=1000', 'folder=trips'.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Take QUERY as words; no sign in it means anything.")] = False,
     hybrid: Annotated[bool, typer.Option("--hybrid", help="Rank by words in captions and file names, too.")] = False,
-    tiles: Annotated[bool, typer.Option("--tiles", help="Look at parts of pictures, too: finds small things.")] = False,
-    collapse: Annotated[str | None, typer.Option(help="Leave out copies: bytes, picture or scene.")] = None,
+    tiles: Annotated[bool, typer.Option("--tiles", help="Look at parts of images, too: finds small things.")] = False,
+    collapse: Annotated[str | None, typer.Option(help="Leave out copies: bytes, image or scene.")] = None,
     diverse: Annotated[float, typer.Option(help="From 0 to 1: prefer hits that differ from those before.")] = 0.0,
     sort: Annotated[str, typer.Option(help="score, or date: what seems to match, the newest first.")] = "score",
     templates: Annotated[str | None, typer.Option(help="Put words into prompts: 80, 7, 1 or a file.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many hits.")] = 20,
     offset: Annotated[int, typer.Option("--offset", min=0, help="How many of the best to leave out.")] = 0,
-    texts: Annotated[bool, typer.Option("--texts", help="Search the captions, not the pictures.")] = False,
+    texts: Annotated[bool, typer.Option("--texts", help="Search the captions, not the images.")] = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Insist on this model.")] = None,
     precision: Precision = "auto",
     as_json: AsJson = False,
@@ -46,7 +46,7 @@ def command(
     save: Annotated[Path | None, typer.Option(help="Write the hits to this .csv, .parquet, .zip or .txt.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Let --save replace a file.")] = False,
 ) -> None:
-    """Find pictures by words, by examples, and by what is known of them.
+    """Find images by words, by examples, and by what is known of them.
 
     Like grep, it looks in the current folder unless told where; a collection is found from any folder beneath it.
     QUERY may hold signs: red car -snow "parking lot" folder:trips after:2024-01-01. Most options may be repeated. With

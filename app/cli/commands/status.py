@@ -73,12 +73,12 @@ def _show(status: Status) -> None:
     for source in status.sources[1:]:
         grid.add_row("and", printable(source))
     grid.add_row("collection", printable(short_path(status.collection)) + f"  ({size(status.size_bytes)})")
-    grid.add_row("model", f"{printable(status.model)}  ({status.dim} numbers a picture, {status.fingerprint[:12]})")
+    grid.add_row("model", f"{printable(status.model)}  ({status.dim} numbers an image, {status.fingerprint[:12]})")
     for other in status.others:
         grid.add_row("and", printable(other))
-    grid.add_row("pictures", f"{status.images:,}")
+    grid.add_row("images", f"{status.images:,}")
     if status.tiles is not None:
-        grid.add_row("tiles", f"{status.tiles:,}  (parts of pictures: search --tiles)")
+        grid.add_row("tiles", f"{status.tiles:,}  (parts of images: search --tiles)")
     if status.excluded:
         grid.add_row("excluded", f"{status.excluded:,}, in no answer; excluded:yes finds them")
     if status.tags:
@@ -102,7 +102,7 @@ def index_line(index: IndexStatus, now: datetime | None = None) -> str:
     """An index in one line: what it is for, how old it is, how far it is behind."""
     from app.formatting import age, size
 
-    words = {"images": "pictures", "texts": "captions"}[index.target]
+    words = {"images": "images", "texts": "captions"}[index.target]
     if index.built is None:
         return f"{words}: not used: {index.problem}"
     behind = f"{index.missing:,} not in it yet" if index.missing else "all of them"

@@ -20,19 +20,19 @@ STDIN = "-"
 
 def command(
     folder: Folder = Path(),
-    ids: Annotated[list[str] | None, typer.Argument(help="Pictures: ids or paths; - reads them from stdin.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="Images: ids or paths; - reads them from stdin.")] = None,
     add: Annotated[list[str] | None, typer.Option(help="A tag to give them.")] = None,
     remove: Annotated[list[str] | None, typer.Option(help="A tag to take from them.")] = None,
     exclude: Annotated[bool, typer.Option("--exclude", help="Keep them out of every answer.")] = False,
     include: Annotated[bool, typer.Option("--include", help="Take them into answers again.")] = False,
     query: Annotated[str | None, typer.Option(help="The best hits of this search, in place of ids.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many hits of --query.")] = 20,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which pictures it would be.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which images it would be.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the tags of a collection, or give pictures tags and take others away; all options may be repeated.
+    """List the tags of a collection, or give images tags and take others away; all options may be repeated.
 
-    Tags are kept with the collection, whatever the files do, and found by tag:NAME in a search. Excluded pictures are
+    Tags are kept with the collection, whatever the files do, and found by tag:NAME in a search. Excluded images are
     found by excluded:yes only.
     """
     import clipdex
@@ -43,7 +43,7 @@ def command(
     add, remove, given = add or [], remove or [], ids or []
     if not (add or remove or exclude or include):
         if given or query:
-            raise QueryError("say what to do with these pictures: --add TAG, --remove TAG, --exclude or --include")
+            raise QueryError("say what to do with these images: --add TAG, --remove TAG, --exclude or --include")
         _show(searcher.tags(), as_json=as_json)
         return
     if exclude and include:
@@ -60,17 +60,17 @@ def command(
     if as_json:
         print_json({"ids": chosen, "changed": changed})
     else:
-        print(f"{changed:,} of {len(chosen):,} {'picture' if len(chosen) == 1 else 'pictures'} changed")
+        print(f"{changed:,} of {len(chosen):,} {'image' if len(chosen) == 1 else 'images'} changed")
 
 
 def _chosen(searcher: Searcher, given: Sequence[str], query: str | None, limit: int) -> list[str]:
-    """The ids of the pictures that are meant. Raises `QueryError`."""
+    """The ids of the images that are meant. Raises `QueryError`."""
     from app.cli.image_arguments import items
     from core.errors import QueryError
 
     if query is not None:
         if given:
-            raise QueryError("say which pictures by their ids or by --query, not by both")
+            raise QueryError("say which images by their ids or by --query, not by both")
         found = [hit.id for hit in searcher.search(searcher.read(query), limit=limit)]
         if not found:
             raise QueryError(f"nothing meets {query!r}")
@@ -81,7 +81,7 @@ def _chosen(searcher: Searcher, given: Sequence[str], query: str | None, limit: 
         lines = os.fsdecode(sys.stdin.buffer.read()).replace("\r\n", "\n").split("\n")
         given = [*(one for one in given if one != STDIN), *(line.split("\t")[-1] for line in lines if line.strip())]
     if not given:
-        raise QueryError("say which pictures: ids or paths, - for those on stdin, or --query WORDS")
+        raise QueryError("say which images: ids or paths, - for those on stdin, or --query WORDS")
     return items(searcher, given)
 
 
@@ -92,9 +92,9 @@ def _show(tags: dict[str, int], *, as_json: bool) -> None:
     if as_json:
         print_json({"tags": tags})
     elif sys.stdout.isatty() and tags:
-        table("", ["tag", "pictures"], [(name, f"{count:,}") for name, count in tags.items()])
+        table("", ["tag", "images"], [(name, f"{count:,}") for name, count in tags.items()])
     else:
         for name, count in tags.items():
             print(f"{count}\t{printable(name)}")
     if not tags:
-        note("no picture has a tag yet: clipdex tag FOLDER ID --add NAME")
+        note("no image has a tag yet: clipdex tag FOLDER ID --add NAME")

@@ -40,7 +40,7 @@ def line(record: dict[str, Any]) -> str:
             f"loss {record['loss']:.4f}",
             f"rate {record['learning_rate']:.2e}",
             f"scale {record['logit_scale']:.1f}",
-            f"{record['images_per_second']:.0f} pictures/s",
+            f"{record['images_per_second']:.0f} images/s",
         ]
     if measured := record.get("measured"):
         parts.append(" ".join(f"{name} {value:.4f}" for name, value in measured.items()))

@@ -58,7 +58,7 @@ def command(
     ] = "",
     allow_folders: AllowFolders = None,
     allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Fetch pictures to search with from web addresses on the internet.")
+        bool, typer.Option("--allow-urls", help="Fetch images to search with from web addresses on the internet.")
     ] = False,
     allow_network: AllowNetwork = None,
 ) -> None:
@@ -186,12 +186,12 @@ def _readable(folder: Path) -> str:
 
 
 def urls_allowed(is_allowed: bool, named: Sequence[str]) -> str:
-    """What tells the server which web addresses it may fetch pictures from. Raises ConfigError."""
+    """What tells the server which web addresses it may fetch images from. Raises ConfigError."""
     from app.server.remote_image import networks
     from core.errors import ConfigError
 
     if named and not is_allowed:
-        raise ConfigError("--allow-network says which network to fetch pictures from as well: add --allow-urls")
+        raise ConfigError("--allow-network says which network to fetch images from as well: add --allow-urls")
     networks(named)
     return json.dumps(list(named)) if is_allowed else ""
 

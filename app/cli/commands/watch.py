@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    given: Annotated[
-        str, typer.Argument(metavar="FOLDER", help="The folder whose pictures become and stay searchable.")
-    ],
+    given: Annotated[str, typer.Argument(metavar="FOLDER", help="The folder whose images become and stay searchable.")],
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="For a new collection; one that is there keeps its own.")
     ] = None,

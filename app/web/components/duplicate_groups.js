@@ -39,7 +39,7 @@ function makeGroup(group, report) {
   const made = element("li", `group ${group.copies.length > 6 ? "many" : group.copies.length > 3 ? "some" : ""}`);
   made.dataset.number = group.number;
   const why = element("p", "why");
-  why.append(element("b", "", `${group.copies.length} pictures`), element("span", "", group.why));
+  why.append(element("b", "", `${group.copies.length} images`), element("span", "", group.why));
   const copies = element("ul", "copies");
   copies.append(...group.copies.map((copy) => makeCopy(copy, group, report)));
   made.append(why, copies);

@@ -73,7 +73,7 @@ def _text(snapshot: Snapshot, item: str) -> dict[str, str]:
 
 def _show_plain(snapshot: Snapshot, groups: Sequence[Shown], on_keep: Callable[[int, str], None]) -> None:
     for group in groups:
-        st.markdown(f"**{len(group.ids)} pictures** · {as_text(group.why)}")
+        st.markdown(f"**{len(group.ids)} images** · {as_text(group.why)}")
         columns = st.columns(max(2, min(4, len(group.ids))))
         for place, one in enumerate(group.ids[:_MOST_COPIES]):
             with columns[place % len(columns)]:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from indexer.search.filters import Condition
 
 GROUPS: dict[str, tuple[str, str]] = {
-    "": ("Nothing", "Every picture has its own place."),
+    "": ("Nothing", "Every image has its own place."),
     "bytes": ("Equal files", "The same file more than once."),
-    "picture": ("Same picture", "Also resized, cropped, recoloured or saved again."),
+    "picture": ("Same image", "Also resized, cropped, recoloured or saved again."),
     "scene": ("Same scene", "Also other shots of it, such as a burst."),
 }
 SHORT = {"bytes": "equal", "picture": "picture", "scene": "scene"}  # in the label of the button
 NOTHING_TO_CHOOSE = (
-    "Nothing to choose by here: these pictures have no dates, cameras, tags or other columns in which they differ, and "
+    "Nothing to choose by here: these images have no dates, cameras, tags or other columns in which they differ, and "
     "lie in one folder. Tags that you give them, and columns of a captions.csv, are offered here."
 )
 RELEVANCE, DATE = "Relevance", "Date"
@@ -55,13 +55,13 @@ def tools(question: Asked, line: Line | None) -> None:
 
 
 def _parts(question: Asked) -> None:
-    """Whether parts of pictures count, where the collection knows them."""
+    """Whether parts of images count, where the collection knows them."""
     if state.searcher().collection.info.tiles:
         st.session_state["tiles"] = question.tiles
         st.toggle(
             "Small things",
             key="tiles",
-            help="Look at parts of each picture, too; the part that matched is marked in the large view",
+            help="Look at parts of each image, too; the part that matched is marked in the large view",
             on_change=lambda: url_state.change(tiles="1" if st.session_state["tiles"] else ""),
         )
 
@@ -82,7 +82,7 @@ def _grouping(question: Asked) -> None:
 
 
 def _facets(line: Line | None) -> None:
-    """Each column's values with how many pictures have them; a click keeps these only, another one all again."""
+    """Each column's values with how many images have them; a click keeps these only, another one all again."""
     line = line or Line("")
     with state.errors_in_place():
         filtered = {condition.column for condition in line.where}
@@ -143,14 +143,14 @@ def nothing_found(line: Line | None) -> None:
     with state.errors_in_place():
         ways = without_each(state.searcher().snapshot(), line) if line is not None else []
     if not ways:
-        st.info("There is no picture here.")
+        st.info("There is no image here.")
         return
     what = {1: "this condition", 2: "both conditions"}.get(len(ways), f"all {len(ways)} conditions")
-    st.info(f"No picture meets {what}.", icon=":material/filter_alt_off:")
+    st.info(f"No image meets {what}.", icon=":material/filter_alt_off:")
     with st.container(horizontal=True, key="ways"):
         for number, (text, rest, count) in enumerate(way for way in ways if way[2]):
             st.button(
-                f"Without {as_text(spoken(text))} :gray[{count:,} {'picture' if count == 1 else 'pictures'}]",
+                f"Without {as_text(spoken(text))} :gray[{count:,} {'image' if count == 1 else 'images'}]",
                 key=f"way-{number}",
                 on_click=ask_line,
                 args=(rest,),

@@ -1,9 +1,9 @@
 // Renders hits as tiles. Receives {items, open, scores, line, more, below, tiles, question, emptied}: an item is {id, thumb,
 // path, rank, score, relevance, caption, name, ratio, copies, unfolded, copy}; the tile number `line` is the first below the
-// line where relevance ends; `more` says that there are more hits than these; `tiles` is where blurred pictures and missing
+// line where relevance ends; `more` says that there are more hits than these; `tiles` is where blurred images and missing
 // files are asked for. Reports "opened", "similar", "toward", "away", "unfolded" with ids, and "more"; the state
 // "selection" is the ids that are selected, and another `emptied` makes it `selects`. Every text goes in as text, never as HTML.
-// Only tiles in and near the window exist; `grid_layout.js` says where each one lies, `grid_pictures.js` brings the pictures.
+// Only tiles in and near the window exist; `grid_layout.js` says where each one lies, `grid_pictures.js` brings the images.
 
 const icon = (paths) => `<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2"
   stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${paths}</svg>`;
@@ -19,15 +19,15 @@ const ACTIONS = [
   ["away", "Less like this", "-"],
   ["copy", "Copy path", "c"],
 ];
-const BELOW = "Relevance, from 0 to 1, says how clearly a picture fits, compared with how well words that mean nothing "
-  + "fit in this collection. Pictures below 0.5 stand here; they may still be what you look for.";
+const BELOW = "Relevance, from 0 to 1, says how clearly an image fits, compared with how well words that mean nothing "
+  + "fit in this collection. Images below 0.5 stand here; they may still be what you look for.";
 const SAME = "clipdex-same";  // on the page while it runs again for the same answer: it need not fade
 const LAYOUT = "clipdex-layout", SIZE = "clipdex-size";
 const AT_ONCE = 60, HAND_REST = 250;
-const ASK_AFTER = 700;  // milliseconds: the pictures of a near server are there by then, and soft ones cost it work
+const ASK_AFTER = 700;  // milliseconds: the images of a near server are there by then, and soft ones cost it work
 const FIRST = 60;  // tiles that exist as long as the top of the results is near
 const AROUND = 1.6, MORE_AHEAD = 2500;  // windows above and below in which tiles exist; pixels before the end to ask for more
-const MORE_AFTER = 1200;  // milliseconds in which all pictures have come
+const MORE_AFTER = 1200;  // milliseconds in which all images have come
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -76,7 +76,7 @@ function placeOf(item) {
 
 function describe(tile, item, scores) {
   const named = item.caption || item.name;
-  // The address changes with the picture, also while its tile is on the screen.
+  // The address changes with the image, also while its tile is on the screen.
   if (tile.dataset.thumb !== item.thumb) note(tile, "");
   tile.querySelector("img").alt = named;
   bring(tile, item.thumb, () => { tile.querySelector("img").hidden = true; note(tile, "This picture cannot be shown"); });
@@ -94,7 +94,7 @@ function describe(tile, item, scores) {
   if (item.copies) tile.append(countOf(item, named));
 }
 
-// How many pictures stand behind this one; a click shows them, and hides them again.
+// How many images stand behind this one; a click shows them, and hides them again.
 function countOf(item, named) {
   const button = element("button", "count", item.unfolded ? "−" : `+${item.copies}`);
   button.dataset.act = "unfolded";
@@ -213,7 +213,7 @@ class Grid {
     const kept = this.places.get(this.current);  // what has the focus does not vanish
     if (kept !== undefined && kept < this.layout.boxes.length) places.add(kept);
     this.place([...places].sort((one, other) => one - other));
-    // The pictures that are seen at once come first: what lies below is asked for a moment later, or when one scrolls.
+    // The images that are seen at once come first: what lies below is asked for a moment later, or when one scrolls.
     if (-box.top > high / 4) this.rested = this.question;
     if (this.data.more && box.bottom < high + (this.rested === this.question ? MORE_AHEAD : 0)) this.wantMore();
   }
@@ -283,12 +283,12 @@ class Grid {
   wantMore() {
     if (this.asked === `${this.question} ${this.items.size}`) return;
     if (this.data.line && !this.unfolded) return;
-    if (this.data.open) return;  // Streamlit would close the large picture for a moment and open it anew
+    if (this.data.open) return;  // Streamlit would close the large image for a moment and open it anew
     this.asked = `${this.question} ${this.items.size}`;
     this.report("more", this.items.size);
   }
 
-  // --- what only the server knows: how a picture looks from afar, and whether its file is still there
+  // --- what only the server knows: how an image looks from afar, and whether its file is still there
 
   came(tile) {
     const known = this.known.get(this.items.get(tile.dataset.id)?.thumb);
@@ -311,7 +311,7 @@ class Grid {
     for (const tile of this.waiting) if (tiles.includes(tile) || !tile.isConnected) this.waiting.delete(tile);
     if (this.waiting.size) this.timer = setTimeout(() => this.ask(), ASK_AFTER);
     if (!tiles.length) return;
-    // Only what is in the window and has no picture yet needs a soft one.
+    // Only what is in the window and has no image yet needs a soft one.
     const end = window.innerHeight - this.grid.getBoundingClientRect().top;
     const isBare = (tile) => !isDrawn(tile) && this.layout.boxes[this.places.get(tile.dataset.id)]?.top < end;
     tiles.sort((one, other) => isBare(other) - isBare(one));
@@ -328,7 +328,7 @@ class Grid {
         this.known.set(this.items.get(tile.dataset.id)?.thumb, one);
         this.tellTile(tile, one);
       }
-    } catch { /* the server is busy or gone; the pictures say so themselves */ }
+    } catch { /* the server is busy or gone; the images say so themselves */ }
   }
 
   // --- actions on a tile

@@ -1,6 +1,6 @@
 """Shows hits as a grid.
 
-One component renders all tiles into the page itself and reports what is done with them by id; the pictures come over
+One component renders all tiles into the page itself and reports what is done with them by id; the images come over
 the server's own route, so neither Python nor the socket carries them. `?plain=1` shows the same with Streamlit's own
 widgets, for people without JavaScript components and for tests.
 """
@@ -29,7 +29,7 @@ _KEY = "grid"
 # How often the selection was set from here, to what, and what the browser had told until then.
 _EMPTIED, _SELECTS, _STALE = "grid-emptied", "grid-selects", "grid-stale"
 _PLAIN_COLUMNS = 4
-# Wider or taller pictures are cropped to these in the grid, so that none fills a row or becomes a sliver.
+# Wider or taller images are cropped to these in the grid, so that none fills a row or becomes a sliver.
 _NARROWEST, _WIDEST = 0.5, 2.8
 
 
@@ -46,7 +46,7 @@ def show(
 ) -> None:
     """Show hits; a click opens one large, and other buttons look for similar ones.
 
-    Without scores they are just pictures. `more` is how many are not among these, `line` the place of the first that
+    Without scores they are just images. `more` is how many are not among these, `line` the place of the first that
     does not match. Another `question` folds again what is below the line. `copies` are the near-duplicates that stand
     behind a hit, by its id; those of the hits that `view.unfolded` names are among the hits, too. `curated`: the page
     shows what can be done with the selected ones (`app.web.components.selection_actions`). What is below the line is
@@ -146,7 +146,7 @@ def relevance_line(hits: Sequence[Hit]) -> int | None:
 
 
 def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:
-    """What the component needs to know about a hit, whose picture has this stamp (`state.stamps`)."""
+    """What the component needs to know about a hit, whose image has this stamp (`state.stamps`)."""
     ratio = hit.width / hit.height if hit.width and hit.height else 1.0
     return {
         "id": hit.id,

@@ -13,7 +13,7 @@ function measures(size, window) {
   return { row: narrow ? 132 : Math.min(most, Math.max(least, part * window)), gap: Math.min(10, Math.max(5, 0.006 * window)) };
 }
 
-// Rows that fill the width, each of one height near `row`, so that no picture is cropped; or squares. `ratios` are width
+// Rows that fill the width, each of one height near `row`, so that no image is cropped; or squares. `ratios` are width
 // by height; the tile number `line` begins a new row below a gap for the line. Gives a box {left, top, width, height} for
 // each tile, where the line is (null for nowhere), and the height of all.
 function arrange(ratios, { width, row, gap, squares, line, folded }) {

@@ -1,15 +1,15 @@
-// How do thumbnails get into their tiles?  In groups: a request for each picture, and a frame drawn for each that comes, cost
-// a browser several times what the pictures cost. A group is one answer of the server, and one change of the page.
+// How do thumbnails get into their tiles?  In groups: a request for each image, and a frame drawn for each that comes, cost
+// a browser several times what the images cost. A group is one answer of the server, and one change of the page.
 
-const TOGETHER = 20, LONGEST = 6000;  // pictures in a group, and characters of its address
-const MOST_KEPT = 1500;  // pictures in memory, some 13 kB each
-const ADDRESS = /^(.*)\/thumb\/([^/]+)\/([^?]+)(?:\?v=(.*))?$/;  // of one picture
+const TOGETHER = 20, LONGEST = 6000;  // images in a group, and characters of its address
+const MOST_KEPT = 1500;  // images in memory, some 13 kB each
+const ADDRESS = /^(.*)\/thumb\/([^/]+)\/([^?]+)(?:\?v=(.*))?$/;  // of one image
 
-const kept = new Map();  // address -> its picture, the one that was used longest ago first
+const kept = new Map();  // address -> its image, the one that was used longest ago first
 const coming = new Map();  // tile -> {tile, address, failed}: what it waits for
 let wanted = [];
 
-// Show the picture at an address in a tile, when it is there; `failed` is called if there is none.
+// Show the image at an address in a tile, when it is there; `failed` is called if there is none.
 function bring(tile, address, failed) {
   if (tile.dataset.thumb === address) return;
   tile.dataset.thumb = address;
@@ -44,10 +44,10 @@ async function fetchGroup(group, address) {
   try {
     const answer = await fetch(address);
     if (answer.ok) found = await answer.json();
-  } catch { /* the server is gone; the tiles say that there is no picture */ }
+  } catch { /* the server is gone; the tiles say that there is no image */ }
   const images = await Promise.all(group.map((_, place) => loaded(found[place])));
   for (const [place, one] of group.entries()) {
-    if (coming.get(one.tile) !== one) continue;  // another picture, or none, is wanted by now
+    if (coming.get(one.tile) !== one) continue;  // another image, or none, is wanted by now
     coming.delete(one.tile);
     if (images[place]) put(one.tile, images[place]); else one.failed();
   }
@@ -68,7 +68,7 @@ function put(tile, image) {
   const before = tile.querySelector("img"), address = tile.dataset.thumb;
   image.alt = before.alt;
   image.className = "ready";
-  image.hidden = false;  // another picture of its tile may have failed
+  image.hidden = false;  // another image of its tile may have failed
   before.replaceWith(image);
   kept.delete(address);
   kept.set(address, image);

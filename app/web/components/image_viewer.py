@@ -40,7 +40,7 @@ def show_if_open(hits: Sequence[Hit], words: str = "", *, more: bool = False) ->
         _dialog(hits, words, more)
 
 
-@st.dialog("Picture", width="large", on_dismiss=url_state.close_item)
+@st.dialog("Image", width="large", on_dismiss=url_state.close_item)
 def _dialog(hits: Sequence[Hit], words: str, more: bool) -> None:
     # The URL decides, not an argument: the arrows change it and rerun only this function.
     identity = url_state.item()
@@ -53,7 +53,7 @@ def _dialog(hits: Sequence[Hit], words: str, more: bool) -> None:
     st.html(f"<style>{_style()}</style>")
     picture, facts = st.columns([5, 2], gap="medium")
     with facts, st.container(key="viewer-facts"):
-        _steps(hits, at, more)  # first, so that they stay in their place from picture to picture
+        _steps(hits, at, more)  # first, so that they stay in their place from image to image
         _captions(item)
         _score(hit)
         heat = _why(item, words) if words and item.width else None
@@ -69,7 +69,7 @@ def _style() -> str:
     return (Path(__file__).parent / "image_viewer.css").read_text(encoding="utf-8")
 
 
-# --- the picture -----------------------------------------------------------------------------------------------------
+# --- the image -----------------------------------------------------------------------------------------------------
 
 
 def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_step: Callable[[Any], None]) -> None:
@@ -78,7 +78,7 @@ def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_ste
         return
     with state.errors_in_place():
         stamp = state.stamps([item.id])[item.id]
-    width, height = item.width or 1, item.height or 1  # of a picture that was imported without its file
+    width, height = item.width or 1, item.height or 1  # of an image that was imported without its file
     component("picture")(
         key=_KEY,
         data={
@@ -107,7 +107,7 @@ def _on_step(step: Any, hits: Sequence[Hit], at: int | None, more: bool) -> None
 
 
 def _why(item: Details, words: str) -> dict[str, Any] | None:
-    """A switch for the heat over the picture; where it is on, the heat."""
+    """A switch for the heat over the image; where it is on, the heat."""
     meaning = f"Where covering it lowers the score for “{as_text(words)}” most"
     if not st.toggle("Why it matched", key="viewer-why", help=meaning):
         return None
@@ -121,7 +121,7 @@ def _why(item: Details, words: str) -> dict[str, Any] | None:
 
 
 def overlay(values: np.ndarray) -> str:
-    """Heat (rows, columns) from 0 to 1 as a data URL of a small picture that is clear where it is 0."""
+    """Heat (rows, columns) from 0 to 1 as a data URL of a small image that is clear where it is 0."""
     from PIL import Image
 
     shape = (*values.shape, 4)

@@ -36,9 +36,9 @@ def new_collection() -> None:
     """The form for a folder that is not indexed yet, or is to be opened."""
     with st.container(border=True, key="index-form"):
         folder = st.text_input(
-            "Folder of pictures",
+            "Folder of images",
             key="index-folder",
-            placeholder=str(Path.home() / "Pictures"),
+            placeholder=str(Path.home() / "Images"),
             help="Its full path on the machine where clipdex runs. Archives (.zip, .tar) and tables (.csv, .parquet) "
             "can be indexed, too.",
         )
@@ -62,7 +62,7 @@ def new_collection() -> None:
             tiles = st.checkbox(
                 "Find small things, too",
                 key="index-tiles",
-                help="Parts of each picture are embedded beside the whole: some twenty times the work for a photo.",
+                help="Parts of each image are embedded beside the whole: some twenty times the work for a photo.",
             )
         ready = offer is not None and consent(offer, "index")
         with st.container(horizontal=True):
@@ -85,7 +85,7 @@ def new_collection() -> None:
 
 
 def _say_around(typed: str) -> None:
-    """Pictures that can be found already, before they are indexed a second time."""
+    """Images that can be found already, before they are indexed a second time."""
     with suppress(ClipdexError):
         if typed.strip() and (above := open_collections.around(open_collections.allowed(typed))) is not None:
             st.info(
@@ -110,7 +110,7 @@ def _ordered(folder: str, to: str, captions: str, offer: model_choices.Offer) ->
 
     source = open_collections.allowed(folder)
     if FOLDER in source.parts or (source / INFO).is_file():
-        raise SourceError(f"{source} is a collection and no folder of pictures: open it instead")
+        raise SourceError(f"{source} is a collection and no folder of images: open it instead")
     target = open_collections.allowed(to, new=True) if to.strip() else None
     table = str(open_collections.allowed(captions, "file")) if captions.strip() else None
     path = sync.collection_path(str(source), target)
@@ -172,12 +172,8 @@ def consent(offer: model_choices.Offer, name: str) -> bool:
 def patterns(name: str, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
     """Which files count."""
     left, right = st.columns(2)
-    only = left.text_input(
-        "Only pictures like", " ".join(include), key=f"{name}-include", placeholder="all", help=SIGNS
-    )
-    none = right.text_input(
-        "No pictures like", " ".join(exclude), key=f"{name}-exclude", placeholder="none", help=SIGNS
-    )
+    only = left.text_input("Only images like", " ".join(include), key=f"{name}-include", placeholder="all", help=SIGNS)
+    none = right.text_input("No images like", " ".join(exclude), key=f"{name}-exclude", placeholder="none", help=SIGNS)
     return only.split(), none.split()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clipdex import Status
     from indexer.ann.optimize import Health
 
-WORDS = {"images": "Pictures", "texts": "Captions"}
+WORDS = {"images": "Images", "texts": "Captions"}
 
 
 def health(status: Status) -> None:
@@ -63,6 +63,6 @@ def _described(each: Health, rows: int, missing: int | None) -> dict[str, str]:
         f"{what} not in it yet": f"{missing:,}, compared one by one" if missing else "",
     }
     for kind, measured in (each.measured or {}).items():
-        asked = {"text": "by words", "image": "by pictures"}[kind]
+        asked = {"text": "by words", "image": "by images"}[kind]
         told[f"{what} {asked}"] = f"{measured.ann_recall:.1%} of the ten best found, in {measured.milliseconds:.1f} ms"
     return told

@@ -171,13 +171,13 @@ def _ask(job: Job) -> None:
     """More than half would be removed: a person decides, with the numbers before the eyes."""
     gone, left = job.question["removed"], job.question["unchanged"] + job.question["added"]
     st.warning(
-        f"{gone:,} pictures of this collection are no longer in its folder, {left:,} are. Is a disk or a folder "
+        f"{gone:,} images of this collection are no longer in its folder, {left:,} are. Is a disk or a folder "
         "missing? Then connect it and index again. Nothing was removed.",
         icon=":material/help:",
     )
     with st.container(horizontal=True):
         st.button(
-            f"Remove {gone:,} pictures from the collection",
+            f"Remove {gone:,} images from the collection",
             key=f"remove-{job.number}",
             help="Files on the disk are not touched.",
             on_click=_again,

@@ -1,4 +1,4 @@
-// A map of pictures. Receives {places, codes, legend, area, label}: `places` is where the dots are fetched from and where names
+// A map of images. Receives {places, codes, legend, area, label}: `places` is where the dots are fetched from and where names
 // are asked for, `codes` a byte for each dot in base64, `legend` what they mean, `area` the corners of the selection.
 // Reports "area" (corners from 0 to 1, or [] for none), "opened" with a row, and "stale" when the map is another by now.
 
@@ -131,7 +131,7 @@ class PictureMap {
 
   settled() {
     const all = this.data.legend.count;
-    const part = this.seen >= all ? `All ${all.toLocaleString()} pictures are in view` : `${this.seen.toLocaleString()} of ${all.toLocaleString()} pictures are in view`;
+    const part = this.seen >= all ? `All ${all.toLocaleString()} images are in view` : `${this.seen.toLocaleString()} of ${all.toLocaleString()} images are in view`;
     if (this.status.textContent !== part) this.status.textContent = part;
     this.placePictures();
   }
@@ -161,7 +161,7 @@ class PictureMap {
     this.paint();
   }
 
-  // --- pictures among the dots: from afar a few, and all where there is room
+  // --- images among the dots: from afar a few, and all where there is room
 
   placePictures() {
     const wanted = new Set();
@@ -294,7 +294,7 @@ class PictureMap {
   }
 
   under([x, y]) {
-    for (const [row, image] of this.shown) {  // a picture is larger than its dot
+    for (const [row, image] of this.shown) {  // an image is larger than its dot
       if (!image.isConnected) continue;
       const [left, top] = this.toScreen(row);
       if (Math.abs(left - x) < this.side / 2 && Math.abs(top - y) < this.side / 2) return row;

@@ -1,4 +1,4 @@
-// One picture, large. Receives {src, alt, ratio, width, heat, box, found, path}: `heat` is a small picture to lay over the
+// One image, large. Receives {src, alt, ratio, width, heat, box, found, path}: `heat` is a small image to lay over the
 // part `box`, `found` the part that matched, or null. Zooms with the wheel, two fingers, the buttons, a double click and
 // keys; is moved by dragging and by keys when it is near; a swipe is a step. Reports "part" with a box [left, top, right,
 // bottom] as fractions when one was dragged, or moved with keys, after "Search with a part", and "step" with -1 or 1.
@@ -66,7 +66,7 @@ class View {
     }
   }
 
-  // Over a part of the picture.
+  // Over a part of the image.
   lay(one, [left, top, right, bottom]) {
     Object.assign(one.style, {
       inset: "auto", left: `${left * 100}%`, top: `${top * 100}%`,
@@ -162,7 +162,7 @@ class View {
     if (part && part[2] - part[0] > LEAST_PART && part[3] - part[1] > LEAST_PART) this.report("part", part);
   }
 
-  // True for a key that was meant for the picture.
+  // True for a key that was meant for the image.
   pressed(event) {
     if (event.key === "z") this.toggle();
     else if (event.key === "+" || event.key === "=") this.zoom(this.scale * 1.5);
@@ -212,7 +212,7 @@ class View {
     }, { signal: stop.signal });
   }
 
-  // One finger moves the picture when it is near, and is a step otherwise; two zoom.
+  // One finger moves the image when it is near, and is a step otherwise; two zoom.
   touched(event) {
     this.fingers.set(event.pointerId, this.at(event));
     this.apart = null;
@@ -244,7 +244,7 @@ class View {
     for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, end, { signal: stop.signal });
   }
 
-  // The box between two places of the stage, as fractions of the picture.
+  // The box between two places of the stage, as fractions of the image.
   outline(...places) {
     const inside = (value, offset) => Math.min(1, Math.max(0, (value - offset) / this.scale));
     const xs = places.map(([x]) => inside(x, this.left)).sort((a, b) => a - b);
@@ -277,7 +277,7 @@ export default function ({ parentElement: root, data, setTriggerValue }) {
   const { signal } = view.stop = new AbortController();
   const isFor = (event) => !(event.ctrlKey || event.metaKey || event.altKey
     || event.composedPath()[0].matches?.("input:not([type=checkbox]), textarea"));
-  // Before Streamlit, where "r" runs the page anew, arrows step on and Escape closes the picture.
+  // Before Streamlit, where "r" runs the page anew, arrows step on and Escape closes the image.
   window.addEventListener("keydown", (event) => {
     const isDone = tabbed(root, event) || (isFor(event) && ((view.marks && view.marksWith(event)) || view.pressed(event)));
     if (!isDone) return;

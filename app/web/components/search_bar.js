@@ -1,12 +1,12 @@
 // Helps the search bar with what Streamlit's widgets cannot do. Receives {q, start, limit, collection}: the words that were
-// searched, whether this is the start screen, how many MB a picture may have, and a short name of the collection. A picture
+// searched, whether this is the start screen, how many MB an image may have, and a short name of the collection. An image
 // that is pasted, or dropped anywhere, goes to the upload widget; "/" goes to the words; "?" shows the keys; recent searches
 // are kept in this browser only, those of each collection for themselves. Reports "ask" with words.
 
 const RECENT = "clipdex-recent", MOST = 12, SHOWN = 6;
 const KEYS = {
   "Everywhere": [["/", "to the search box"], ["?", "these keys"], ["ctrl + v", "search with a copied picture"], ["tab", "on to the next control"]],
-  "Pictures": [
+  "Images": [
     ["arrows", "walk over them"], ["home, end", "to the first, to the last"], ["enter", "see one large"],
     ["s", "find similar"], ["+", "more like this"], ["-", "less like this"], ["c", "copy the path"],
     ["g", "show or hide near-duplicates"],
@@ -15,7 +15,7 @@ const KEYS = {
     ["space", "select, or no longer"], ["shift + arrow", "select up to there"], ["shift + click", "select up to there"],
     ["ctrl + click", "select one"], ["ctrl + a", "select all"], ["esc", "select nothing"],
   ],
-  "A large picture": [
+  "A large image": [
     ["← →", "the one before, the next"], ["+ -", "larger, smaller"], ["z", "close-up, and whole again"], ["0", "whole"],
     ["shift + arrows", "move the close-up"], ["c", "copy the path"], ["esc", "close"],
     ["r", "mark a part to search with"], ["r, then arrows", "move the box"], ["r, then shift + arrows", "its size"],
@@ -39,12 +39,12 @@ function keep(words, collection) {
 
 const box = () => document.querySelector(".st-key-bar input[type=text]");
 
-// Gives a picture to the page's upload; says what is wrong with it otherwise.
+// Gives an image to the page's upload; says what is wrong with it otherwise.
 function hand(files, refuse, limit) {
   const input = UPLOADS.map((one) => document.querySelector(one)).find(Boolean);
   const file = [...files].find((one) => one.type.startsWith("image/")) ?? files[0];
   if (!file || !input) return false;
-  if (file.type && !file.type.startsWith("image/")) refuse(`${file.name} is not a picture.`);
+  if (file.type && !file.type.startsWith("image/")) refuse(`${file.name} is not an image.`);
   else if (file.size > limit * 2 ** 20) refuse(`${file.name} has ${Math.ceil(file.size / 2 ** 20)} MB; at most ${limit} MB can be searched with.`);
   else {
     refuse("");

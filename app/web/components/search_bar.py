@@ -25,19 +25,19 @@ _LONGEST_CHIP = 48
 
 
 def show(question: Asked | None) -> None:
-    """The search bar; pictures can also be pasted, or dropped anywhere."""
+    """The search bar; images can also be pasted, or dropped anywhere."""
     url_state.fill_box()
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
         st.text_input(
-            "Describe a picture",
+            "Describe an image",
             key="q",
             label_visibility="collapsed",
-            placeholder="Describe a picture …",
+            placeholder="Describe an image …",
             icon=":material/search:",
             on_change=url_state.on_text,
         )
         st.file_uploader(
-            "Search with a picture",
+            "Search with an image",
             key=state.picture_key(),
             label_visibility="collapsed",
             on_change=url_state.on_picture,
@@ -48,7 +48,7 @@ def show(question: Asked | None) -> None:
 
 
 def helper(words: str = "", *, is_start: bool = False) -> None:
-    """What Streamlit's widgets cannot do: a picture that is pasted, or dropped anywhere, goes to the page's upload; a
+    """What Streamlit's widgets cannot do: an image that is pasted, or dropped anywhere, goes to the page's upload; a
     key shows the list of keys; the `words` that were searched are offered again."""
     if not url_state.plain():
         data = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD, "collection": state.key()}
@@ -64,10 +64,10 @@ def chips(question: Asked, line: Line | None) -> None:
         for text, rest in pieces(line):
             found.append((spoken(text), f"without {spoken(text)}", ask_line, (rest,)))
     if question.picture is not None:
-        found.append((f"picture {question.picture_name}", "without the picture", url_state.drop_picture, ()))
+        found.append((f"image {question.picture_name}", "without the image", url_state.drop_picture, ()))
     if url := url_state.url():
         host = urlsplit(url).hostname or url
-        found.append((f"picture from {host}", f"without the picture at {url}", url_state.drop_url, ()))
+        found.append((f"image from {host}", f"without the image at {url}", url_state.drop_url, ()))
     for item, _ in question.parts:
         found.append(
             (f"a part of {item.rsplit('/', 1)[-1]}", f"without the part of {item}", url_state.forget_part, (item,))

@@ -1,7 +1,7 @@
 """Actions on selected images: tag, exclude, export, search by them, learn from them.
 
 The bar is there while something is selected. What it did is told at the next look at the page, with a way back where
-pictures left the answer. Its callbacks ask for the selection when they run (`_chosen`): the browser sends a new
+images left the answer. Its callbacks ask for the selection when they run (`_chosen`): the browser sends a new
 selection together with the click, and what was selected when the page last ran is not what the person sees.
 """
 
@@ -47,7 +47,7 @@ def show(hits: Sequence[Hit] = ()) -> None:
 
 
 def _chosen() -> list[str]:
-    """The selected pictures of this collection, as they are now. Raises CollectionError."""
+    """The selected images of this collection, as they are now. Raises CollectionError."""
     rows = state.searcher().snapshot().rows
     return [one for one in grid.selected() if one in rows]
 
@@ -81,7 +81,7 @@ def _bar(chosen: list[str], hits: Sequence[Hit]) -> None:
         st.button("Deselect", icon=":material/close:", key="curate-clear", type="tertiary", on_click=grid.select_none)
 
 
-# --- leaving pictures out --------------------------------------------------------------------------------------------
+# --- leaving images out --------------------------------------------------------------------------------------------
 
 
 def _exclude() -> None:
@@ -149,7 +149,7 @@ def _exports(chosen: list[str], hits: Sequence[Hit]) -> None:
         st.download_button(
             label,
             partial(made, kind),
-            file_name=f"clipdex-pictures.{kind}",
+            file_name=f"clipdex-images.{kind}",
             mime=mime,
             icon=f":material/{icon}:",
             key=f"curate-{kind}",
@@ -182,7 +182,7 @@ def _concept() -> None:
     """A name for what they have in common."""
     against = st.query_params.get_all("not")
     st.caption(
-        "What these pictures have in common is learnt and kept under a name, to be searched like a word."
+        "What these images have in common is learnt and kept under a name, to be searched like a word."
         + (f" The {len(against)} that the search leads away from count as examples that do not fit." if against else "")
     )
     st.text_input("Name", key=_NAME, placeholder="my dog")

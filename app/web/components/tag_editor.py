@@ -16,16 +16,16 @@ from app.web.flash import attempt, pictures
 from indexer.collection.snapshot import row_of
 
 MOST_OFFERED = 1_000  # tags to choose from
-MOST_SHOWN = 30  # tags of the pictures, to be taken from them
+MOST_SHOWN = 30  # tags of the images, to be taken from them
 
 
 Asked: TypeAlias = Callable[[], Sequence[str]]
 
 
 def editor(asked: Asked, name: str) -> None:
-    """New tags to give, and those that the pictures have, to take away. The keys of its widgets begin with `name`.
+    """New tags to give, and those that the images have, to take away. The keys of its widgets begin with `name`.
 
-    `asked` says which pictures, and is asked again when something is done: a selection may have changed by then.
+    `asked` says which images, and is asked again when something is done: a selection may have changed by then.
     """
     with state.errors_in_place():
         ids = asked()
@@ -57,7 +57,7 @@ def _style() -> str:
 
 
 def _given(asked: Asked, have: Counter[str], name: str, one: bool) -> None:
-    """A button for each tag that the pictures have, which takes it away."""
+    """A button for each tag that the images have, which takes it away."""
     with st.container(horizontal=True, key=f"{name}-tags"):
         for tag, count in have.most_common(MOST_SHOWN):
             st.button(
@@ -74,7 +74,7 @@ def _given(asked: Asked, have: Counter[str], name: str, one: bool) -> None:
 
 
 def _counts(ids: Sequence[str]) -> Counter[str]:
-    """The tags of some pictures, and how many have each. Raises `QueryError` for one that has gone."""
+    """The tags of some images, and how many have each. Raises `QueryError` for one that has gone."""
     snapshot = state.searcher().snapshot()
     rows = [row_of(snapshot, one) for one in ids]
     return Counter(snapshot.images["tags"].combine_chunks().take(rows).flatten().to_pylist())

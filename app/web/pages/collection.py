@@ -35,7 +35,7 @@ def page() -> None:
         last = recall(source.collection)
     page_frame.headline("Collection", " and ".join(status.sources) or str(status.folder))
     with st.container(horizontal=True, key="numbers"):
-        st.metric("Pictures", f"{status.images:,}", border=True)
+        st.metric("Images", f"{status.images:,}", border=True)
         st.metric("Captions", f"{status.texts:,}", border=True)
         st.metric("Not readable", f"{len(status.failures):,}", border=True)
         st.metric("On disk", size(status.size_bytes), border=True)
@@ -58,7 +58,7 @@ def _order(status: Status, task: Task, title: str, **more: object) -> None:
 
 def _update(status: Status, last: LastRun | None) -> None:
     st.header("Update", anchor=False)
-    st.markdown("New, changed and removed pictures are found by indexing again; what did not change costs nothing.")
+    st.markdown("New, changed and removed images are found by indexing again; what did not change costs nothing.")
     said = {"Last indexed": moment(status.updated)}
     if last is not None:
         said |= {
@@ -114,7 +114,7 @@ def _model(status: Status, last: LastRun | None) -> None:
     facts(
         {
             "Name": status.model,
-            "Numbers a picture": f"{status.dim:,}",
+            "Numbers an image": f"{status.dim:,}",
             "Sees": f"{pixels} × {pixels} pixels" if pixels else "",
             "Licence": licence,
             "Found at": info.load if info.load != info.name else known.page if known else "",
@@ -124,7 +124,7 @@ def _model(status: Status, last: LastRun | None) -> None:
     )
     if card:
         with st.expander("Its card"):
-            st.code(card, language=None, wrap_lines=True)  # as text: a card could ask for pictures from elsewhere
+            st.code(card, language=None, wrap_lines=True)  # as text: a card could ask for images from elsewhere
     with st.expander("Change the model"):
         st.markdown(_price(status, last))
         offer = index_form.choose_model("change", but=status.model)
@@ -138,8 +138,8 @@ def _model(status: Status, last: LastRun | None) -> None:
 
 def _price(status: Status, last: LastRun | None) -> str:
     """What another model costs."""
-    pictures = f"{status.images:,} {'picture is' if status.images == 1 else 'pictures are'}"
-    said = f"Every picture gets a new vector: {pictures} read and embedded anew."
+    pictures = f"{status.images:,} {'image is' if status.images == 1 else 'images are'}"
+    said = f"Every image gets a new vector: {pictures} read and embedded anew."
     if last is not None and last.rate:
         said += f" With the present model that takes about {job_progress.clock(status.images / last.rate)} here"
         said += f" ({last.rate:.0f} a second in the last run); larger models are slower."

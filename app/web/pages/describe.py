@@ -26,21 +26,21 @@ EXAMPLE_LABELS = "a landscape, people, an animal, a building, a vehicle, food"
 EXAMPLE_PROMPTS = "7"
 OWN = ("labels", "prompts")  # what this page keeps in the URL beside `item`
 MOST_LABELS, MOST_PROMPTS = 1_000, 200
-FEATURED, FEATURED_BY = 12, "a picture"
+FEATURED, FEATURED_BY = 12, "an image"
 
 
 def page() -> None:
-    """A picture, uploaded or of the collection; the collection's captions ranked, and one's own labels."""
+    """An image, uploaded or of the collection; the collection's captions ranked, and one's own labels."""
     page_frame.begin("Describe")
     redirect.to_search(OWN)
     with state.errors_in_place():
         status = state.status()
     page_frame.headline(
-        "Describe a picture", "Which words fit it best: captions of this collection, or labels of yours."
+        "Describe an image", "Which words fit it best: captions of this collection, or labels of yours."
     )
     left, right = st.columns([2, 3], gap="large")
     with left, st.container(key="describe"):
-        upload = st.file_uploader("Picture to describe", key="describe-picture", label_visibility="collapsed")
+        upload = st.file_uploader("Image to describe", key="describe-picture", label_visibility="collapsed")
         search_bar.helper()
         with state.errors_in_place():
             shown = _picture(upload.name, upload.getvalue()) if upload is not None else _item(url_state.item())
@@ -52,23 +52,23 @@ def page() -> None:
         _labels(shown)
 
 
-# --- the picture -----------------------------------------------------------------------------------------------------
+# --- the image -----------------------------------------------------------------------------------------------------
 
 
 def _picture(name: str, content: bytes) -> Image.Image:
     with named(name):
         image = open_image(content)
-    st.image(thumbnail(image, SHOWN_SIDE), width="stretch", caption=as_text(name), alt="The picture to describe")
+    st.image(thumbnail(image, SHOWN_SIDE), width="stretch", caption=as_text(name), alt="The image to describe")
     return image
 
 
 def _item(item: str) -> Image.Image | None:
-    """The picture of the collection that the URL names."""
+    """The image of the collection that the URL names."""
     if not item:
         return None
     source = state.searcher()
     found = _picture(item, source.collection.source.read(source.item(item).id))
-    st.button("Another picture", icon=":material/close:", key="another", on_click=url_state.close_item)
+    st.button("Another image", icon=":material/close:", key="another", on_click=url_state.close_item)
     return found
 
 
@@ -78,7 +78,7 @@ def _choose(count: int) -> None:
         return
     with state.errors_in_place():
         some = state.answer(Asked(text=FEATURED_BY), FEATURED).found.hits
-    st.markdown(":gray[Upload a picture, paste or drop one, or choose one of this collection]")
+    st.markdown(":gray[Upload an image, paste or drop one, or choose one of this collection]")
     grid.show(some, scores=False)
 
 
@@ -93,7 +93,7 @@ def _captions(image: Image.Image, texts: int) -> None:
     with state.errors_in_place():
         hits = state.searcher().describe(image, limit=SHOWN_CAPTIONS)
     ranking((hit.caption or "", max(0.0, hit.score), f"{hit.score:.3f}") for hit in hits)
-    st.caption("The number is the cosine between the picture and the caption.")
+    st.caption("The number is the cosine between the image and the caption.")
 
 
 @st.fragment
@@ -105,7 +105,7 @@ def _labels(image: Image.Image) -> None:
     names = list(dict.fromkeys(name.strip() for name in typed.split(",") if name.strip()))
     sentences = _sentences()
     if len(names) < 2:
-        st.info("Two labels or more, with commas between them: the picture is compared with each.")
+        st.info("Two labels or more, with commas between them: the image is compared with each.")
         return
     with state.errors_in_place():
         if len(names) > MOST_LABELS:

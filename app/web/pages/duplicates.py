@@ -31,14 +31,14 @@ PAGE_SIZE = 20
 TITLES: dict[Kind, str] = {"bytes": "Same file", "picture": "Changed copy", "scene": "Same scene"}
 MEANINGS: dict[Kind, str] = {
     "bytes": "The files are equal, byte for byte.",
-    "picture": "The same picture, saved again: another size or format, cropped, recoloured, or with a border.",
-    "scene": "Another picture of the same scene, as in a burst. These are not copies: look before you decide.",
+    "picture": "The same image, saved again: another size or format, cropped, recoloured, or with a border.",
+    "scene": "Another image of the same scene, as in a burst. These are not copies: look before you decide.",
 }
 
 
 @dataclass(frozen=True)
 class Found:
-    """The groups of one kind, and for each which picture is suggested to be kept."""
+    """The groups of one kind, and for each which image is suggested to be kept."""
 
     groups: list[Group]
     best: list[Best]
@@ -58,8 +58,8 @@ def page() -> None:
     every: list[Group] = waiting.wait(NAME, _made, "Looking for duplicates")
     found = _of_kinds(snapshot, every)
     if not any(one.groups for one in found.values()):
-        st.success("No picture is here more than once.", icon=":material/check_circle:")
-        st.caption("Equal files, copies that were changed, and several pictures of one scene were looked for.")
+        st.success("No image is here more than once.", icon=":material/check_circle:")
+        st.caption("Equal files, copies that were changed, and several images of one scene were looked for.")
         return
     kind = _choose(found)
     st.markdown(f":gray[{MEANINGS[kind]}]")
@@ -74,7 +74,7 @@ def _made(snapshot: Snapshot, progress: background_cache.Progress) -> list[Group
 
 
 def _of_kinds(snapshot: Snapshot, every: Sequence[Group]) -> dict[Kind, Found]:
-    """By kind, without the pictures that were excluded since; kept while nothing changes."""
+    """By kind, without the images that were excluded since; kept while nothing changes."""
     mark = (state.key(), snapshot.versions, id(every))
     held = st.session_state.get("duplicates")
     if held is None or held[0] != mark:
@@ -199,7 +199,7 @@ def _told(source: Searcher) -> None:
     key, items = st.session_state.get("excluded", ("", []))
     if items and key == state.key():
         with st.container(horizontal=True, vertical_alignment="center", key="excluded-row"):
-            count = f"{len(items):,} {'picture is' if len(items) == 1 else 'pictures are'}"
+            count = f"{len(items):,} {'image is' if len(items) == 1 else 'images are'}"
             st.markdown(f"{count} excluded: no search finds them; their files stay where they are.", width="content")
             st.button("Take them in again", key="include", on_click=_include, args=(source, items))
 
@@ -217,7 +217,7 @@ def _bytes(snapshot: Snapshot, others: Sequence[str]) -> int:
 
 
 def _table(source: Searcher, found: Found, chosen: dict[int, str]) -> bytes:
-    """A row for each picture that is not the one to keep, with that one beside it."""
+    """A row for each image that is not the one to keep, with that one beside it."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["group", "image", "path", "keep", "why"])

@@ -38,7 +38,7 @@ def page() -> None:
     st.page_link("app/web/pages/collection.py", label="Back to the collection", query_params={"c": state.key()})
     job_progress.panel(state.searcher().collection.path)
     if not status.failures:
-        st.success("Every picture of this collection could be read.", icon=":material/check:")
+        st.success("Every image of this collection could be read.", icon=":material/check:")
         return
     chosen = _choose(status)
     _actions(status, chosen)

@@ -28,9 +28,9 @@ def page() -> None:
         job_progress.panel(here=False)
         path_probe.begin(places)
         _cards([overview(place) for place in places])
-        st.header("Add pictures", anchor=False)
+        st.header("Add images", anchor=False)
     else:
-        page_frame.headline("Choose a folder of pictures", "Once indexed, its pictures are found by what they show.")
+        page_frame.headline("Choose a folder of images", "Once indexed, its images are found by what they show.")
         job_progress.panel(here=False)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -57,7 +57,7 @@ def _card(each: Overview, name: str) -> None:
         if each.problem:
             st.markdown(f":small[:red[{as_text(each.problem)}]]")
         else:
-            said = [f"{each.images:,} {'picture' if each.images == 1 else 'pictures'}", each.model]
+            said = [f"{each.images:,} {'image' if each.images == 1 else 'images'}", each.model]
             if each.updated is not None:
                 said.append(f"indexed {age(datetime.now(UTC) - each.updated)} ago")
             if each.failures:
@@ -85,11 +85,11 @@ def _close(place: Path) -> None:
 
 
 def _cover(each: Overview, name: str) -> str:
-    """Up to four of its pictures, in a square each."""
+    """Up to four of its images, in a square each."""
     pictures = "".join(f'<img src="{data_url(one)}" alt="">' for one in each.cover)
-    what = "not there now" if not each.is_there else "cannot be opened" if each.problem else "no pictures"
+    what = "not there now" if not each.is_there else "cannot be opened" if each.problem else "no images"
     inside = pictures or f"<span>{what}</span>"
-    label = html.escape(f"Some pictures of {sendable(name)}", quote=True)
+    label = html.escape(f"Some images of {sendable(name)}", quote=True)
     return f'<div class="cover of-{len(each.cover)}" role="img" aria-label="{label}">{inside}</div>'
 
 

@@ -31,14 +31,14 @@ FEWEST = 3
 
 
 def page() -> None:
-    """The map, how it is coloured, and the pictures that are selected on it."""
+    """The map, how it is coloured, and the images that are selected on it."""
     page_frame.begin("Map")
     redirect.to_search(("by", "area", "q"))
     with state.errors_in_place():
         source = state.searcher()
         snapshot = source.snapshot()
     if len(snapshot.ids) < FEWEST:
-        st.info("A map needs at least three pictures: put more into the folder and index it again.")
+        st.info("A map needs at least three images: put more into the folder and index it again.")
         return
     page_frame.headline("Map", "Neighbours look alike to the model; how far groups lie apart means little.")
     drawn: Map = waiting.wait(NAME, _made, "Drawing the map")
@@ -84,7 +84,7 @@ def _controls(snapshot: Snapshot) -> str:
         st.text_input(
             "or by words",
             key="q",
-            placeholder="Describe a picture …",
+            placeholder="Describe an image …",
             on_change=lambda: url_state.change(q=str(st.session_state["q"]).strip(), area=_area()),
         )
     return by
@@ -111,7 +111,7 @@ def _coloured(source: Searcher, snapshot: Snapshot, line: Line | None, by: str) 
 
 
 def _scores(source: Searcher, snapshot: Snapshot, line: Line) -> np.ndarray:
-    """Cosines (n,) of all pictures with the words of a line."""
+    """Cosines (n,) of all images with the words of a line."""
     query = Query.of(replace(line, where=()))
     parts = part_vectors(query.parts, snapshot, lambda: source.encoder)
     found: np.ndarray = snapshot.vectors @ composed(parts, [part.weight for part in query.parts]).astype(np.float32)
@@ -119,7 +119,7 @@ def _scores(source: Searcher, snapshot: Snapshot, line: Line) -> np.ndarray:
 
 
 def _hidden(found: Colours, snapshot: Snapshot, line: Line | None) -> Colours:
-    """Without the pictures that are excluded, or do not meet the line's conditions."""
+    """Without the images that are excluded, or do not meet the line's conditions."""
     shown = np.ones(len(snapshot.ids), bool)
     if snapshot.excluded is not None:
         shown &= ~snapshot.excluded
@@ -145,7 +145,7 @@ def _show(snapshot: Snapshot, painted: Colours, area: np.ndarray | None, by: str
         map_address(state.key(), f"{background_cache.mark(snapshot)}-{work.number if work else 0}"),
         painted,
         area=area,
-        label=f"Map of {count:,} pictures, {told}; what looks alike lies together. Below it is the same in words.",
+        label=f"Map of {count:,} images, {told}; what looks alike lies together. Below it is the same in words.",
         title="" if line is None else f"How near to “{url_state.words()}”",
         further="all others",
         on_area=_on_area,
@@ -170,7 +170,7 @@ def _on_open(snapshot: Snapshot, row: object) -> None:
 def _notes(snapshot: Snapshot, drawn: Map) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="map-notes"):
         if drawn.new:
-            st.caption(f"{drawn.new:,} newer pictures were put beside their nearest ones.", width="content")
+            st.caption(f"{drawn.new:,} newer images were put beside their nearest ones.", width="content")
         st.button(
             "Draw it anew", key="anew", type="tertiary", icon=":material/refresh:", on_click=_anew, args=(snapshot,)
         )
@@ -187,10 +187,10 @@ def _in_words(drawn: Map, painted: Colours, by: str, line: Line | None) -> None:
         for region in manual_selection.regions(drawn.places, painted):
             mostly = ", ".join(f"{as_text(name)} {count:,}" for name, count in region.mostly)
             st.button(
-                f"**{region.name.capitalize()}** · {region.count:,} {'picture' if region.count == 1 else 'pictures'}"
+                f"**{region.name.capitalize()}** · {region.count:,} {'image' if region.count == 1 else 'images'}"
                 + (f" :gray[{mostly}]" if mostly else ""),
                 key=f"region-{region.name}",
-                help="Select these pictures",
+                help="Select these images",
                 type="tertiary",
                 on_click=url_state.change,
                 kwargs={"area": manual_selection.written(region.area)},
@@ -200,7 +200,7 @@ def _in_words(drawn: Map, painted: Colours, by: str, line: Line | None) -> None:
 def _selected(
     source: Searcher, snapshot: Snapshot, drawn: Map, painted: Colours, area: np.ndarray, line: Line | None
 ) -> None:
-    """The pictures in the area, in the grid; nearest to the words first, else by name."""
+    """The images in the area, in the grid; nearest to the words first, else by name."""
     rows = np.flatnonzero(manual_selection.inside(drawn.places, area) & (painted.codes != map_colors.HIDDEN))
     scores = None
     if line is not None and (line.text or line.without):
@@ -210,7 +210,7 @@ def _selected(
         rows, scores = rows[order], scores[order]
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         count = len(rows)
-        st.header(f"{count:,} {'picture' if count == 1 else 'pictures'} selected", anchor=False, width="content")
+        st.header(f"{count:,} {'image' if count == 1 else 'images'} selected", anchor=False, width="content")
         st.button(
             "Clear",
             icon=":material/close:",
@@ -220,7 +220,7 @@ def _selected(
             kwargs={"area": ""},
         )
     if not count:
-        st.caption("No picture lies in this area.")
+        st.caption("No image lies in this area.")
         return
     if count > url_state.MOST_SHOWN:
         st.caption(f"The first {url_state.MOST_SHOWN:,} of them can be seen; a smaller area shows all.")

@@ -22,11 +22,11 @@ EXAMPLES = ("a red car", "snow on a mountain", "sunset over the sea", "a house w
 SHORT = re.compile(r"\w{1,12}( \w{1,12}){1,5}")  # a caption without signs, of two to six words
 LOOKED_AT = 60  # captions
 # What fills the start screen: some of the collection, by the plainest of questions.
-FEATURED, FEATURED_BY = 30, "a picture"
+FEATURED, FEATURED_BY = 30, "an image"
 
 WITHOUT_URLS = (
-    "Pictures are not fetched from web addresses here: start the app with `clipdex ui --allow-urls`, or save the "
-    "picture and drop it on this page."
+    "Images are not fetched from web addresses here: start the app with `clipdex ui --allow-urls`, or save the "
+    "image and drop it on this page."
 )
 
 
@@ -43,7 +43,7 @@ def page() -> None:
     if question is None:
         with welcome:
             st.title("What are you looking for?", anchor=False)
-            st.markdown(f":gray[{count:,} {'picture' if count == 1 else 'pictures'}, found by what they show]")
+            st.markdown(f":gray[{count:,} {'image' if count == 1 else 'images'}, found by what they show]")
         _start(count)
     else:
         _results(question)
@@ -52,7 +52,7 @@ def page() -> None:
 def _start(count: int) -> None:
     """Examples to click, and some of the collection."""
     if not count:
-        st.info("This collection is empty: put pictures into its folder and index it again.")
+        st.info("This collection is empty: put images into its folder and index it again.")
         return
     with st.container(horizontal=True, key="examples"):
         for example in _examples():
@@ -92,7 +92,7 @@ def _results(question: Asked) -> None:
     hits = found.with_copies(url_state.unfolded())
     more = max(0, min(possible, url_state.MOST_SHOWN) - found.seen) if len(found.hits) == url_state.shown() else 0
     ends = None if question.by_date else grid.relevance_line(hits)
-    # Who asks with pictures wants their neighbours, also the farther ones.
+    # Who asks with images wants their neighbours, also the farther ones.
     grid.show(
         hits, question=_mark(question), more=more, line=ends, copies=found.copies, curated=True, folds=bool(words)
     )
@@ -104,7 +104,7 @@ def _results(question: Asked) -> None:
 
 
 def _with_fetched(question: Asked) -> Asked:
-    """The question with the picture from the web, if one is named and may be asked for; otherwise what to do."""
+    """The question with the image from the web, if one is named and may be asked for; otherwise what to do."""
     url = url_state.url()
     if not url:
         return question
@@ -112,11 +112,9 @@ def _with_fetched(question: Asked) -> Asked:
     if remote_image.allowed() is None:
         st.info(WITHOUT_URLS, icon=":material/link_off:")
     elif not state.is_wanted(url):
-        st.button(
-            f"Get the picture from {host}", icon=":material/cloud_download:", key="fetch", on_click=url_state.fetch
-        )
+        st.button(f"Get the image from {host}", icon=":material/cloud_download:", key="fetch", on_click=url_state.fetch)
     else:
-        with state.errors_in_place(), st.spinner(f"Getting the picture from {host} …"):
+        with state.errors_in_place(), st.spinner(f"Getting the image from {host} …"):
             try:
                 return replace(question, fetched=state.fetched(url))
             except ClipdexError:
@@ -143,7 +141,7 @@ def _notes(question: Asked, cut: str | None, doubts: Sequence[str]) -> None:
     for doubt in doubts:
         st.caption(f"“{as_text(doubt)}” was searched as words: there is no such column here.")
     if question.by_date:
-        st.caption("What matches, the newest first; pictures whose date is not known come last.")
+        st.caption("What matches, the newest first; images whose date is not known come last.")
 
 
 def _mark(question: Asked) -> str:

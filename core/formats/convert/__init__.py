@@ -22,7 +22,7 @@ def convert(
 ) -> Converted:
     """Read a model of any format in `FORMATS`; nothing in it is guessed, every tensor is accounted for.
 
-    `tokenizer` is a tokenizer.json, the published merges file, or "none" for a model of token ids and pictures only;
+    `tokenizer` is a tokenizer.json, the published merges file, or "none" for a model of token ids and images only;
     `preprocess` is "openai" or a configuration that has it, for sources that leave it open; `config` is the
     open_clip_config.json of a checkpoint that has none beside it; `name` is what people will call the model. Raises
     `ModelError` that says what is wrong or open, and what to do.

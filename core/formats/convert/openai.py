@@ -2,7 +2,7 @@
 
 The file holds no configuration: sizes are those of the tensors, and the rest is fixed by OpenAI's code (openai/CLIP,
 model.py and clip.py): 64 numbers a head, QuickGELU, the end-of-text token as the last of the vocabulary, one way to
-prepare pictures. OpenCLIP's files have the same names and leave the first two open, so a plain state dict counts as
+prepare images. OpenCLIP's files have the same names and leave the first two open, so a plain state dict counts as
 OpenAI's only if its tensors come in the order in which OpenAI's code writes them.
 """
 
@@ -87,7 +87,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
             raise ModelError(f"{path} is a TorchScript archive, but not OpenAI's: it holds no {', '.join(missing)}")
         resolution = int(found["input_resolution"])
         if _Shapes(found, path).image_size() != resolution:
-            raise ModelError(f"{path} declares pictures of {resolution} pixels; its tensors are for another size")
+            raise ModelError(f"{path} declares images of {resolution} pixels; its tensors are for another size")
         return found
     if kind not in ("zip", "stream"):
         raise ModelError(

@@ -43,7 +43,7 @@ def openclip_preprocess(options: Any, image_size: int, where: str) -> Preprocess
     OpenCLIP had before it wrote them down, bicubic and shortest, where they are absent."""
     if options is None:
         raise ModelError(
-            f"{where} has no preprocess_cfg, so mean and deviation of the pictures are open; name them with "
+            f"{where} has no preprocess_cfg, so mean and deviation of the images are open; name them with "
             "--preprocess: openai, or the path of a configuration that has them"
         )
     fields = Fields(options, f"{where}, preprocess_cfg")
@@ -53,7 +53,7 @@ def openclip_preprocess(options: Any, image_size: int, where: str) -> Preprocess
     )
     resize = fields.take("resize_mode", str, "shortest")
     if resize == "longest":
-        fields.only("fill_color", 0, [0, 0, 0], why="pictures can be padded with black (0) only")
+        fields.only("fill_color", 0, [0, 0, 0], why="images can be padded with black (0) only")
     fields.harmless("fill_color")
     chosen = {
         "image_size": image_size,
@@ -121,7 +121,7 @@ def _resize(fields: Fields, crops: bool, image_size: int) -> str:
             "pixels that the image tower takes"
         )
     if not crops and not square:
-        raise ModelError(f"{fields.where}: do_center_crop is false, and without it pictures are no squares")
+        raise ModelError(f"{fields.where}: do_center_crop is false, and without it images are no squares")
     return "squash" if square else "shortest"
 
 

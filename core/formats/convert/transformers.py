@@ -87,7 +87,7 @@ def clip_config(options: dict[str, Any], where: str) -> tuple[dict[str, Any], in
     """The configuration in our terms, without the end-of-text id; that is the second value, as it stands there."""
     text = Fields(_part(options, "text", where), f"{where}, text_config")
     vision = Fields(_part(options, "vision", where), f"{where}, vision_config")
-    vision.only("num_channels", 3, why="only colour pictures are known")
+    vision.only("num_channels", 3, why="only colour images are known")
     towers = {
         "vision": {
             "kind": "vit",
@@ -175,7 +175,7 @@ def _preprocess(source: Source, image_size: int) -> tuple[Any, tuple[Path, ...]]
         return given_preprocess(source.preprocess, image_size), ()
     if not path.is_file():
         raise ModelError(
-            f"{path} is missing, so mean, deviation and resizing of the pictures are open; put it there or name them "
+            f"{path} is missing, so mean, deviation and resizing of the images are open; put it there or name them "
             "with --preprocess: openai, or the path of a configuration that has them"
         )
     return transformers_preprocess(read_json(path), image_size, str(path)), (path,)

@@ -20,11 +20,11 @@ from core.text.tokenizer_file import WORD_END, WORDS
 
 # What a rule is there when it comes back as this, for people; a rule that is not listed has to come back as it was.
 DIFFERENT: dict[tuple[str, Any], str] = {
-    ("convert", "on_white"): "pictures become RGB before they are resized, transparency on white, 16-bit greys cut off",
-    ("convert", "after_resize"): "pictures become RGB after they were resized, in a way of Pillow's for each mode",
+    ("convert", "on_white"): "images become RGB before they are resized, transparency on white, 16-bit greys cut off",
+    ("convert", "after_resize"): "images become RGB after they were resized, in a way of Pillow's for each mode",
     ("crop_rounding", "floor"): "where the crop leaves half a pixel over it is rounded down",
     ("crop_rounding", "half_even"): "where the crop leaves half a pixel over it is rounded to even",
-    ("backend", "pil"): "pictures are resized by Pillow",
+    ("backend", "pil"): "images are resized by Pillow",
     ("clean", "transformers"): "texts are cleaned as transformers does it: broken encodings and HTML entities stay",
     ("clean", "openai"): "texts are cleaned as OpenAI does it: broken encodings and HTML entities are repaired",
     ("pad_id", None): "",  # what stands behind the end of a text is not looked at

@@ -1,7 +1,7 @@
 """Exports a model as two ONNX graphs, one for each tower.
 
 `image.onnx`: pixels (n, 3, s, s) float32, normalised -> vectors (n, d) float32 of length 1. `text.onnx`: ids (n, t)
-int64 as the tokenizer pads them -> the same. n is free. `model.json` says how pictures and texts become these inputs.
+int64 as the tokenizer pads them -> the same. n is free. `model.json` says how images and texts become these inputs.
 """
 
 from __future__ import annotations

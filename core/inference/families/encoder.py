@@ -90,7 +90,7 @@ class FamilyEncoder:
         self.dim = self._encode_texts([""]).shape[1]
 
     def prepare(self, image: Image.Image, full: tuple[int, int] | None = None) -> np.ndarray:
-        """One picture as `open_image` returns it -> uint8 (s, s, 3); with `full`, as `open_reduced` does."""
+        """One image as `open_image` returns it -> uint8 (s, s, 3); with `full`, as `open_reduced` does."""
         return self.family.prepare(image, full)
 
     def encode_prepared(self, pixels: np.ndarray) -> np.ndarray:
@@ -100,7 +100,7 @@ class FamilyEncoder:
         return np.concatenate(parts) if parts else self._no_rows()
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """n pictures -> (n, d) float32, rows of length 1."""
+        """n images -> (n, d) float32, rows of length 1."""
         step = IMAGES_AT_ONCE.get(self.device.type, ELSEWHERE)
         parts = [
             self._encode_images(np.stack([self.prepare(image) for image in images[i : i + step]]))

@@ -2,7 +2,7 @@
 
 Names are `openclip:ARCHITECTURE/PRETRAINED` as the package lists them, `openclip:hf:OWNER/REPOSITORY[@REVISION]`, and
 `openclip:FOLDER` with an open_clip_config.json. The package builds the towers, reads the weights and cuts the texts;
-pictures are prepared here, by its rules. Downloads go through `core/formats/hub.py`, and nothing else asks the network.
+images are prepared here, by its rules. Downloads go through `core/formats/hub.py`, and nothing else asks the network.
 """
 
 from __future__ import annotations
@@ -158,9 +158,9 @@ def _rules(found: Mapping[str, Any], folder: Path) -> PreprocessConfig:
     size, fill = found["size"], found.get("fill_color", 0)
     sides = list(size) if isinstance(size, list | tuple) else [size]
     if len(set(sides)) != 1:
-        raise ModelError(f"{folder / CONFIG}: pictures of {sides} pixels are no squares, and only those are known")
+        raise ModelError(f"{folder / CONFIG}: images of {sides} pixels are no squares, and only those are known")
     if found["resize_mode"] == "longest" and fill not in (0, [0, 0, 0], (0, 0, 0)):
-        raise ModelError(f"{folder / CONFIG}: fill_color is {fill!r}; pictures can be padded with black (0) only")
+        raise ModelError(f"{folder / CONFIG}: fill_color is {fill!r}; images can be padded with black (0) only")
     mean, std = (value if isinstance(value, list | tuple) else (value,) * 3 for value in (found["mean"], found["std"]))
     filters = {"bilinear": "bilinear", "bicubic": "bicubic", "random": "bicubic"}  # random is for training
     chosen = {

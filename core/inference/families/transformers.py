@@ -2,7 +2,7 @@
 
 Names are `transformers:OWNER/REPOSITORY[@REVISION]` and `transformers:FOLDER`. The package builds the towers, reads
 the weights (never running code of a repository) and cuts the texts. Its image processor, the one on Pillow, is split:
-what it does to the picture runs in `prepare`, what it does to the numbers is a table, a byte of a channel to a number.
+what it does to the image runs in `prepare`, what it does to the numbers is a table, a byte of a channel to a number.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _kind(options: dict[str, Any], folder: Path) -> Kind:
     found = options.get("model_type")
     if found == "siglip2":
         raise ModelError(
-            f"{folder / CONFIG}: this SigLIP 2 takes pictures of any shape (NaFlex), which is unknown here; take one "
+            f"{folder / CONFIG}: this SigLIP 2 takes images of any shape (NaFlex), which is unknown here; take one "
             "with a fixed size, such as transformers:google/siglip2-base-patch16-256"
         )
     if found not in KINDS:
@@ -192,7 +192,7 @@ def _room(config: Any, tokenizer: Any) -> int:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a picture becomes pixels of this side, and the rules as data."""
+    """How an image becomes pixels of this side, and the rules as data."""
 
     prepare: Callable[[Image.Image, tuple[int, int] | None], np.ndarray]
     side: int
@@ -224,7 +224,7 @@ def _preparation(processor: Any) -> Preparation:
 
 
 def _rules(processor: Any) -> PreprocessConfig | None:
-    """Pictures squashed to a square by Pillow, as SigLIP's and BLIP's processors do; None for anything else."""
+    """Images squashed to a square by Pillow, as SigLIP's and BLIP's processors do; None for anything else."""
     plain = ("SiglipImageProcessorPil", "BlipImageProcessorPil")
     size = processor.size
     height, width = getattr(size, "height", None), getattr(size, "width", None)

@@ -83,7 +83,7 @@ def files_of(collection: Collection, target: str) -> IndexFiles | None:
 def is_unchanged(manifest: Manifest, versions: tuple[int, int], table: Any) -> bool:
     """Are the rows of a snapshot's table, at these versions, those that the index was built from, one for one?"""
     target = manifest.target
-    counted = slice(1) if target == "images" else slice(2)  # captions come and go without moving the pictures
+    counted = slice(1) if target == "images" else slice(2)  # captions come and go without moving the images
     return manifest.versions[counted] == versions[counted] and manifest.rows == digest(table, target)
 
 

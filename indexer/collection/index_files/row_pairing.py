@@ -1,8 +1,8 @@
 """Pairs the rows of a collection with the vectors of its index.
 
 Rows are told apart by what an index knows of them: their vectors. A row whose vector is in the index is served by it,
-whatever became of its name; equal vectors are paired in order. So a renamed picture, or a tidied table, changes
-nothing, and a picture that was indexed anew is one that went and one that came.
+whatever became of its name; equal vectors are paired in order. So a renamed image, or a tidied table, changes
+nothing, and an image that was indexed anew is one that went and one that came.
 """
 
 from __future__ import annotations

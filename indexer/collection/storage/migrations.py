@@ -16,7 +16,7 @@ from core.errors import CollectionError
 from indexer.collection.storage.tables import anew
 
 FORMAT_VERSION = 3
-MARKS_SINCE = 3  # people may tag and exclude pictures
+MARKS_SINCE = 3  # people may tag and exclude images
 
 Step = Callable[[Path, dict[str, Any]], dict[str, Any]]
 

@@ -1,6 +1,6 @@
 """The tables of a collection: schemas, reads and writes.
 
-`images` is the commit point: a row of it says that its picture is indexed and which captions belong to it
+`images` is the commit point: a row of it says that its image is indexed and which captions belong to it
 (`texts_key`). Rows of `texts` with another key are left-overs of an interrupted run; readers pass over them and the
 next run sweeps them. `failures` holds what could not be indexed. `id` is unique in `images` and `texts`, `location`
 in `failures`.
@@ -27,7 +27,7 @@ MARKS = (
     "excluded",
 )  # columns of `images` that people write (see `indexer.collection.tags`), and no run ever does
 HASH = 64  # digits of a content hash
-MOVED = "00"  # before the hash of a row whose picture is indexed under another name: that row has its marks now
+MOVED = "00"  # before the hash of a row whose image is indexed under another name: that row has its marks now
 THEIRS = "source_"  # begins the name of a source's own column that would have the name of one of `MARKS`
 DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older rows get from others, in SQL
 CONFLICT, TRIES = "commit conflict", 5
@@ -99,7 +99,7 @@ def schemas(dim: int) -> dict[str, Any]:
                 required("size", pa.int64()),
                 required("mtime_ns", pa.int64()),
                 required("when", pa.timestamp("us", tz="UTC")),
-                *marks,  # of the picture that was indexed before it failed: it gets them back
+                *marks,  # of the image that was indexed before it failed: it gets them back
             ]
         ),
     }

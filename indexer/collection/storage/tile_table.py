@@ -1,9 +1,9 @@
 """The table of tiles.
 
 A collection may have tiles (`indexer.ingest.embedding.tiles`) or not. Rows of `tiles` belong to the content of a file,
-not to its id: so copies share them and a picture that is moved keeps them. All tiles of a content are written in one
-commit, before the row of its picture in `images`; those of a content that no picture has are left-overs, which readers
-pass over and the next run sweeps. A picture whose content should have tiles and has none is embedded again.
+not to its id: so copies share them and an image that is moved keeps them. All tiles of a content are written in one
+commit, before the row of its image in `images`; those of a content that no image has are left-overs, which readers
+pass over and the next run sweeps. An image whose content should have tiles and has none is embedded again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SIDES = ("left", "top", "right", "bottom")
 
 @dataclass(frozen=True)
 class Tiles:
-    """The t tiles of one picture."""
+    """The t tiles of one image."""
 
-    boxes: np.ndarray  # (t, 4) float32: left, top, right and bottom as fractions of the upright picture
+    boxes: np.ndarray  # (t, 4) float32: left, top, right and bottom as fractions of the upright image
     vectors: np.ndarray  # (t, d) float32 unit rows
 
 
@@ -37,7 +37,7 @@ def schema(dim: int) -> Any:
     import pyarrow as pa
 
     fields = [("hash", pa.string()), ("position", pa.int32()), ("total", pa.int32())]  # total: of that content
-    fields += [(side, pa.float32()) for side in SIDES]  # parts of the upright picture
+    fields += [(side, pa.float32()) for side in SIDES]  # parts of the upright image
     return pa.schema([pa.field(*field, nullable=False) for field in [*fields, ("vector", pa.list_(pa.float16(), dim))]])
 
 
@@ -96,7 +96,7 @@ def append(table: Any, found: Iterable[tuple[str, Tiles]]) -> None:
 
 
 def sweep(images: Any, table: Any) -> None:
-    """Remove the tiles of contents that no picture has any more."""
+    """Remove the tiles of contents that no image has any more."""
     used = set(tables.read(images, ["hash"])["hash"].to_pylist())
     tables.remove(table, "hash", contents(table) - used)
 

@@ -1,6 +1,6 @@
 """Hands shards to workers and merges their results by key.
 
-The run (`run`) is that of one machine; only where pictures become vectors, a pool of Ray actors takes the place of the
+The run (`run`) is that of one machine; only where images become vectors, a pool of Ray actors takes the place of the
 local pipeline. A worker writes what became of its shard into one file in the collection's `staging` folder, at least
 once. The run alone writes tables: it takes each outcome that its plan still waits for, once, by id, size and time, and
 commits; the row in `images` is the record that it was merged. Whatever ends the run, the next one first merges the
@@ -26,7 +26,7 @@ from indexer.sources import Item
 if TYPE_CHECKING:
     from indexer.ingest.run import Run
 
-SHARD = 1_000  # pictures: what a worker on a CPU does in about a minute, and what is done again when it is lost
+SHARD = 1_000  # images: what a worker on a CPU does in about a minute, and what is done again when it is lost
 SHARD_GPU = 5_000
 ROUNDS = 3  # so often what workers did not hand over is given to them again
 
@@ -84,7 +84,7 @@ class Distributed:
             return  # finished shards stay for the next run
         if wanted:
             raise CollectionError(
-                f"{len(wanted):,} pictures were given to workers and are not in {self.store.home}/{STAGING}, "
+                f"{len(wanted):,} images were given to workers and are not in {self.store.home}/{STAGING}, "
                 f"{next(iter(wanted))} among them: do all machines see the same files there? What is finished is kept"
             )
         self.store.remove(STAGING)
@@ -106,7 +106,7 @@ class Distributed:
         """Take what is still waited for from a shard, have it committed, and let the file go."""
         try:
             found = shards.from_bytes(self.store.read(name), self.given.dim)
-        except (OSError, ValueError):  # not whole: its pictures are still wanted
+        except (OSError, ValueError):  # not whole: its images are still wanted
             found = []
         for finished in found:
             item = finished.outcome.item

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """All that a worker on any machine has to know, but for which pictures are its share."""
+    """All that a worker on any machine has to know, but for which images are its share."""
 
     home: str  # of the collection: a path that all machines share, or a URL
     sources: tuple[SourceInfo, ...]
@@ -73,7 +73,7 @@ class ShardWorker:
             )
 
     def work(self, shard: Shard) -> None:
-        """Make the file of a shard, if it is not there yet. Raises `SourceError` where pictures hang one by one."""
+        """Make the file of a shard, if it is not there yet. Raises `SourceError` where images hang one by one."""
         name = file_of(self.order.fingerprint, shard.key)
         if self.store.exists(name):
             return

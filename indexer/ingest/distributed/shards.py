@@ -26,7 +26,7 @@ VERSION = 2  # of the file; another one is not read
 
 @dataclass(frozen=True)
 class Shard:
-    """Some pictures for one worker."""
+    """Some images for one worker."""
 
     key: str
     items: list[Item]
@@ -44,7 +44,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Finished:
-    """One outcome, and the vectors of the picture's captions where they could be made: text -> (d,)."""
+    """One outcome, and the vectors of the image's captions where they could be made: text -> (d,)."""
 
     outcome: Outcome
     texts: Mapping[str, np.ndarray] = field(default_factory=dict)

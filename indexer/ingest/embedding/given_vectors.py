@@ -1,6 +1,6 @@
 """An encoder that answers with vectors that exist already.
 
-The run reads, decodes and writes as always, with an encoder that makes no vector of a picture, because the right one
+The run reads, decodes and writes as always, with an encoder that makes no vector of an image, because the right one
 is put in its place, and vectors of captions only where none came with them.
 """
 

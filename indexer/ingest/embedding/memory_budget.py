@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from core.errors import ImageError
 from indexer.ingest.embedding.prefetch import lent, waiting
 
-PIXELS = 400_000_000  # two of the largest pictures that are read; up to four bytes each
+PIXELS = 400_000_000  # two of the largest images that are read; up to four bytes each
 
 
 class Room:
@@ -22,8 +22,8 @@ class Room:
 
     @contextmanager
     def for_one(self) -> Iterator[Callable[[int], None]]:
-        """For one picture: inside, call it with the number of its pixels, once that is known; it waits until there is
-        room. A picture larger than the whole room may be alone in it. Waiting does not count for its time, and one that
+        """For one image: inside, call it with the number of its pixels, once that is known; it waits until there is
+        room. An image larger than the whole room may be alone in it. Waiting does not count for its time, and one that
         is given up leaves, though its decoder may hang; if it comes for room later, it gets an `ImageError`."""
         mine, gone = 0, False
 

@@ -1,8 +1,8 @@
 """Reads, decodes and embeds images in parallel, within bounded memory.
 
-Threads read and decode ahead of the model, never more than a window of pictures; the model gets whole batches in a
+Threads read and decode ahead of the model, never more than a window of images; the model gets whole batches in a
 thread of its own, while the caller writes what came before. Each item comes out exactly once, as `Embedded`, `Same` or
-`Failed`: a batch that fails is repeated one by one, so that a picture never takes its neighbours with it.
+`Failed`: a batch that fails is repeated one by one, so that an image never takes its neighbours with it.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from indexer.sources import Item
 
 T = TypeVar("T")
 
-READ_SECONDS = 60.0  # for one picture to be read and decoded
+READ_SECONDS = 60.0  # for one image to be read and decoded
 BATCH = 64
 BATCH_SECONDS = 10.0  # a slow model gets smaller batches: what was computed and not yet written is lost by a kill
-HANGING = 8  # as many in a row that take too long are no bad pictures but a bad disk
+HANGING = 8  # as many in a row that take too long are no bad images but a bad disk
 UNIT = 1e-3  # how far from 1 the length of a vector may be
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture with its vector."""
+    """An image with its vector."""
 
     item: Item
     hash: str
@@ -64,7 +64,7 @@ class Same:
 
 @dataclass(frozen=True)
 class Failed:
-    """A picture that cannot be indexed."""
+    """An image that cannot be indexed."""
 
     item: Item
     reason: str
@@ -122,8 +122,8 @@ class Pipeline:
         stop: Callable[[], bool] = lambda: False,
         tiles: bool = False,
     ) -> None:
-        """`limit` is what one picture may take to be read and decoded; `stop` is asked after each batch. With `tiles`
-        parts of each picture are embedded, too."""
+        """`limit` is what one image may take to be read and decoded; `stop` is asked after each batch. With `tiles`
+        parts of each image are embedded, too."""
         self.read, self.encoder, self.watch = read, encoder, watch
         self.batch, self.limit, self.stop = batch, limit, stop
         # Pillow decodes outside the interpreter lock, so threads are enough; more than 16 only wait for the disk.
@@ -131,14 +131,14 @@ class Pipeline:
         self.side = input_side(encoder) if tiles else None
         # As many pixels wait for the model with tiles as without.
         self.window = max(2 * self.threads, 2 * batch // (1 + MOST)) if tiles else 2 * batch
-        # An encoder that is content with smaller pictures computes with PyTorch, so that is loaded anyway.
+        # An encoder that is content with smaller images computes with PyTorch, so that is loaded anyway.
         self.shrink = decode.shrink if encoder.decode_side is None else resample.shrink
         self.room = Room()
         self._late = 0  # in a row
 
     def run(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome | None, None, None]:
         """Every item's outcome, and None whenever there was none for a second. Without `claims` each item is embedded,
-        whatever its content. Raises `SourceError` if one picture after the other cannot be read within the limit."""
+        whatever its content. Raises `SourceError` if one image after the other cannot be read within the limit."""
         return overlapped(self._outcomes(items, claims), 2 * self.batch)
 
     def _outcomes(self, items: Iterable[Item], claims: Claims | None) -> Generator[Outcome, None, None]:
@@ -171,7 +171,7 @@ class Pipeline:
         self._late += 1
         if self._late >= HANGING:
             raise SourceError(
-                f"{self._late} pictures in a row took longer than {self.limit:g} s to be read, {item.id} is the last: "
+                f"{self._late} images in a row took longer than {self.limit:g} s to be read, {item.id} is the last: "
                 "does the disk or network share still answer? What was finished is kept; index again when it does"
             )
         return Failed(item, "timeout", f"{item.id}: could not be read and decoded within {self.limit:g} s")
@@ -189,7 +189,7 @@ class Pipeline:
             with self.room.for_one() as admit:
                 return self._decode(item, digest.hexdigest(), data, admit)
         except ImageError as error:
-            return Failed(item, error.reason, f"{item.id}: {str(error).removeprefix('the picture: ')}")
+            return Failed(item, error.reason, f"{item.id}: {str(error).removeprefix('the image: ')}")
         finally:
             self._late = 0
             self.watch.add("read", read - started)
@@ -228,7 +228,7 @@ class Pipeline:
 
 
 def _outcome(row: _Prepared, vectors: list[np.ndarray | str]) -> Embedded | Failed:
-    """A picture with the vectors of its views; without one of them it fails as a whole."""
+    """An image with the vectors of its views; without one of them it fails as a whole."""
     good = [vector for vector in vectors if not isinstance(vector, str)]
     if len(good) < len(vectors):
         wrong = next(vector for vector in vectors if isinstance(vector, str))

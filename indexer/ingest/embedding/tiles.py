@@ -1,7 +1,7 @@
 """Cuts an image into tiles so that small things are found.
 
-A model sees a picture as a small square, in which a small thing is a few pixels. Tiles are squares over the whole
-picture, all of one size; each gets a vector of its own. `python -m benchmarks.tiles` measures what they find and cost.
+A model sees an image as a small square, in which a small thing is a few pixels. Tiles are squares over the whole
+image, all of one size; each gets a vector of its own. `python -m benchmarks.tiles` measures what they find and cost.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 ZOOM = 3.0  # how many tiles lie beside each other on the shorter side, but for their overlap
 OVERLAP = 1 / 3  # of a tile's side, at least: a thing of that size is whole in one of them
-MOST = 32  # of one picture
+MOST = 32  # of one image
 WORTH = 1.5  # where the shorter side has not so many times the pixels that the model sees, tiles would show no more
 
 PixelBox = tuple[int, int, int, int]
 
 
 def boxes(width: int, height: int, side: int) -> list[PixelBox]:
-    """Left, top, right and bottom in pixels of each tile of a picture, for a model that sees `side` x `side` pixels.
+    """Left, top, right and bottom in pixels of each tile of an image, for a model that sees `side` x `side` pixels.
 
-    Rows from the top, in each from the left. None for pictures hardly larger than `side`. In a long picture tiles are
+    Rows from the top, in each from the left. None for images hardly larger than `side`. In a long image tiles are
     larger than elsewhere, or do not cover all, so that there are never more than MOST.
     """
     shorter = min(width, height)
@@ -59,7 +59,7 @@ def input_side(encoder: Encoder) -> int:
 
 
 def look(encoder: Encoder, opened: Opened, wanted: list[PixelBox]) -> list[np.ndarray]:
-    """What the encoder sees of each tile of a picture that was opened for it, uint8 (s, s, 3)."""
+    """What the encoder sees of each tile of an image that was opened for it, uint8 (s, s, 3)."""
     image, width, height = opened
     across, down = image.width / width, image.height / height
     seen = []
@@ -72,6 +72,6 @@ def look(encoder: Encoder, opened: Opened, wanted: list[PixelBox]) -> list[np.nd
 
 
 def fractions(wanted: list[PixelBox], width: int, height: int) -> np.ndarray:
-    """Tiles in pixels as parts of the picture (t, 4) float32."""
+    """Tiles in pixels as parts of the image (t, 4) float32."""
     shape = np.array([width, height, width, height], np.float64)
     return (np.array(wanted, np.float64).reshape(-1, 4) / shape).astype(np.float32)

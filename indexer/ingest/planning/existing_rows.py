@@ -1,6 +1,6 @@
 """Reads what the collection holds already.
 
-A compact picture of the tables at the start of a run: enough to tell by a stat that a file is unchanged.
+A compact image of the tables at the start of a run: enough to tell by a stat that a file is unchanged.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Known:
         return digests
 
     def untiled(self, side: int) -> set[str]:
-        """Ids of pictures that should have tiles and have none, for a model that sees `side` pixels."""
+        """Ids of images that should have tiles and have none, for a model that sees `side` pixels."""
         if self.tiled is None:
             return set()
         columns = [self._columns[name].to_pylist() for name in ("hash", "width", "height")]

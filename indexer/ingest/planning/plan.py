@@ -19,7 +19,7 @@ class Plan:
     """Every listed item is in exactly one of the first four; every known id is in there, in `gone` or in `kept`."""
 
     unchanged: list[str] = field(default_factory=list)
-    recaption: list[Item] = field(default_factory=list)  # the same picture with other words or columns
+    recaption: list[Item] = field(default_factory=list)  # the same image with other words or columns
     embed: list[Item] = field(default_factory=list)
     failed: list[Problem] = field(default_factory=list)  # failed before and are still the same file
     gone: dict[str, str] = field(default_factory=dict)  # id -> content hash
@@ -36,7 +36,7 @@ def make_plan(
     retry_failures: bool = False,
     untiled: Collection[str] = (),
 ) -> Plan:
-    """Compare what is there with what is known. With `retry_failures` no file counts as failed before; pictures that
+    """Compare what is there with what is known. With `retry_failures` no file counts as failed before; images that
     are `untiled` are embedded again."""
     plan = Plan()
     for item in listing.items:

@@ -134,7 +134,7 @@ def gather(roster: Roster, path: Path) -> tuple[Listing, Captions]:
         place = missing[0].place(path)
         raise SourceError(
             f"{place} is not there, and another source would be added: if it has moved, say --remove-source {place}, "
-            "and its pictures are found again by their content; otherwise connect it first"
+            "and its images are found again by their content; otherwise connect it first"
         )
     words = {
         info.name: Captions()
@@ -180,7 +180,7 @@ def _same(one: Place, other: Place) -> bool:
 
 
 def _check_apart(infos: dict[str, SourceInfo], path: Path, place: Place) -> None:
-    """Raises `SourceError` if one of two folders lies within the other: their pictures would be there twice."""
+    """Raises `SourceError` if one of two folders lies within the other: their images would be there twice."""
     for info in infos.values():
         other = info.place(path)
         if isinstance(place, str) or isinstance(other, str) or info.kind != "folder" or not place.is_dir():

@@ -1,8 +1,8 @@
 """Collects the captions of each image.
 
-They come from a CSV file with the columns `image,caption` (several rows a picture) and from a text file beside the
-picture, one caption a line. A picture that has neither keeps those inside its file. A CSV row names its picture by
-the path below the folder or, where only one picture has it, by the file name alone; rows that name none are counted.
+They come from a CSV file with the columns `image,caption` (several rows an image) and from a text file beside the
+image, one caption a line. An image that has neither keeps those inside its file. A CSV row names its image by
+the path below the folder or, where only one image has it, by the file name alone; rows that name none are counted.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ MAX_SIDECAR = 1 << 20  # bytes; more than a megabyte is a document and no captio
 
 @dataclass(frozen=True)
 class Captions:
-    """What people wrote about the pictures: item id -> captions."""
+    """What people wrote about the images: item id -> captions."""
 
     by_item: dict[str, list[str]] = field(default_factory=dict)
-    unmatched: int = 0  # CSV rows that name no picture, or have no caption
+    unmatched: int = 0  # CSV rows that name no image, or have no caption
     problems: list[Problem] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     """Items whose text file cannot be read now: the captions that they had stay."""
-    columns: Columns | None = None  # what else the sources say about the pictures
+    columns: Columns | None = None  # what else the sources say about the images
 
     def of(self, item_id: str, embedded: Iterable[str]) -> list[str]:
-        """The captions of one picture. Those inside the file count where nobody wrote others: many are a camera's."""
+        """The captions of one image. Those inside the file count where nobody wrote others: many are a camera's."""
         return self.by_item.get(item_id) or clean(embedded)
 
     def columns_key(self, item_id: str) -> str:
-        """Changes when anything changes that the source says about the picture beside its captions."""
+        """Changes when anything changes that the source says about the image beside its captions."""
         return self.columns.key(item_id) if self.columns else ""
 
     def columns_of(self, item_id: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def clean(texts: Iterable[str]) -> list[str]:
 
 
 def key(item_id: str, texts: list[str]) -> str:
-    """One name for the captions of one picture, empty for none: it changes when any of them does."""
+    """One name for the captions of one image, empty for none: it changes when any of them does."""
     if not texts:
         return ""
     growing = GrowingKey(item_id)
@@ -109,7 +109,7 @@ def key(item_id: str, texts: list[str]) -> str:
 
 
 class GrowingKey:
-    """The key of one picture's captions while they come one by one."""
+    """The key of one image's captions while they come one by one."""
 
     def __init__(self, item_id: str) -> None:
         self._digest = hashlib.blake2b(digest_size=16)
@@ -126,7 +126,7 @@ class GrowingKey:
 
 
 class _Finder:
-    """Which picture does a name in a CSV file mean?"""
+    """Which image does a name in a CSV file mean?"""
 
     def __init__(self, ids: list[str]) -> None:
         self.ids = set(ids)

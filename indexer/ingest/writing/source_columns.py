@@ -31,7 +31,7 @@ def check_names(names: Iterable[str], where: str) -> None:
     own = {*tables.schemas(1)["images"].names, *RESERVED}
     if clashes := [name for name in names if name in own]:
         raise SourceError(
-            f"{where} has columns that clipdex itself keeps of every picture: {', '.join(clashes)}; rename them, or "
+            f"{where} has columns that clipdex itself keeps of every image: {', '.join(clashes)}; rename them, or "
             "name those to keep with --columns (--columns '' keeps none)"
         )
     odd = [name for name in names if not name.isprintable() or not 0 < len(name) <= MAX_NAME or set(name) & set(".~`")]
@@ -43,7 +43,7 @@ def check_names(names: Iterable[str], where: str) -> None:
 
 
 def renamed(listing: Listing) -> Listing:
-    """A listing whose columns have not the names of what people write about pictures here, `tags` and `excluded`."""
+    """A listing whose columns have not the names of what people write about images here, `tags` and `excluded`."""
     columns = listing.columns
     if columns is None:
         return listing

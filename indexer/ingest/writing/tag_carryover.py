@@ -1,11 +1,11 @@
 """Carries tags over when an image moves or cannot be read for a while.
 
-A picture that moved is a new one with the content of one that is gone: the row under its new name takes the tags along.
+An image that moved is a new one with the content of one that is gone: the row under its new name takes the tags along.
 Of several such new ones one takes them: copies do not inherit. Where several are gone, those with tags go first. A gone
 row whose tags were taken says so in its hash, because the run may be killed before it is removed, and the next one
 must not give them away again.
 
-The tags of a picture that was indexed and fails now wait in its row of `failures`.
+The tags of an image that was indexed and fails now wait in its row of `failures`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TagCarryover:
         self._new: list[str] = []  # those of them that do not say so yet
 
     def settle(self, rows: list[Row]) -> None:
-        """Give the new ones among rows that are about to be written what their pictures had under other names."""
+        """Give the new ones among rows that are about to be written what their images had under other names."""
         if not (self._gone or self._waiting):
             return
         rows = [row for row in rows if row["id"] not in self._known]
@@ -63,14 +63,14 @@ class TagCarryover:
         self._new = []
 
     def leave(self, failures: Any, ids: Iterable[str]) -> None:
-        """Before the rows of pictures that fail now are removed: what people wrote on them goes to their failures."""
+        """Before the rows of images that fail now are removed: what people wrote on them goes to their failures."""
         self._images.checkout_latest()
         found = tables.read_keys(self._images, "id", ids, ["id", *tables.MARKS])
         marked = [row for row in found if row["id"] in self._waiting or any(row[name] for name in tables.MARKS)]
         tables.mark(failures, [{"location": row.pop("id")} | row for row in marked], "location")
 
     def catch_up(self) -> None:
-        """Before the gone rows are removed: what people wrote on them since their pictures have new ones."""
+        """Before the gone rows are removed: what people wrote on them since their images have new ones."""
         if not self._given:
             return
         self._images.checkout_latest()
@@ -87,7 +87,7 @@ class TagCarryover:
             tables.mark(self._images, [{"id": row["id"], "tags": changed, "excluded": excluded}])
 
     def _marks(self) -> list[Row]:
-        """What people wrote about gone pictures, as it is now, by id."""
+        """What people wrote about gone images, as it is now, by id."""
         self._images.checkout_latest()
         found = tables.read(self._images, ["id", *tables.MARKS], MARKED).to_pylist()
         return sorted((row for row in found if self._gone.get(row["id"])), key=lambda row: str(row["id"]))

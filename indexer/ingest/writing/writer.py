@@ -2,7 +2,7 @@
 
 Outcomes are gathered and written together, bounded in number and time: that is what a killed run loses. The order
 of the writes makes each commit whole or absent: captions first, under a key that nothing refers to yet; then the
-failures; then the row in `images`, which makes a picture and its captions visible at once.
+failures; then the row in `images`, which makes an image and its captions visible at once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Writer:
         watch: Stopwatch,
         carryover: TagCarryover | None = None,
     ) -> None:
-        """`carryover` gives new rows of `images` the tags that their pictures had under other names."""
+        """`carryover` gives new rows of `images` the tags that their images had under other names."""
         self.path, self.encoder, self.words, self.watch = collection.path, encoder, words, watch
         self.images, self.texts, self.failures = (collection.table(name) for name in ("images", "texts", "failures"))
         self._tiled = known.tiled  # hashes of contents that have tiles; None where there are to be none
@@ -97,7 +97,7 @@ class Writer:
             self.commit()
 
     def recaption(self, items: list[Item]) -> None:
-        """Give indexed pictures their present captions; nothing is read or embedded but words."""
+        """Give indexed images their present captions; nothing is read or embedded but words."""
         for start in range(0, len(items), COMMIT_ROWS):
             part = {item.id: item for item in items[start : start + COMMIT_ROWS]}
             rows = tables.read_keys(self.images, "id", part, ["id", *CONTENT])
@@ -182,7 +182,7 @@ class Writer:
     def _add_texts(self) -> list[Row]:
         """Set `texts_key` in the gathered rows and return their captions as rows of `texts`.
 
-        A picture with a caption that cannot be embedded fails as a whole: half of one would look finished.
+        An image with a caption that cannot be embedded fails as a whole: half of one would look finished.
         """
         started = time.perf_counter()
         wanted: list[Row] = []

@@ -2,7 +2,7 @@
 
 Members are never unpacked to the disk, so that a name can do no harm; but an id must be a plain path. Names are
 therefore read as `tar` and `unzip` read them: without a slash or `./` at the beginning; one that climbs (`..`) is a
-problem. A name that comes again gets a number, because two members are two pictures.
+problem. A name that comes again gets a number, because two members are two images.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def ending(name: str) -> str:
 
 
 def is_picture(name: str) -> bool:
-    """Is this a picture by its name, one that can be read or not?"""
+    """Is this an image by its name, one that can be read or not?"""
     return ending(name) in PICTURES or ending(name) in UNSUPPORTED
 
 
 def unsupported(place: str, name: str) -> Problem | None:
-    """The problem of a picture that cannot be read because of its kind."""
+    """The problem of an image that cannot be read because of its kind."""
     why = UNSUPPORTED.get(ending(name))
     return None if why is None else Problem(place, "unsupported", f"{place}: {why}; convert it to JPEG")
 

@@ -1,8 +1,8 @@
 """Images in tar files: WebDatasets and any other.
 
 A place is one tar file, a pattern (`data-{000..010}.tar`) or a folder of tar files, on this disk or in an object
-store. An id is the name of the tar file below the folder and that of the member; the pictures of a single file have
-the members' names alone. Nothing is unpacked: a picture is read from where it lies. The size of an item is that of
+store. An id is the name of the tar file below the folder and that of the member; the images of a single file have
+the members' names alone. Nothing is unpacked: an image is read from where it lies. The size of an item is that of
 the member and its time is that of the tar file: a file that was written anew is read again, and what is unchanged in
 it is known by its content.
 """
@@ -25,7 +25,7 @@ from indexer.sources.patterns import Selection
 
 
 class WebDatasetSource:
-    """Tar files of pictures, with captions and columns beside each."""
+    """Tar files of images, with captions and columns beside each."""
 
     kind = "webdataset"
 
@@ -36,7 +36,7 @@ class WebDatasetSource:
         self._lock = threading.Lock()
 
     def scan(self) -> Listing:
-        """Every picture in every tar file. Raises `SourceError` where none of the files can be read."""
+        """Every image in every tar file. Raises `SourceError` where none of the files can be read."""
         storage, names, listed = self._tars()
         selection = Selection(self.settings)
         shards: list[Shard] = []
@@ -56,7 +56,7 @@ class WebDatasetSource:
                 problems.append(Problem(prefix or escape(name), "damaged archive", f"{escape(name)}: {shard.cut}"))
                 hidden.append(prefix)
         if names and not any(shard.items for shard in shards) and hidden:
-            raise SourceError(f"{self.location}: no picture can be read: {problems[0].message}")
+            raise SourceError(f"{self.location}: no image can be read: {problems[0].message}")
         items = sorted(item for shard in shards for item in shard.items if selection.wants(item.id))
         return Listing(
             items=items,
@@ -89,7 +89,7 @@ class WebDatasetSource:
         return data
 
     def path(self, item_id: str) -> Path | None:
-        """None: no file holds exactly one picture."""
+        """None: no file holds exactly one image."""
         return None
 
     @property

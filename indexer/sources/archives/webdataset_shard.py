@@ -20,8 +20,8 @@ from indexer.sources.file_access import MAX_BYTES, Found
 from indexer.sources.filenames import escape
 
 CAPTIONS = ("caption", "captions", "text", "texts")
-MAX_TEXT = 1 << 20  # bytes of a text or a JSON file beside a picture
-# What img2dataset notes about its own work, or what is known from the picture itself.
+MAX_TEXT = 1 << 20  # bytes of a text or a JSON file beside an image
+# What img2dataset notes about its own work, or what is known from the image itself.
 _NOT_KEPT = frozenset(["key", "status", "error_message", "width", "height", "exif"])
 
 
@@ -103,7 +103,7 @@ class _Reader:
         problem = unsupported(place, member.name)
         if content is None or member.kind in ("link", "other"):
             problem = Problem(
-                place, "not an image", f"{place}: is a link or a special file in its archive, not a picture"
+                place, "not an image", f"{place}: is a link or a special file in its archive, not an image"
             )
         elif content[1] > MAX_BYTES:
             problem = Problem(place, "too large", f"{place}: has {content[1]:,} bytes, more than {MAX_BYTES:,}")
@@ -142,7 +142,7 @@ class _Reader:
 
 
 def captions_in(facts: dict[str, Any], settings: Settings) -> Iterable[str]:
-    """The captions among what is said about one picture."""
+    """The captions among what is said about one image."""
     for name in CAPTIONS if settings.captions is None else settings.captions:
         value = facts.get(name)
         yield from (part for part in (value if isinstance(value, list) else [value]) if isinstance(part, str))

@@ -1,7 +1,7 @@
 """Images in a zip archive.
 
 An id is the name of the member. Nothing is unpacked to the disk, and never more than the archive declares is unpacked
-in memory. Texts beside the pictures and a `captions.csv` at the top count as in a folder. The size of an item is that
+in memory. Texts beside the images and a `captions.csv` at the top count as in a folder. The size of an item is that
 of the unpacked member and its time is that of the archive: one that was written anew is read again, and what is
 unchanged in it is known by its content.
 """
@@ -77,7 +77,7 @@ class _Opened:
 
 
 class ZipSource:
-    """A zip archive of pictures."""
+    """A zip archive of images."""
 
     kind = "zip"
 
@@ -88,7 +88,7 @@ class ZipSource:
         self._lock = threading.Lock()
 
     def scan(self) -> Listing:
-        """Every picture in the archive. Raises `SourceError` where it cannot be read."""
+        """Every image in the archive. Raises `SourceError` where it cannot be read."""
         try:
             return self._current().listing
         except OSError as error:
@@ -115,7 +115,7 @@ class ZipSource:
             raise ImageError("truncated", f"is damaged in its archive: {error}") from None
 
     def path(self, item_id: str) -> Path | None:
-        """None: no file holds exactly one picture."""
+        """None: no file holds exactly one image."""
         return None
 
     def _current(self) -> _Opened:
@@ -131,7 +131,7 @@ class ZipSource:
 def _problem(item_id: str, info: zipfile.ZipInfo) -> Problem | None:
     """Why a member cannot be read, as far as its entry tells."""
     if (info.external_attr >> 16) & _KINDS == _LINK:
-        return Problem(item_id, "not an image", f"{item_id}: is a link in its archive, not a picture")
+        return Problem(item_id, "not an image", f"{item_id}: is a link in its archive, not an image")
     if info.flag_bits & _ENCRYPTED:
         return Problem(item_id, "unsupported", f"{item_id}: is encrypted; unpack the archive with its password")
     if info.compress_type not in _METHODS:

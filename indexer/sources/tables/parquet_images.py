@@ -2,7 +2,7 @@
 
 A column is read by row groups. Those that were read last are kept, because neighbours are read together. Of a row
 group that is too large for that, as pyarrow writes them unless it is told otherwise, a part is kept that moves along:
-pictures are cheap in their order, and one before the part means reading the group from its beginning.
+images are cheap in their order, and one before the part means reading the group from its beginning.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PART = 64  # rows that are read at once of a large row group
 
 
 class ParquetPictures:
-    """The pictures in one column of an open Parquet file, by row. Safe between threads, one reads at a time."""
+    """The images in one column of an open Parquet file, by row. Safe between threads, one reads at a time."""
 
     def __init__(self, file: BinaryIO, column: str) -> None:
         import pyarrow.parquet as pq
@@ -40,7 +40,7 @@ class ParquetPictures:
         self._file.close()
 
     def lengths(self) -> list[int]:
-        """The number of bytes of each picture; -1 for null."""
+        """The number of bytes of each image; -1 for null."""
         import pyarrow.compute as pc
 
         found: list[int] = []
@@ -50,7 +50,7 @@ class ParquetPictures:
         return found
 
     def read(self, row: int) -> bytes:
-        """The bytes of one picture; empty for null."""
+        """The bytes of one image; empty for null."""
         group = bisect_right(self._starts, row) - 1
         first = self._starts[group]
         with self._lock:

@@ -1,8 +1,8 @@
 """Images that a table names or holds.
 
-One column holds paths, from the folder of the table on, or, in Parquet, the bytes of the pictures; others captions;
-all further ones become columns of the collection. The id of a picture that has a path is that path as it is written;
-several rows with one path are one picture with several captions. One that has none is called by its column for names,
+One column holds paths, from the folder of the table on, or, in Parquet, the bytes of the images; others captions;
+all further ones become columns of the collection. The id of an image that has a path is that path as it is written;
+several rows with one path are one image with several captions. One that has none is called by its column for names,
 or by its number in the table. Size and time of an item are those of the file that its path leads to; for bytes they
 are the number of bytes and the time of the table, so that the rows of a table that was written anew are read again,
 and what is unchanged is known by its content.
@@ -45,16 +45,16 @@ class _Loaded:
 
     state: Found
     rows: dict[str, int]  # id -> its first row
-    names: dict[str, str]  # id -> path as written, where pictures have paths
+    names: dict[str, str]  # id -> path as written, where images have paths
     pictures: ParquetPictures | None
-    sizes: dict[str, int] = field(default_factory=dict)  # of pictures that have no path
+    sizes: dict[str, int] = field(default_factory=dict)  # of images that have no path
     captions: dict[str, list[str]] = field(default_factory=dict)
     columns: Columns | None = None
     problems: list[Problem] = field(default_factory=list)
 
 
 class TableSource:
-    """A table of pictures."""
+    """A table of images."""
 
     kind = "table"
 
@@ -65,7 +65,7 @@ class TableSource:
         self._lock = threading.Lock()
 
     def scan(self) -> Listing:
-        """Every picture of the table. Raises `SourceError` where it cannot be read as one."""
+        """Every image of the table. Raises `SourceError` where it cannot be read as one."""
         loaded, selection = self._table(), Selection(self.settings)
         found = Listing(problems=list(loaded.problems), captions=loaded.captions)
         ignored = 0
@@ -87,7 +87,7 @@ class TableSource:
         )
 
     def read(self, item_id: str) -> bytes:
-        """The bytes of one picture. Raises `ImageError`."""
+        """The bytes of one image. Raises `ImageError`."""
         try:
             far = "://" in str(self.location)
             loaded = self._loaded if far and self._loaded is not None else self._table()
@@ -115,7 +115,7 @@ class TableSource:
         return place if isinstance(place, Path) else None
 
     def _look(self, item_id: str, name: str, found: Listing) -> None:
-        """Note a picture with the state of its file, or why there is none. What is not there hides nothing else."""
+        """Note an image with the state of its file, or why there is none. What is not there hides nothing else."""
         if name.lower().startswith(("http://", "https://")):
             message = f"{item_id}: is an address on the web; let img2dataset download it, and index what that writes"
             found.problems.append(Problem(item_id, "unsupported", message))
@@ -186,7 +186,7 @@ class TableSource:
         return _fill_bytes(_Loaded(state, {}, {}, pictures), rows, chosen)
 
     def _parquet(self, file: BinaryIO, name: str) -> tuple[Rows, Chosen, ParquetPictures | None]:
-        """All columns but the bytes of pictures, and what reads those."""
+        """All columns but the bytes of images, and what reads those."""
         import pyarrow.parquet as pq
 
         with remote_errors(Exception):
@@ -205,14 +205,14 @@ class TableSource:
 
 
 def _fill(loaded: _Loaded, rows: Rows, chosen: Chosen, names: list[Any]) -> _Loaded:
-    """Rows that name files: each path is one picture."""
+    """Rows that name files: each path is one image."""
     _note_bad(loaded, rows)
     owners: list[str | None] = []
     for row, value in enumerate(names):
         name = value.strip() if isinstance(value, str) else ""
         if not name:
             place = f"row {rows.numbers[row]}"
-            loaded.problems.append(Problem(place, "no picture named", f"{place}: its {chosen.image} is empty"))
+            loaded.problems.append(Problem(place, "no image named", f"{place}: its {chosen.image} is empty"))
             owners.append(None)
             continue
         item_id = _path_id(name)
@@ -223,7 +223,7 @@ def _fill(loaded: _Loaded, rows: Rows, chosen: Chosen, names: list[Any]) -> _Loa
 
 
 def _fill_bytes(loaded: _Loaded, rows: Rows, chosen: Chosen) -> _Loaded:
-    """Rows that hold pictures: each row is one."""
+    """Rows that hold images: each row is one."""
     assert loaded.pictures is not None
     unique, owners = Names(), list[str | None]()
     for row, (length, name) in enumerate(zip(loaded.pictures.lengths(), _row_names(rows, chosen), strict=True)):
@@ -239,7 +239,7 @@ def _fill_bytes(loaded: _Loaded, rows: Rows, chosen: Chosen) -> _Loaded:
 
 
 def _row_names(rows: Rows, chosen: Chosen) -> Iterable[str]:
-    """What the pictures of a table are called there; empty where they are not."""
+    """What the images of a table are called there; empty where they are not."""
     if chosen.id is not None:
         values = rows.table[chosen.id].to_pylist()
     elif chosen.image in rows.table.column_names:  # what a structure says beside its bytes
@@ -251,7 +251,7 @@ def _row_names(rows: Rows, chosen: Chosen) -> Iterable[str]:
 
 
 def _describe(loaded: _Loaded, rows: Rows, chosen: Chosen, owners: list[str | None]) -> _Loaded:
-    """Captions of all rows of a picture, and the properties that its first row gives."""
+    """Captions of all rows of an image, and the properties that its first row gives."""
     for name in chosen.captions:
         for owner, value in zip(owners, rows.table[name].to_pylist(), strict=True):
             texts = value if isinstance(value, list) else [value]

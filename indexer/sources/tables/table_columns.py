@@ -49,4 +49,4 @@ def _image(names: list[str], where: str) -> str:
     if "image" in found:  # the name that such tables have; a path beside it is a property
         return "image"
     columns = ", ".join(found or names)[:500]
-    raise SourceError(f"which column of {where} holds the pictures? Say --image-column with one of: {columns}")
+    raise SourceError(f"which column of {where} holds the images? Say --image-column with one of: {columns}")

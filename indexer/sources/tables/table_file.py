@@ -1,6 +1,6 @@
 """Reads a table from CSV, TSV, JSON Lines or Parquet.
 
-Of a Parquet file the pictures' own bytes are not read here. A row that cannot be read is a problem of its own and
+Of a Parquet file the images' own bytes are not read here. A row that cannot be read is a problem of its own and
 costs no other row. CSV is UTF-8, or UTF-16 with its mark at the beginning; types are those that all values of a column
 have.
 """

@@ -132,7 +132,7 @@ def test_ctrl_c_ends_with_a_sentence_and_130(monkeypatch: pytest.MonkeyPatch) ->
 def test_index_reports_every_file_and_a_second_run_does_nothing(tmp_path: Path) -> None:
     for number in range(3):
         paint(tmp_path / f"{number}.png", "red", number)
-    (tmp_path / "bad.jpg").write_text("no picture")
+    (tmp_path / "bad.jpg").write_text("no image")
     code, out, _ = clipdex("index", tmp_path, "--model", "toy", "--json")
     first = json.loads(out)
     assert code == 0
@@ -169,14 +169,14 @@ def test_index_says_what_is_wrong_with_its_folder_and_its_model(tmp_path: Path) 
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("x")
     (tmp_path / "more.md").write_text("x")
-    said = f"no pictures were found in {tmp_path} (2 other files passed over)\n"
+    said = f"no images were found in {tmp_path} (2 other files passed over)\n"
     assert clipdex("index", tmp_path, "--model", "toy") == (0, said, "")
     assert clipdex("index", tmp_path)[1] == said
 
 
 def test_a_pace_is_said_with_the_time_left() -> None:
-    assert pace(84.4, 65) == "84 pictures/s, 1:05 left"
-    assert pace(0.52, 7260) == "0.5 pictures/s, 2:01:00 left"
+    assert pace(84.4, 65) == "84 images/s, 1:05 left"
+    assert pace(0.52, 7260) == "0.5 images/s, 2:01:00 left"
     assert pace(0.0, None) == ""
 
 
@@ -275,7 +275,7 @@ def test_searches_that_cannot_be_answered_say_why(collection: Path, tmp_path: Pa
     assert "clipdex index" in fails("search", "red", tmp_path)
     assert "empty" in fails("search", "", collection)
     assert "10,200 words" in fails("search", "a red car " * 3400, collection)
-    assert "not a picture" in fails("search", "--image", collection / "broken.jpg", collection)
+    assert "not an image" in fails("search", "--image", collection / "broken.jpg", collection)
     assert "nearest: red/red-1" in fails("search", "--like", "red/red-1.png", collection)
     assert 'clipdex search "red car"' in fails("search", "red", "car")
     assert "there is no folder" in fails("search", "red", "car " * 2000)

@@ -107,7 +107,7 @@ def test_a_folder_inside_an_indexed_one_is_said_before_it_is_indexed_again(
 
 def test_a_collection_is_not_taken_for_a_folder_of_pictures(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = started(typed(at("library", [], monkeypatch), collection / ".clipdex"))
-    assert "is a collection and no folder of pictures" in app.error[0].value
+    assert "is a collection and no folder of images" in app.error[0].value
     assert not (collection / ".clipdex" / ".clipdex").exists()
 
 

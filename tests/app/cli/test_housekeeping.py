@@ -29,7 +29,7 @@ MANY = 3_000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four pictures and three files that are none."""
+    """Four images and three files that are none."""
     for number in range(4):
         paint(tmp_path / f"{number}.png", "red", number)
     (tmp_path / "no\npicture.jpg").write_text("text")
@@ -44,8 +44,8 @@ def test_failures_are_lines_for_other_programs(folder: Path) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines() == [
         "empty file\tempty.jpg\tthe file is empty (0 bytes)",
-        "not an image\tno\\x0apicture.jpg\tis not a picture",
-        "not an image\ttext.jpg\tis not a picture",
+        "not an image\tno\\x0apicture.jpg\tis not an image",
+        "not an image\ttext.jpg\tis not an image",
     ]
     assert clipdex("failures", folder, "--reason", "empty file")[1].startswith("empty file\tempty.jpg\t")
     told = json.loads(clipdex("failures", folder, "-r", "not an image", "--json")[1])
@@ -93,7 +93,7 @@ def test_status_tells_programs_all_of_it(folder: Path) -> None:
 def test_the_state_of_an_index_is_one_line() -> None:
     now = datetime(2026, 1, 3, 12, tzinfo=UTC)
     index = IndexStatus("images", "hnsw", 12_000, 34, now - timedelta(days=2, hours=3), 5_000_000, None)
-    assert index_line(index, now) == "hnsw, 12,000 pictures, 34 not in it yet, built 2 days ago, 5.0 MB"
+    assert index_line(index, now) == "hnsw, 12,000 images, 34 not in it yet, built 2 days ago, 5.0 MB"
     assert age(timedelta(seconds=61)) == "1 minute"
     broken = IndexStatus("texts", "exact", 0, 0, None, 0, "it was built elsewhere")
     assert index_line(broken, now) == "captions: not used: it was built elsewhere"
@@ -102,7 +102,7 @@ def test_the_state_of_an_index_is_one_line() -> None:
 def test_verify_says_that_all_is_well_or_what_is_not(folder: Path) -> None:
     code, out, err = clipdex("verify", folder)
     assert (code, err) == (0, "")
-    assert out.startswith("4 pictures, 0 captions and 3 failures read in ")
+    assert out.startswith("4 images, 0 captions and 3 failures read in ")
     assert out.endswith("s: nothing is wrong\n")
     images = Collection.find(folder).table("images")
     (row,) = tables.read_keys(images, "id", ["2.png"], images.schema.names)
@@ -111,7 +111,7 @@ def test_verify_says_that_all_is_well_or_what_is_not(folder: Path) -> None:
     assert code == 1
     assert out.splitlines()[0].endswith("s: not all is well")
     assert out.splitlines()[1] == "1 vectors that are not of length 1 in images: 2.png"
-    assert "with --repair: the row goes; the next clipdex index embeds the picture anew" in out
+    assert "with --repair: the row goes; the next clipdex index embeds the image anew" in out
     told = json.loads(clipdex("verify", folder, "--json")[1])
     assert (told["rows"]["images"], told["findings"][0]["examples"], told["repaired"]) == (4, ["2.png"], False)
     code, out, _ = clipdex("verify", folder, "--repair")
@@ -119,7 +119,7 @@ def test_verify_says_that_all_is_well_or_what_is_not(folder: Path) -> None:
     assert "  repaired: the row goes" in out
     assert clipdex("verify", folder)[0] == 0
     assert "1 added" in clipdex("index", folder)[1]
-    assert "4 pictures" in clipdex("verify", folder)[1]
+    assert "4 images" in clipdex("verify", folder)[1]
 
 
 def test_compact_says_what_it_freed(folder: Path) -> None:
@@ -148,12 +148,12 @@ def test_they_say_where_there_is_no_collection(tmp_path: Path, command: str) -> 
 def test_vectors_go_out_and_come_in_again(folder: Path, tmp_path: Path) -> None:
     code, out, err = clipdex("export", folder, tmp_path / "out")
     assert (code, err) == (0, "")
-    assert out.startswith("4 pictures and 0 captions, ")
+    assert out.startswith("4 images and 0 captions, ")
     assert out.splitlines()[1:] == ["  img_emb/img_emb_0.npy", "  metadata/metadata_0.parquet"]
     code, out, err = clipdex("import", tmp_path / "out", "--model", "toy", "--to", tmp_path / "in")
     assert (code, err) == (0, "")
     assert out.splitlines()[0].endswith("s: 4 added")
-    assert out.splitlines()[1].startswith("4 pictures embedded again agree, mean cosine 1.0000")
+    assert out.splitlines()[1].startswith("4 images embedded again agree, mean cosine 1.0000")
     assert clipdex("search", "red", tmp_path / "in")[1].splitlines()[0].endswith(".png")
     told = json.loads(clipdex("import", tmp_path / "out", "--model", "toy", "--to", tmp_path / "in", "--json")[1])
     assert (told["present"], told["total"], told["agreement"]["count"]) == (4, 4, 4)
@@ -213,5 +213,5 @@ def test_optimize_says_why_it_builds_or_draws_nothing(folder: Path) -> None:
         "nothing drawn: an exact search finds every answer, so there is no recall to draw",
     ]
     out = clipdex("optimize", folder, "--kind", "hnsw")[1]
-    assert out.startswith("pictures: hnsw\n  it was asked for\n")
+    assert out.startswith("images: hnsw\n  it was asked for\n")
     assert out.endswith("captions: exact\n  there are none, so there is nothing to index\n")

@@ -24,7 +24,7 @@ from tests.shared import ROOT
 def album(tmp_path: Path) -> Path:
     for number in range(4):
         paint(tmp_path / f"{number}.png", "red", number)
-    (tmp_path / "bad.jpg").write_text("no picture")
+    (tmp_path / "bad.jpg").write_text("no image")
     return tmp_path
 
 
@@ -40,7 +40,7 @@ def test_strict_ends_with_3_when_anything_failed(album: Path) -> None:
 def test_a_dry_run_says_what_would_be_done(album: Path) -> None:
     code, out, err = clipdex("index", album, "--dry-run")  # no model is loaded, let alone downloaded
     assert (code, err) == (0, "")
-    assert out == "5 pictures: 5 new\nnothing was done, this was a dry run\n"
+    assert out == "5 images: 5 new\nnothing was done, this was a dry run\n"
     assert not (album / ".clipdex").exists()
     told = json.loads(clipdex("index", album, "--dry-run", "--model", "toy", "--json")[1])
     assert (told["dry_run"], told["added"]) == (True, 5)
@@ -165,7 +165,7 @@ def test_a_source_cannot_be_indexed_and_removed(album: Path) -> None:
 def test_patterns_that_leave_nothing_are_named_and_can_be_taken_back(album: Path) -> None:
     clipdex("index", album, "--model", "toy")
     said = fails("index", album, "--include", "nothing*")
-    assert said.startswith(f"the patterns (nothing*) leave nothing of {album}, and the collection has 4 pictures")
+    assert said.startswith(f"the patterns (nothing*) leave nothing of {album}, and the collection has 4 images")
     assert "disk" not in said and "delete" not in said
     assert "4 unchanged" in clipdex("index", album, "--include", "")[1]
 

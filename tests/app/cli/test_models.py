@@ -91,7 +91,7 @@ def test_show_measures_how_near_fewer_bits_come(model: Path) -> None:
         assert 0.99 < near["images_least"] <= near["images_mean"] < 1.000001
         assert 0.99 < near["texts_least"] <= near["texts_mean"] < 1.000001
     out = clipdex("models", "show", model, "--measure")[1]
-    assert f"cosine to fp32: pictures {measured['bf16']['images_mean']:.5f} (least " in out
+    assert f"cosine to fp32: images {measured['bf16']['images_mean']:.5f} (least " in out
 
 
 def test_show_knows_the_test_encoder_and_a_model_that_is_not_here() -> None:

@@ -24,15 +24,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_ids_and_paths_and_what_a_search_printed_are_tagged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert command("tag", "photos")[1:] == ("", "note: no picture has a tag yet: clipdex tag FOLDER ID --add NAME\n")
+    assert command("tag", "photos")[1:] == ("", "note: no image has a tag yet: clipdex tag FOLDER ID --add NAME\n")
     code, out, err = command("tag", "photos", "red.jpg", "photos/blue.png", "--add", "a b", "--add", "x")
-    assert (code, out, err) == (0, "2 of 2 pictures changed\n", "")
+    assert (code, out, err) == (0, "2 of 2 images changed\n", "")
     found = command("search", "red", "photos", "--limit", "2")[1]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(found.encode())))
-    assert command("tag", "photos", "-", "--add", "x")[1] == "1 of 2 pictures changed\n"
+    assert command("tag", "photos", "-", "--add", "x")[1] == "1 of 2 images changed\n"
     assert command("tag", "photos")[1] == "3\tx\n2\ta b\n"
     assert json.loads(command("tag", "photos", "--json")[1]) == {"tags": {"x": 3, "a b": 2}}
-    assert command("tag", "photos", "--query", "tag:x", "--exclude")[1] == "3 of 3 pictures changed\n"
+    assert command("tag", "photos", "--query", "tag:x", "--exclude")[1] == "3 of 3 images changed\n"
     assert command("search", "red", "photos")[1].split("\t")[1] == "photos/green.jpg\n"
     status = json.loads(command("status", "photos", "--json")[1])
     assert (status["excluded"], status["tags"]) == (3, {"x": 3, "a b": 2})
@@ -51,8 +51,8 @@ def test_ids_and_paths_and_what_a_search_printed_are_tagged(folder: Path, monkey
     ("words", "told"),
     [
         (["red.jpg"], "say what to do"),
-        (["--add", "x"], "say which pictures"),
-        (["nope.jpg", "--add", "x"], "no picture 'nope.jpg' is indexed here"),
+        (["--add", "x"], "say which images"),
+        (["nope.jpg", "--add", "x"], "no image 'nope.jpg' is indexed here"),
         (["red.jpg", "--exclude", "--include"], "choose one of"),
         (["red.jpg", "--query", "red", "--add", "x"], "not by both"),
         (["red.jpg", "--add", " "], "the tag is empty"),
@@ -80,13 +80,13 @@ def test_concepts_are_kept_listed_searched_and_forgotten(folder: Path) -> None:
 
 def test_hits_are_saved_to_a_file(folder: Path, tmp_path: Path) -> None:
     code, out, err = command("search", "red", "photos", "--limit", "2", "--save", "hits.csv")
-    assert (code, out, err) == (0, "2 pictures in hits.csv\n", "")
+    assert (code, out, err) == (0, "2 images in hits.csv\n", "")
     assert (tmp_path / "hits.csv").read_text().count("\n") == 3
     code, out, err = command("search", "red", "photos", "--limit", "3", "--save", "hits.csv")
     assert (code, out) == (2, "") and err.startswith("error: hits.csv is there already: choose another name")
     assert (tmp_path / "hits.csv").read_text().count("\n") == 3
     again = command("search", "red", "photos", "--limit", "3", "--save", "hits.csv", "--force")
-    assert again == (0, "3 pictures in hits.csv\n", "")
+    assert again == (0, "3 images in hits.csv\n", "")
     code, out, err = command("search", "red", "photos", "--save", "hits.doc")
     assert code == 2 and "csv, parquet, txt, zip" in err
 
@@ -98,7 +98,7 @@ def test_any_name_comes_in_by_stdin(folder: Path, monkeypatch: pytest.MonkeyPatc
     index(folder)
     lines = b"\n".join(b"photos/" + name for name in names)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
-    assert command("tag", "photos", "-", "--add", "x")[1] == "2 of 2 pictures changed\n"
+    assert command("tag", "photos", "-", "--add", "x")[1] == "2 of 2 images changed\n"
 
 
 def test_what_a_search_prints_names_the_same_pictures_whatever_they_are_called(
@@ -112,7 +112,7 @@ def test_what_a_search_prints_names_the_same_pictures_whatever_they_are_called(
     lines = [line.split("\t")[-1] for line in found.splitlines()]
     assert len(lines) == 11 and {"photos/tab\\x09name.jpg", "photos/new\\x0aline.jpg"} < set(lines)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(found))))
-    assert command("tag", "photos", "-", "--add", "all") == (0, "11 of 11 pictures changed\n", "")
+    assert command("tag", "photos", "-", "--add", "all") == (0, "11 of 11 images changed\n", "")
     for line in lines:
         like = command("search", "--like", line, "photos", "--json")
         assert like[0] == 0, like
@@ -127,7 +127,7 @@ def test_lines_that_name_nothing_are_named_and_nothing_is_done(folder: Path, mon
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     code, out, err = command("tag", "photos", "-", "--add", "x")
     assert (code, out) == (2, "")
-    assert err == "error: 1 of these 3 is no picture that is indexed here, so nothing was done: 'photos/none.jpg'\n"
+    assert err == "error: 1 of these 3 is no image that is indexed here, so nothing was done: 'photos/none.jpg'\n"
     assert command("tag", "photos")[1] == ""
 
 

@@ -42,7 +42,7 @@ def waited(job: Job) -> Job:
 
 
 def pictures(folder: Path, count: int) -> Order:
-    """An order to index so many new pictures."""
+    """An order to index so many new images."""
     for number in range(count):
         paint(folder / f"{number:04}.png", "red", number)
     return Order(task="index", to=str(folder / ".clipdex"), sources=(str(folder),), model="toy")
@@ -57,7 +57,7 @@ def many(folder: Path) -> Order:
 def test_a_run_is_followed_to_its_report(tmp_path: Path) -> None:
     work = Jobs()
     order = pictures(tmp_path, 3)
-    (tmp_path / "bad.jpg").write_text("no picture")
+    (tmp_path / "bad.jpg").write_text("no image")
     job = waited(work.start(order, tmp_path, "Indexing"))
     assert job.state == "done"
     assert job.report is not None
@@ -157,7 +157,7 @@ def test_upkeep_is_work_too(tmp_path: Path) -> None:
     to = str(tmp_path / ".clipdex")
     job = waited(work.start(Order(task="verify", to=to), tmp_path, "Verifying"))
     assert "nothing is wrong" in job.result["lines"][0]
-    for task, said in (("compact", "before"), ("optimize", "pictures: exact")):
+    for task, said in (("compact", "before"), ("optimize", "images: exact")):
         order = Order.model_validate({"task": task, "to": to})
         assert said in TASKS[order.task](order, Teller(io.StringIO()))["result"]["lines"][0]
 
@@ -170,10 +170,10 @@ def test_the_steps_of_building_an_index_are_told_and_counted(tmp_path: Path, mon
     out = io.StringIO()
     order = Order(task="optimize", to=str(tmp_path / ".clipdex"))
     result = TASKS["optimize"](order, Teller(out))["result"]
-    assert result["lines"][0].startswith("pictures: ivf-pq")
+    assert result["lines"][0].startswith("images: ivf-pq")
     steps = [Step(**json.loads(line)["step"]) for line in out.getvalue().splitlines()]
     assert [(step.number, step.of) for step in steps] == [(number, 4) for number in range(1, 5)]
-    assert steps[0].message == "building ivf-pq over 2 pictures"
+    assert steps[0].message == "building ivf-pq over 2 images"
     job = Job(1, order, tmp_path, "Building", began=time.time() - 100, step=steps[1], step_began=time.time() - 70)
     assert told(job) == (
         "Step 2 of 4: measuring by words what it finds of the exact answer · 1:10 at this step, 1:40 so far"

@@ -210,11 +210,11 @@ def test_a_collection_whose_disk_is_not_there_is_listed_and_holds_up_no_page(
         recent_collections.keep(str(place))
     app = at("library", [], monkeypatch)
     assert as_text(f"there is no folder {gone} now: connect its disk") in shown(app)
-    assert f"{COUNT} pictures" in shown(app)
+    assert f"{COUNT} images" in shown(app)
     assert state.folders() == [gone, collection]
     app.switch_page("app/web/pages/collection.py").run()
     assert not app.error
-    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == str(COUNT)
+    assert {metric.label: metric.value for metric in app.metric}["Images"] == str(COUNT)
     app.selectbox(key="collection").select(gone).run()
     assert app.query_params["c"] == searchers.key(gone)
     assert f"there is no folder {as_text(str(gone))}" in app.error[0].value

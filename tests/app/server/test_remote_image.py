@@ -23,7 +23,7 @@ HERE = [ipaddress.ip_network("127.0.0.0/8")]
 
 
 class Web(BaseHTTPRequestHandler):
-    """A web site with a picture, and with what it takes to misuse who asks for it."""
+    """A web site with an image, and with what it takes to misuse who asks for it."""
 
     picture = b""
     asked: list[str] = []  # of all requests
@@ -223,14 +223,14 @@ def test_a_typed_address_is_searched_with_where_that_is_allowed(
     assert "card · Similar to red\\.png" in shown(app)
     assert tiles(app)[0].startswith("red/")
     asked = len(Web.asked)
-    chip(app, "picture from 127\\.0\\.0\\.1")  # and it can be taken away again
+    chip(app, "image from 127\\.0\\.0\\.1")  # and it can be taken away again
     app.run()
     assert len(Web.asked) == asked  # it is kept
     for place, said in (("page", "not an image"), ("none", "answered 404"), ("inside", "not on the public internet")):
         app.text_input(key="q").set_value(f"http://{web}/{place}").run()
         assert not app.exception
         assert said in app.error[0].value.replace("\\", "") or place == "page"
-        chip(app, "picture from 127\\.0\\.0\\.1")
+        chip(app, "image from 127\\.0\\.0\\.1")
 
 
 def test_new_words_go_on_without_an_address_that_was_refused(

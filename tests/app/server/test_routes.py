@@ -1,4 +1,4 @@
-"""Which pictures does the server hand out?  Asked over HTTP, as a browser would and as an attacker would."""
+"""Which images does the server hand out?  Asked over HTTP, as a browser would and as an attacker would."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.serial
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server over pictures of kinds that browsers cannot show, and a secret beside the collection."""
+    """A server over images of kinds that browsers cannot show, and a secret beside the collection."""
     root = tmp_path_factory.mktemp("odd")
     (root / "secret.png").write_bytes(b"secret")
     folder = root / "pictures"

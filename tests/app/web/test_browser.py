@@ -42,7 +42,7 @@ def test_typing_finds_pictures_and_the_url_remembers(page: Page, server: Server)
     expect(page).to_have_url(re.compile(r"/\?q=blue$"))
     page.reload()
     expect_first(page, "blue")
-    expect(page.get_by_placeholder("Describe a picture")).to_have_value("blue")
+    expect(page.get_by_placeholder("Describe an image")).to_have_value("blue")
     page.go_back()
     expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible(timeout=PATIENCE)
 
@@ -111,7 +111,7 @@ def test_an_uploaded_picture_finds_itself(page: Page, server: Server) -> None:
     expect(page.get_by_role("heading", name="Similar to green-11.png")).to_be_visible(timeout=PATIENCE)
     expect(tiles(page).first).to_have_attribute("data-id", "green/green-11.png", timeout=PATIENCE)
     expect_idle(page)
-    page.get_by_role("button", name="picture green-11.png").click()
+    page.get_by_role("button", name="image green-11.png").click()
     expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible(timeout=PATIENCE)
 
 
@@ -179,7 +179,7 @@ def test_the_keyboard_finds_leads_away_and_copies(page: Page, server: Server) ->
     expect(page.get_by_role("button", name=re.compile(r"− yellow-"))).to_be_visible(timeout=PATIENCE)
     expect_listening(page)
     page.keyboard.press("/")
-    expect(page.get_by_placeholder("Describe a picture")).to_be_focused()
+    expect(page.get_by_placeholder("Describe an image")).to_be_focused()
     tiles(page).first.locator(".look").focus()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
@@ -192,9 +192,9 @@ def test_chips_are_taken_away_and_back_brings_them_again(page: Page, server: Ser
     expect(tiles(page)).to_have_count(EACH, timeout=PATIENCE)
     expect_idle(page)
     page.get_by_role("button", name="folder: blue").click()
-    expect(page.get_by_placeholder("Describe a picture")).to_have_value("card", timeout=PATIENCE)
+    expect(page.get_by_placeholder("Describe an image")).to_have_value("card", timeout=PATIENCE)
     page.go_back()
-    expect(page.get_by_placeholder("Describe a picture")).to_have_value("card folder:blue", timeout=PATIENCE)
+    expect(page.get_by_placeholder("Describe an image")).to_have_value("card folder:blue", timeout=PATIENCE)
     expect(page.get_by_role("button", name="folder: blue")).to_be_visible(timeout=PATIENCE)
     page.go_forward()
     expect(page.get_by_role("button", name="folder: blue")).to_have_count(0, timeout=PATIENCE)
@@ -212,7 +212,7 @@ GIVE = """([kind, bytes]) => {
 @pytest.mark.parametrize("kind", ["paste", "drop"])
 def test_a_picture_is_pasted_or_dropped_anywhere(page: Page, server: Server, kind: str) -> None:
     page.goto(server.url)
-    expect(page.get_by_text("or drop a picture here").or_(page.locator("input[type=file]")).first).to_be_attached()
+    expect(page.get_by_text("or drop an image here").or_(page.locator("input[type=file]")).first).to_be_attached()
     expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
     expect_listening(page)
     content = (server.folder / "green" / "green-11.png").read_bytes()
@@ -296,7 +296,7 @@ def test_a_picture_that_cannot_be_shown_says_so(browser: Browser, server: Server
     page.set_default_timeout(PATIENCE)
     page.route("**/thumbs/**", lambda route: route.abort())
     page.goto(f"{server.url}/?q=red")
-    expect(tiles(page).first.get_by_text("This picture cannot be shown")).to_be_visible(timeout=PATIENCE)
+    expect(tiles(page).first.get_by_text("This image cannot be shown")).to_be_visible(timeout=PATIENCE)
     page.close()
 
 
@@ -324,7 +324,7 @@ def test_the_other_pages_open_from_the_navigation(page: Page, server: Server) ->
     page.get_by_role("link", name="Collection").click()
     expect(page.get_by_text("1 not an image")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("link", name="Describe").click()
-    expect(page.get_by_role("heading", name="Describe a picture")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Describe an image")).to_be_visible(timeout=PATIENCE)
     page.locator("input[type=file]").set_input_files(server.folder / "blue" / "blue-01.png")
     expect(page.get_by_text("a blue card").first).to_be_visible(timeout=PATIENCE)
 

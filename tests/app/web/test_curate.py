@@ -1,4 +1,4 @@
-"""Does what people do with selected pictures reach the collection, and the way back, too?"""
+"""Does what people do with selected images reach the collection, and the way back, too?"""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def test_tags_of_one_picture_are_given_and_taken_where_it_is_looked_at(app: AppT
     app.query_params["item"] = "red/2.png"
     app.run()
     app.multiselect("viewer-new").set_value(["warm", "a trip"]).run()
-    assert not app.exception and told(app) == "1 picture tagged warm, a trip"
+    assert not app.exception and told(app) == "1 image tagged warm, a trip"
     searcher = clipdex.open(folder)
     assert [hit.id for hit in searcher.search(searcher.read('tag:warm tag:"a trip"'))] == ["red/2.png"]
     app.button("viewer-tag-a trip").click().run()
-    assert told(app) == "a trip taken from 1 picture" and clipdex.open(folder).tags() == {"warm": 1}
+    assert told(app) == "a trip taken from 1 image" and clipdex.open(folder).tags() == {"warm": 1}
     assert "warm" not in app.multiselect("viewer-new").options  # it has that already
     app.multiselect("viewer-new").set_value(['12"']).run()
     assert "quotation mark" in told(app) and clipdex.open(folder).tags() == {"warm": 1}
@@ -84,11 +84,11 @@ def test_tags_are_given_and_taken(app: AppTest, folder: Path) -> None:
     ids = select(app, 3)
     assert any(str(one.value) == "**3** selected" for one in app.markdown)
     app.multiselect("curate-new").set_value(["warm", "a trip"]).run()
-    assert not app.exception and told(app) == "3 pictures tagged warm, a trip"
+    assert not app.exception and told(app) == "3 images tagged warm, a trip"
     searcher = clipdex.open(folder)
     assert searcher.tags() == {"a trip": 3, "warm": 3}
     app.button("curate-tag-warm").click().run()
-    assert told(app) == "warm taken from 3 pictures" and clipdex.open(folder).tags() == {"a trip": 3}
+    assert told(app) == "warm taken from 3 images" and clipdex.open(folder).tags() == {"a trip": 3}
     app.multiselect("curate-new").set_value(['12"']).run()
     assert "quotation mark" in told(app)
     app.query_params["q"] = 'tag:"a trip"'
@@ -103,7 +103,7 @@ def test_excluded_pictures_leave_the_answer_and_come_back(app: AppTest) -> None:
     before = tiles(app)
     ids = select(app, 2)
     app.button("curate-exclude").click().run()
-    assert not app.exception and any(str(one.value) == "2 pictures excluded" for one in app.markdown)
+    assert not app.exception and any(str(one.value) == "2 images excluded" for one in app.markdown)
     assert set(tiles(app)) == set(before) - set(ids)
     app.button("curate-back").click().run()
     assert tiles(app) == before and not [one for one in app.button if one.key == "curate-back"]
@@ -137,11 +137,11 @@ def test_a_selection_that_changes_with_the_click_is_the_one_that_counts(app: App
 
     tick(ids[0])
     app.multiselect("curate-new").set_value(["warm"]).run()
-    assert told(app) == "2 pictures tagged warm"
+    assert told(app) == "2 images tagged warm"
     tick(ids[1])
     app.button("curate-tag-warm").click().run()
     searcher = clipdex.open(folder)
-    assert told(app) == "warm taken from 1 picture" and searcher.search(searcher.read("tag:warm"))[0].id == ids[1]
+    assert told(app) == "warm taken from 1 image" and searcher.search(searcher.read("tag:warm"))[0].id == ids[1]
     tick(ids[0])
     app.text_input("curate-name").set_value("cards")
     app.button("curate-keep").click().run()
@@ -154,7 +154,7 @@ def test_a_selection_that_changes_with_the_click_is_the_one_that_counts(app: App
     tick(first[0])
     tick(ids[1])
     app.button("curate-exclude").click().run()
-    assert not app.exception and any(str(one.value) == "1 picture excluded" for one in app.markdown)
+    assert not app.exception and any(str(one.value) == "1 image excluded" for one in app.markdown)
     assert ids[1] not in tiles(app) and first[0] in tiles(app)
 
 
@@ -190,7 +190,7 @@ def test_a_selection_is_tagged_found_and_exported(page: Page, running: Server) -
     bar.get_by_role("button", name="Tag").click()
     page.get_by_role("combobox", name=re.compile("Tags to give them")).fill("warm")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("4 pictures tagged warm")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("4 images tagged warm")).to_be_visible(timeout=PATIENCE)
     assert clipdex.open(running.folder).tags() == {"warm": 4}
     expect_idle(page)
     page.keyboard.press("Escape")
@@ -228,7 +228,7 @@ def test_a_tag_is_typed_beside_the_large_picture_without_stepping_to_another(pag
         page.keyboard.press(key)
     expect(box).to_have_value("warz+")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("1 picture tagged warz+")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("1 image tagged warz+")).to_be_visible(timeout=PATIENCE)
     assert "item=red" in page.url and "3.png" in page.url
     expect(page.locator(".fit")).to_have_text("100 %")
     assert "warz+" in clipdex.open(running.folder).tags()
@@ -236,4 +236,4 @@ def test_a_tag_is_typed_beside_the_large_picture_without_stepping_to_another(pag
     expect_idle(page)
     page.keyboard.press("Escape")  # closes the list of tags alone
     page.get_by_role("button", name="warz+").click()
-    expect(page.get_by_text("warz+ taken from 1 picture")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("warz+ taken from 1 image")).to_be_visible(timeout=PATIENCE)

@@ -85,7 +85,7 @@ def test_excluded_ones_are_gone_from_the_page_and_come_back_and_stay_on_the_disk
     files = sorted(path.name for path in folder.glob("*.*"))
     app = settled(duplicates_page(folder, monkeypatch))
     press(app, "exclude")
-    assert "1 picture is excluded" in shown(app)
+    assert "1 image is excluded" in shown(app)
     assert clipdex.open(folder).snapshot().excluded is not None
     assert "oldest file" not in shown(app)
     press(app, "include")
@@ -109,4 +109,4 @@ def test_a_collection_without_duplicates_says_so(tmp_path: Path, monkeypatch: py
     paint(tmp_path / "blue.png", "blue", 3)
     clipdex.index(tmp_path, model="toy")
     app = settled(duplicates_page(tmp_path, monkeypatch))
-    assert [one.value for one in app.success] == ["No picture is here more than once."]
+    assert [one.value for one in app.success] == ["No image is here more than once."]

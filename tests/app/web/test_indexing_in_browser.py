@@ -28,9 +28,9 @@ def test_a_folder_is_indexed_stopped_indexed_again_and_searched(
 ) -> None:
     fill(tmp_path / "cards", COUNT)
     page.goto(empty.url)
-    expect(page.get_by_role("heading", name="Choose a folder of pictures")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Choose a folder of images")).to_be_visible(timeout=PATIENCE)
     expect_idle(page)
-    folder, name = (page.get_by_role("textbox", name=label) for label in ("Folder of pictures", "Its name or path"))
+    folder, name = (page.get_by_role("textbox", name=label) for label in ("Folder of images", "Its name or path"))
     folder.fill(str(tmp_path / "cards"))
     folder.press("Enter")
     expect_idle(page)

@@ -56,7 +56,7 @@ def test_without_any_collection_every_page_leads_to_choosing_a_folder(monkeypatc
     app.run()
     assert not app.exception
     assert not app.error
-    assert [title.value for title in app.title] == ["Choose a folder of pictures"]
+    assert [title.value for title in app.title] == ["Choose a folder of images"]
     assert app.text_input(key="index-folder").value == ""
 
 
@@ -68,7 +68,7 @@ def test_the_library_shows_each_collection_with_counts_and_says_what_is_wrong_wi
     (broken / ".clipdex" / "collection.json").write_text("{")
     app = at("library", [collection, broken, tmp_path / "gone"], monkeypatch)
     said = shown(app).replace("\\", "")
-    assert f"{COUNT} pictures · toy · indexed" in said
+    assert f"{COUNT} images · toy · indexed" in said
     assert "2 not readable" in said
     assert "collection.json is damaged" in said
     assert f"there is no folder {tmp_path / 'gone'}" in said
@@ -88,7 +88,7 @@ def test_a_collection_that_is_there_already_is_opened(
     app.button(key="open").click().run()
     assert not app.exception
     assert state.folders() == [collection]
-    assert f"{COUNT} pictures" in shown(app)
+    assert f"{COUNT} images" in shown(app)
 
 
 def test_a_folder_is_indexed_and_stands_in_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_a_folder_is_indexed_and_stands_in_the_list(tmp_path: Path, monkeypatch:
     (job,) = jobs.all()
     waited(job)
     app.run()
-    assert "3 pictures in" in shown(app)
+    assert "3 images in" in shown(app)
     assert state.folders() == [tmp_path]
     assert f"Indexing {as_text(str(tmp_path))}" in shown(app)
     app.button(key=f"close-{job.number}").click().run()
@@ -159,7 +159,7 @@ def test_the_collection_page_says_what_the_last_run_did_and_updates(
     waited(jobs.all()[0])
     app.run()
     assert not app.exception
-    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "2"
+    assert {metric.label: metric.value for metric in app.metric}["Images"] == "2"
     assert "1 added, 1 unchanged" in facts(app)
 
 
@@ -174,11 +174,11 @@ def test_what_would_be_removed_is_asked_with_the_numbers(tmp_path: Path, monkeyp
     (job,) = jobs.all()
     assert waited(job).state == "asks"
     app.run()
-    assert "3 pictures of this collection are no longer in its folder, 1 are" in app.warning[0].value
+    assert "3 images of this collection are no longer in its folder, 1 are" in app.warning[0].value
     app.button(key=f"remove-{job.number}").click().run()
     assert waited(jobs.all()[0]).state == "done"
     app.run()
-    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "1"
+    assert {metric.label: metric.value for metric in app.metric}["Images"] == "1"
 
 
 def test_the_failures_are_listed_by_reason_with_what_can_be_shown(
@@ -229,7 +229,7 @@ def test_work_that_was_stopped_before_anything_was_indexed_says_so_and_goes_on(
     app.button(key=f"on-{job.number}").click().run()
     assert waited(jobs.all()[0]).state == "done"
     app.run()
-    assert "3 pictures in" in shown(app)
+    assert "3 images in" in shown(app)
     (link,) = (link.proto for link in app.get("page_link") if link.proto.label == "Search it")
     assert link.query_string == f"c={searchers.key(tmp_path / 'new')}"
 
@@ -286,7 +286,7 @@ def test_a_collection_in_an_object_store_is_opened_searched_and_brought_up_to_da
     place = f"{bucket}/collection"
     index(tmp_path, model="toy", to=place)
     app = at("collection", [place], monkeypatch)
-    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "1"
+    assert {metric.label: metric.value for metric in app.metric}["Images"] == "1"
     assert place in facts(app)
     paint(tmp_path / "b.png", "red", 2)
     app.button(key="update").click().run()

@@ -1,4 +1,4 @@
-"""Can one look closely in a real browser?  Zoom, parts, groups, many results, and files that are no pictures."""
+"""Can one look closely in a real browser?  Zoom, parts, groups, many results, and files that are no images."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TOUCH = """(stage, [kind, fingers]) => {
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A collection of many pictures, one of which is there four times, whose parts are known, too."""
+    """A collection of many images, one of which is there four times, whose parts are known, too."""
     folder = tmp_path_factory.mktemp("many")
     for number in range(MANY):
         paint(folder / f"{number:03}.png", list(COLOURS)[number % 4], number)
@@ -65,7 +65,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def opened(page: Page, url: str) -> None:
-    """Open a picture large and wait for it."""
+    """Open an image large and wait for it."""
     page.goto(url)
     # An <img> without an address is complete, too; and the dialog moves while it opens.
     expect(page.locator("img.large[src]")).to_have_js_property("complete", True, timeout=PATIENCE)
@@ -162,7 +162,7 @@ def test_a_part_is_marked_moved_sized_and_searched_with_by_keys(page: Page, serv
     for key in ("ArrowLeft", "ArrowLeft", "ArrowUp", "Shift+ArrowRight", "Shift+ArrowUp"):
         page.keyboard.press(key)
     expect(marked).to_be_visible()
-    assert page.url == first  # no key has stepped on or closed the picture
+    assert page.url == first  # no key has stepped on or closed the image
     page.keyboard.press("Enter")
     expect_url(page, "part=")
     assert part(page) == pytest.approx((0.22, 0.26, 0.66, 0.62), abs=0.001)
@@ -269,7 +269,7 @@ def test_files_that_are_no_pictures_or_too_large_are_refused_in_a_line(
     }"""
     said = page.get_by_role("alert").filter(has_not_text="Streamlit")
     page.evaluate(drop, ["<b>notes</b>.txt", "text/plain", 10])
-    expect(said.get_by_text("<b>notes</b>.txt is not a picture.")).to_be_visible()
+    expect(said.get_by_text("<b>notes</b>.txt is not an image.")).to_be_visible()
     page.evaluate(drop, ["huge.png", "image/png", (LARGEST_UPLOAD + 1) * 2**20])
     limit = f"huge.png has {LARGEST_UPLOAD + 1} MB; at most {LARGEST_UPLOAD} MB can be searched with."
     expect(page.get_by_text(limit)).to_be_visible()
@@ -279,13 +279,13 @@ def test_files_that_are_no_pictures_or_too_large_are_refused_in_a_line(
     page.locator("input[type=file]").set_input_files(large)
     expect(page.get_by_text(re.compile(f"{LARGEST_UPLOAD}.*MB"))).not_to_have_count(0, timeout=PATIENCE)
     page.evaluate(drop, ["fake.png", "image/png", 1000])
-    expect(page.get_by_text(re.compile("not an image|not a picture|no picture")).last).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("not an image|not an image|no image")).last).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_picture_is_pasted_on_the_describe_page_and_labels_are_text(page: Page, server: Server) -> None:
     page.goto(server.url)
     page.get_by_role("link", name="Describe").click()
-    expect(page.get_by_role("heading", name="Describe a picture")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Describe an image")).to_be_visible(timeout=PATIENCE)
     expect_listening(page)
     page.evaluate(GIVE, ["paste", list((server.folder / "green" / "green-11.png").read_bytes())])
     ranked = page.locator(".clipdex-ranking")

@@ -80,7 +80,7 @@ def test_the_focus_is_seen_wherever_the_tab_key_leads(page: Page, server: Server
     assert unseen == []
     assert len(names) > 18
     said = "; ".join(names)
-    for one in ("A Library", "INPUT", "Filter", "Group", "Square tiles", "Size of the pictures", "Find similar"):
+    for one in ("A Library", "INPUT", "Filter", "Group", "Square tiles", "Size of the images", "Find similar"):
         assert one in said, said
 
 

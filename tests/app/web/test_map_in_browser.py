@@ -1,4 +1,4 @@
-"""Does the map work in a real browser: drawing, moving, and drawing around pictures to select them?"""
+"""Does the map work in a real browser: drawing, moving, and drawing around images to select them?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def go_to(page: Page, server: Server, name: str) -> None:
 
 
 def drawn(page: Page) -> Locator:
-    """The map, when all its pictures have been painted."""
+    """The map, when all its images have been painted."""
     dots = page.locator("canvas.dots")
     expect(dots).to_have_attribute("data-seen", str(COUNT), timeout=PATIENCE)
     return dots
@@ -43,9 +43,9 @@ def test_a_lasso_selects_into_the_grid_and_the_url_keeps_it(page: Page, server: 
     dots = drawn(page)
     expect(page.locator(".legend button")).to_have_count(4, timeout=PATIENCE)
     expect_idle(page)
-    page.get_by_role("button", name="Draw around pictures").click()
+    page.get_by_role("button", name="Draw around images").click()
     drag(page, dots, (0.5, 0.02), (0.98, 0.02), (0.98, 0.99), (0.02, 0.99), (0.02, 0.02))
-    expect(page.get_by_role("heading", name=f"{COUNT} pictures selected")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name=f"{COUNT} images selected")).to_be_visible(timeout=PATIENCE)
     expect(tiles(page).first).to_be_visible(timeout=PATIENCE)
     expect_url(page, "area=")
     expect_idle(page)
@@ -54,7 +54,7 @@ def test_a_lasso_selects_into_the_grid_and_the_url_keeps_it(page: Page, server: 
     expect(clear).to_be_hidden(timeout=PATIENCE)
     expect(tiles(page)).to_have_count(0, timeout=PATIENCE)
     page.go_back()
-    expect(page.get_by_role("heading", name=f"{COUNT} pictures selected")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name=f"{COUNT} images selected")).to_be_visible(timeout=PATIENCE)
 
 
 def test_the_map_is_moved_and_zoomed_by_keys_and_wheel_and_selects_what_is_in_view(page: Page, server: Server) -> None:
@@ -72,7 +72,7 @@ def test_the_map_is_moved_and_zoomed_by_keys_and_wheel_and_selects_what_is_in_vi
     page.mouse.wheel(0, -900)
     expect(dots).not_to_have_attribute("data-seen", str(COUNT), timeout=PATIENCE)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name=re.compile(r"\d+ pictures? selected"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name=re.compile(r"\d+ images? selected"))).to_be_visible(timeout=PATIENCE)
     expect_idle(page)
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name=re.compile("selected"))).to_have_count(0, timeout=PATIENCE)

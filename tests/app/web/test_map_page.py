@@ -1,4 +1,4 @@
-"""Does the map show what lies where, and do areas of it become pictures?  Through AppTest, in words (`?plain=1`)."""
+"""Does the map show what lies where, and do areas of it become images?  Through AppTest, in words (`?plain=1`)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_an_area_becomes_pictures_in_the_grid_and_is_cleared(map_page: AppTest) 
     button.click()
     settled(map_page)
     assert len(tiles(map_page)) == count
-    assert f"{count:,} picture" in shown(map_page)
+    assert f"{count:,} image" in shown(map_page)
     assert param(map_page, "area")
     next(one for one in map_page.button if one.key == "clear").click()
     settled(map_page)

@@ -92,7 +92,7 @@ def test_the_start_screen_invites_and_shows_some_of_the_collection(app: AppTest)
     app.run()
     assert not app.exception
     assert "What are you looking for?" in shown(app)
-    assert f"{COUNT} pictures" in shown(app)
+    assert f"{COUNT} images" in shown(app)
     assert [button.label for button in app.button if (button.key or "").startswith("example-")] == list(EXAMPLES)
     assert len(tiles(app)) == FEATURED
 
@@ -222,7 +222,7 @@ def test_a_picture_can_be_uploaded_to_find_others_like_it(app: AppTest, collecti
     assert not app.exception
     assert "red · Similar to my card\\.png" in shown(app)  # both count
     assert {tile.split("/")[0] for tile in tiles(app)[:10]} <= {"red", "green"}
-    chip(app, "picture my card\\.png").click().run()
+    chip(app, "image my card\\.png").click().run()
     assert [tile.split("/")[0] for tile in tiles(app)[:EACH]] == ["red"] * EACH
 
 
@@ -230,9 +230,9 @@ def test_a_picture_can_be_uploaded_to_find_others_like_it(app: AppTest, collecti
     ("params", "message"),
     [
         ({"q": "a red car " * 3400}, "10,200 words"),
-        ({"like": "![x](http://evil.example/x.png)"}, "no picture '![x](http://evil.example/x.png)' is indexed"),
-        ({"like": "no/such.png"}, "no picture 'no/such.png' is indexed here"),
-        ({"q": "red", "item": "../../etc/passwd"}, "no picture '../../etc/passwd' is indexed here"),
+        ({"like": "![x](http://evil.example/x.png)"}, "no image '![x](http://evil.example/x.png)' is indexed"),
+        ({"like": "no/such.png"}, "no image 'no/such.png' is indexed here"),
+        ({"q": "red", "item": "../../etc/passwd"}, "no image '../../etc/passwd' is indexed here"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_place(app: AppTest, params: dict[str, str], message: str) -> None:
@@ -248,7 +248,7 @@ def test_an_upload_that_is_no_picture_is_said_in_place(app: AppTest) -> None:
     app.file_uploader[0].set_value(("notes.txt", b"not a picture", "text/plain")).run()
     assert not app.exception
     assert len(app.error) == 1
-    assert "not a picture" in app.error[0].value
+    assert "not an image" in app.error[0].value
 
 
 @pytest.mark.parametrize("page", [page["page"].name for page in PAGES if page["title"] != "Library"])
@@ -324,7 +324,7 @@ def test_the_collection_page_counts_and_lists_the_failures(app: AppTest, collect
     app.switch_page("app/web/pages/collection.py").run()
     assert not app.exception
     assert {metric.label: metric.value for metric in app.metric if metric.label != "On disk"} == {
-        "Pictures": str(COUNT),
+        "Images": str(COUNT),
         "Captions": str(COUNT),
         "Not readable": "2",
     }
@@ -333,17 +333,17 @@ def test_the_collection_page_counts_and_lists_the_failures(app: AppTest, collect
 
 
 def test_a_collection_that_grows_is_counted_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, kept = tmp_path / "my pictures", tmp_path / "kept"
+    folder, kept = tmp_path / "my images", tmp_path / "kept"
     paint(folder / "a.png", "red", 1)
     index(folder, model="toy", to=kept)
     app = opened(kept, monkeypatch).run()
-    assert "1 picture, found" in shown(app)
+    assert "1 image, found" in shown(app)
     app.switch_page("app/web/pages/collection.py").run()
     assert f"clipdex index '{folder}' --to {kept}" in shown(app).splitlines()
     paint(folder / "b.png", "blue", 1)
     index(folder, to=kept)
     app.run()
-    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "2"
+    assert {metric.label: metric.value for metric in app.metric}["Images"] == "2"
 
 
 def test_a_picture_that_changed_has_another_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +422,7 @@ def test_facets_narrow_with_counts(app: AppTest) -> None:
     assert not app.exception
     assert param(app, "q") == "a card folder=green"
     assert {tile.split("/")[0] for tile in tiles(app)} == {"green"}
-    assert f"{EACH} pictures" in shown(app)
+    assert f"{EACH} images" in shown(app)
     assert "a card" in [heading.value for heading in app.title]
 
 
@@ -440,11 +440,11 @@ def test_the_heading_says_how_many_match_of_how_many(app: AppTest) -> None:
     app.query_params["q"] = "red"
     app.run()
     told = next(str(one.value) for one in app.markdown if " ms]" in str(one.value))
-    found = re.fullmatch(r":gray\[(\d+)\+? of (\d+) pictures · \d+ ms\]", told)
+    found = re.fullmatch(r":gray\[(\d+)\+? of (\d+) images · \d+ ms\]", told)
     assert found and int(found[2]) == COUNT and 0 < int(found[1]) < COUNT
     app.query_params["q"] = "folder:red"
     app.run()
-    assert f":gray[{EACH + 1} pictures" in next(str(one.value) for one in app.markdown if " ms]" in str(one.value))
+    assert f":gray[{EACH + 1} images" in next(str(one.value) for one in app.markdown if " ms]" in str(one.value))
 
 
 def test_words_that_look_like_a_condition_are_said_to_be_words(app: AppTest) -> None:
@@ -458,9 +458,9 @@ def test_an_empty_result_says_what_to_change(app: AppTest) -> None:
     app.query_params["q"] = "card folder:green width>100000"
     app.run()
     assert not app.exception
-    assert "No picture meets both conditions" in shown(app)
+    assert "No image meets both conditions" in shown(app)
     ways = {button.label: button for button in app.button if (button.key or "").startswith("way-")}
-    assert list(ways) == [f"Without {as_text('width > 100000')} :gray[{EACH} pictures]"]  # the other way finds nothing
+    assert list(ways) == [f"Without {as_text('width > 100000')} :gray[{EACH} images]"]  # the other way finds nothing
     app.button(key="way-0").click().run()
     assert param(app, "q") == "card folder=green"
     assert len(tiles(app)) == EACH
@@ -524,7 +524,7 @@ def test_small_things_are_looked_for_where_the_collection_knows_parts(
     app.query_params.update({"q": "red", "tiles": "1"})
     app.run()
     assert not app.exception
-    assert "tiles" not in [one.key for one in app.toggle]  # these pictures were indexed as wholes
+    assert "tiles" not in [one.key for one in app.toggle]  # these images were indexed as wholes
     small = Image.new("RGB", (400, 400), (250, 250, 250))
     small.paste(COLOURS["red"], (0, 0, 190, 190))
     small.save(tmp_path / "small.png")
@@ -552,10 +552,10 @@ def test_several_collections_are_switched_in_the_url(
     app = opened(collection, monkeypatch)
     monkeypatch.setenv("CLIPDEX_COLLECTION", json.dumps([str(collection), str(tmp_path / "cards")]))
     app.run()
-    assert f"{COUNT} pictures" in shown(app)
+    assert f"{COUNT} images" in shown(app)
     app.selectbox(key="collection").select(tmp_path / "cards").run()
     assert not app.exception
-    assert "1 picture, found" in shown(app)
+    assert "1 image, found" in shown(app)
     assert param(app, "c") == searchers.key(tmp_path / "cards")
     app.text_input(key="q").set_value("red").run()
     assert tiles(app) == ["a.png"]

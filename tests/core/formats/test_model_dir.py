@@ -226,7 +226,7 @@ def test_sizes_that_no_weight_bears_witness_of_are_bounded(tmp_path: Path) -> No
     config = json.loads((path / "config.json").read_text())
     config["clip"]["vision"]["image_size"] = config["preprocess"]["image_size"] = 100_000
     (path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="asks for pictures of 100000 pixels"):
+    with pytest.raises(ModelError, match="asks for images of 100000 pixels"):
         read_config(path)
 
 

@@ -1,4 +1,4 @@
-"""Does every file end as the right picture or as the right reason, whatever it holds?"""
+"""Does every file end as the right image or as the right reason, whatever it holds?"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def reason(source: Any, **options: Any) -> str:
 
 
 def attempt(source: Any, **options: Any) -> tuple[Image.Image | None, str]:
-    """The picture and "opened", or none and the reason."""
+    """The image and "opened", or none and the reason."""
     try:
         return open_image(source, **options), "opened"
     except ImageError as error:
@@ -142,7 +142,7 @@ def corners(image: Image.Image) -> list[str]:
         (6, ["blue", "red", "yellow", "green"]),
         (7, ["yellow", "green", "blue", "red"]),
         (8, ["green", "yellow", "red", "blue"]),
-        (9, ["red", "green", "blue", "yellow"]),  # there is no ninth: the picture stays as it is
+        (9, ["red", "green", "blue", "yellow"]),  # there is no ninth: the image stays as it is
     ],
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -225,7 +225,7 @@ def test_a_folder_a_pipe_and_a_device_are_no_images_and_nothing_hangs(tmp_path: 
 def test_a_name_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
     path.write_text("no image")
-    with pytest.raises(ImageError, match=r"caf\\xe9\.jpg: is not a picture"):
+    with pytest.raises(ImageError, match=r"caf\\xe9\.jpg: is not an image"):
         open_image(path)
     path.write_bytes(encode(noise(), "PNG"))
     assert open_image(path).size == (80, 60)
@@ -233,7 +233,7 @@ def test_a_name_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
 
 def test_a_name_with_a_line_break_is_shown_on_one_line(tmp_path: Path) -> None:
     (tmp_path / "two\nlines.jpg").write_text("no image")
-    with pytest.raises(ImageError, match=r"two\\nlines\.jpg: is not a picture$"):
+    with pytest.raises(ImageError, match=r"two\\nlines\.jpg: is not an image$"):
         open_image(tmp_path / "two\nlines.jpg")
 
 
@@ -251,7 +251,7 @@ def test_a_picture_cut_short_is_never_half_a_picture(kind: str) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": orientation(1), "restart_marker_rows": 1}])
 def test_an_interrupted_copy_filled_with_zeros_is_cut_short(options: dict[str, Any]) -> None:
-    # libjpeg takes the zeros for grey, says nothing, and half of the picture is missing.
+    # libjpeg takes the zeros for grey, says nothing, and half of the image is missing.
     data = encode(noise(), "JPEG", **options)
     for cut in (len(data) // 2, len(data) - 2):
         assert reason(data[:cut] + bytes(len(data) - cut)) == "truncated"

@@ -1,4 +1,4 @@
-"""Are the captions found that people wrote into their pictures, and nothing else?"""
+"""Are the captions found that people wrote into their images, and nothing else?"""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def alternatives(*texts: str) -> str:
 
 
 def with_iptc(data: bytes, *records: tuple[int, int, bytes]) -> bytes:
-    """A JPEG with an IPTC block in a Photoshop segment, as picture agencies write it."""
+    """A JPEG with an IPTC block in a Photoshop segment, as image agencies write it."""
     block = b"".join(b"\x1c" + struct.pack(">BBH", record, n, len(value)) + value for record, n, value in records)
     resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(block)) + block + b"\0" * (len(block) % 2)
     payload = b"Photoshop 3.0\0" + resource

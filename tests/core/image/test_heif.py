@@ -1,4 +1,4 @@
-"""Are pictures of Apple's phones read where the extra is installed, and is it named where it is not?"""
+"""Are images of Apple's phones read where the extra is installed, and is it named where it is not?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is what a picture says about itself read as people mean it, and never believed when it makes no sense?"""
+"""Is what an image says about itself read as people mean it, and never believed when it makes no sense?"""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def in_exif(**fields: Any) -> dict[int, Any]:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_everything_is_read_from_each_format(kind: str) -> None:
-    found = read(FULL | {0x0112: 6}, kind)  # turning the picture upright keeps the rest
+    found = read(FULL | {0x0112: 6}, kind)  # turning the image upright keeps the rest
     assert found.format == kind
     assert Metadata(**vars(found) | {"format": "JPEG"}) == READ
 
@@ -165,7 +165,7 @@ def test_where_on_the_globe(tags: dict[int, Any], position: tuple[float | None, 
 
 
 class Odd:
-    """A picture whose tags hold whatever a hostile file, and whatever reads it, may come up with."""
+    """An image whose tags hold whatever a hostile file, and whatever reads it, may come up with."""
 
     format = "JPEG"
 

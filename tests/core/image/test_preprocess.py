@@ -1,6 +1,6 @@
-"""Does a picture become exactly the pixels that each original makes of it?
+"""Does an image become exactly the pixels that each original makes of it?
 
-`tests/golden/preprocess` holds 14 pictures and the SHA-256 of the pixels that openai/CLIP, OpenCLIP and transformers
+`tests/golden/preprocess` holds 14 images and the SHA-256 of the pixels that openai/CLIP, OpenCLIP and transformers
 4 and 5 make of them at two sizes: 278 results, all met bit for bit, those of torchvision's resampling included.
 """
 
@@ -57,7 +57,7 @@ def test_the_pixels_are_the_originals_bit_for_bit(name: str, origin: str) -> Non
 
 
 def test_the_golden_results_are_all_there() -> None:
-    # transformers 4 itself fails on the picture of one pixel: two results fewer than 14 x 10 x 2.
+    # transformers 4 itself fails on the image of one pixel: two results fewer than 14 x 10 x 2.
     assert sum(len(sizes) for origins in HASHES.values() for sizes in origins.values()) == 278
     assert {origin for origins in HASHES.values() for origin in origins} == set(ORIGINS)
 

@@ -49,7 +49,7 @@ def test_a_picture_many_times_too_large_is_nearly_the_same_after_means_of_its_pi
 
 
 def test_what_is_not_meant_of_the_last_pixels_moves_nothing() -> None:
-    """A picture of 1001 pixels in half its size has 501, of which the last shows half of what it could."""
+    """An image of 1001 pixels in half its size has 501, of which the last shows half of what it could."""
     whole = picture(1001, 601)
     half = whole.reduce(2)
     assert half.size == (501, 301)

@@ -42,7 +42,7 @@ def test_the_bundled_model_tells_the_part_too() -> None:
     tiny = load_encoder("tiny")
     found = heat(tiny, card((190, 20), 80), tiny.encode_texts(["a red square"])[0])
     assert found.values[:4, 3:].sum() > found.values[3:, :4].sum()
-    assert found.box == (0, 0, 1, 1)  # it squeezes the whole picture into a square
+    assert found.box == (0, 0, 1, 1)  # it squeezes the whole image into a square
 
 
 class Cropping:

@@ -45,7 +45,7 @@ def precision(request: pytest.FixtureRequest) -> str:
 
 
 def pixels(n: int = 12, side: int = 32) -> np.ndarray:
-    """Pictures with few large shapes: unlike noise they differ in what a network makes of them."""
+    """Images with few large shapes: unlike noise they differ in what a network makes of them."""
     coarse = np.random.default_rng(5).integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
     return coarse.repeat(side // 4, axis=1).repeat(side // 4, axis=2)
 

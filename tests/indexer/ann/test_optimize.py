@@ -143,11 +143,11 @@ def test_lists_that_have_to_touch_much_are_kept_where_the_graph_misses_the_recal
     assert told == [
         ("step 1 of 4: building ivf-pq", []),
         ("step 2 of 4: measuring by words", [1]),
-        ("step 3 of 4: measuring by pictures", [1]),
+        ("step 3 of 4: measuring by images", [1]),
         ("step 4 of 4: measuring", [1]),
         ("step 5 of 8: building hnsw", [1]),  # another kind has to be tried
         ("step 6 of 8: measuring by words", [2, 2]),  # the vectors are on the disk once
-        ("step 7 of 8: measuring by pictures", [2, 2]),
+        ("step 7 of 8: measuring by images", [2, 2]),
         ("step 8 of 8: measuring", [2, 2]),
     ]
     assert found.choice.kind == manifest_of(tmp_path).kind == "ivf-pq"

@@ -52,7 +52,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown field": (change("extra", 1), "extra"),
     "no source": (change("sources", []), "sources"),
     "no table": (lambda path: shutil.rmtree(path / "texts.lance"), "no table texts; clipdex verify"),
-    "no pictures": (lambda path: shutil.rmtree(path / "images.lance"), "no table images; .* tags and concepts go"),
+    "no images": (lambda path: shutil.rmtree(path / "images.lance"), "no table images; .* tags and concepts go"),
     "damaged table": (damage_manifests, "opening the collection .* failed"),
 }
 

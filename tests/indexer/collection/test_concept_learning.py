@@ -17,7 +17,7 @@ from tests.indexer.pictures import index
 
 @pytest.fixture(scope="module")
 def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    """60 pictures in four colours with noise; ten of them have a bright stripe at the top, whatever their colour."""
+    """60 images in four colours with noise; ten of them have a bright stripe at the top, whatever their colour."""
     folder = tmp_path_factory.mktemp("concepts")
     draw = np.random.default_rng(0)
     colours = [(200, 30, 30), (30, 160, 40), (30, 40, 200), (120, 120, 120)]
@@ -53,7 +53,7 @@ def test_what_does_not_fit_goes_back(searcher: Searcher) -> None:
     [
         ([], ["01-plain.png"], "at least one example"),
         (["01-plain.png"], ["01-plain.png"], "01-plain.png is an example that fits and one that does not"),
-        (["01-plan.png"], [], "no picture '01-plan.png' is indexed here; nearest: 01-plain.png"),
+        (["01-plan.png"], [], "no image '01-plan.png' is indexed here; nearest: 01-plain.png"),
     ],
 )
 def test_examples_that_make_no_sense_are_refused(

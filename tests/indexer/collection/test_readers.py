@@ -16,11 +16,11 @@ from tests.indexer.pictures import COLOURS, index, paint
 from tests.shared import ROOT
 
 ROUNDS = 12 if os.environ.get("CLIPDEX_SLOW") == "1" else 4
-ALWAYS, SOMETIMES = 12, 8  # pictures that stay, and pictures that come and go
+ALWAYS, SOMETIMES = 12, 8  # images that stay, and images that come and go
 
 
 def change(folder: Path, round_number: int) -> None:
-    """Other captions for all, and some pictures come or go."""
+    """Other captions for all, and some images come or go."""
     for number in range(ALWAYS + SOMETIMES):
         file = folder / "ab"[number % 2] / f"{number:02}.png"
         if number >= ALWAYS and (number + round_number) % 2:

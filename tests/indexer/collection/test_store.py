@@ -23,7 +23,7 @@ __all__ = ["bucket"]
 def check_like_a_folder(url: str, folder: Path) -> None:
     paint_three(folder / "pictures")
     (folder / "pictures" / "captions.csv").write_text("image,caption\nred.jpg,a red field\n")
-    (folder / "pictures" / "broken.jpg").write_text("no picture")
+    (folder / "pictures" / "broken.jpg").write_text("no image")
     index(folder / "pictures", to=folder / "here")
     assert index(folder / "pictures", to=url).added == 3
     assert state(located(url)) == state(folder / "here")

@@ -1,4 +1,4 @@
-"""Do tags and exclusions stay with their pictures, whatever runs and other people do meanwhile?"""
+"""Do tags and exclusions stay with their images, whatever runs and other people do meanwhile?"""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def marks(folder: Path) -> dict[str, Any]:
-    """Id -> its tags, with a minus in front where it is excluded; of pictures that have any."""
+    """Id -> its tags, with a minus in front where it is excluded; of images that have any."""
     found = tables.read(Collection.find(folder).table("images"), ["id", "tags", "excluded"]).to_pylist()
     told = {row["id"]: ["-"] * bool(row["excluded"]) + (row["tags"] or []) for row in found}
     return {item_id: each for item_id, each in told.items() if each}
@@ -175,7 +175,7 @@ def test_what_a_run_does_to_a_picture_leaves_its_tags(folder: Path) -> None:
     searcher = clipdex.open(folder)
     searcher.tag(["red.jpg", "green.jpg", "blue.png"], add="x")
     searcher.exclude("green.jpg")
-    paint(folder / "red.jpg", "white")  # another picture
+    paint(folder / "red.jpg", "white")  # another image
     os.utime(folder / "green.jpg")  # only touched
     (folder / "blue.txt").write_text("blue")  # other words
     report = index(folder)

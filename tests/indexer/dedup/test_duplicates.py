@@ -130,7 +130,7 @@ def test_the_command_lists_groups_for_people_and_programs(folder: Path) -> None:
 def test_what_is_nothing_twice_is_said(tmp_path: Path) -> None:
     picture(1).save(tmp_path / "1.png")
     index(tmp_path)
-    assert command("duplicates", tmp_path)[2] == "note: no picture is here more than once (bytes, picture, scene)\n"
+    assert command("duplicates", tmp_path)[2] == "note: no image is here more than once (bytes, image, scene)\n"
     with pytest.raises(CollectionError):
         clipdex.open(tmp_path / "absent")
 

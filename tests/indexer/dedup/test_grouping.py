@@ -17,7 +17,7 @@ from indexer.dedup.copies import Copies, Kind
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three pictures of noise in large cells; of the first an equal file, a smaller one and a darker one."""
+    """Three images of noise in large cells; of the first an equal file, a smaller one and a darker one."""
     place = tmp_path_factory.mktemp("twins")
     draw = np.random.default_rng(3)
     for name in "abc":
@@ -70,5 +70,5 @@ def test_the_groups_of_fewer_hits_are_the_beginning_of_those_of_more(folder: Pat
 
 
 def test_an_unknown_hit_is_an_error(folder: Path) -> None:
-    with pytest.raises(QueryError, match=r"no picture 'none.png' is indexed here"):
+    with pytest.raises(QueryError, match=r"no image 'none.png' is indexed here"):
         grouped(folder, "bytes", ["none.png"])

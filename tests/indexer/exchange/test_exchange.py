@@ -35,7 +35,7 @@ NAMES = ["red.jpg", "green.jpg", "album/blue.png", "album/white.png"]
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """A folder with twelve pictures."""
+    """A folder with twelve images."""
     folder = tmp_path / "pictures"
     for number in range(12):
         paint(folder / ("album" if number % 3 else "") / f"{number:02}.jpg", list(COLOURS)[number % 4], seed=number)
@@ -91,7 +91,7 @@ def test_an_embedding_folder_becomes_the_collection_that_indexing_would_make(
     pictures: Path, tmp_path: Path, dtype: str
 ) -> None:
     ids = names(pictures)
-    words = [f"picture number {number}" for number in range(12)]
+    words = [f"image number {number}" for number in range(12)]
     columns = {"image_path": [str(pictures / name) for name in ids], "caption": words}
     folder = write(tmp_path / "emb", embedded(pictures, ids).astype(dtype), columns, texts=TOY.encode_texts(words))
     done = bring(folder)
@@ -128,7 +128,7 @@ def test_pictures_that_cannot_be_reached_are_found_without_thumbnail_and_size(pi
     assert (done.added, done.unreachable, done.images) == (12, 12, Path("/data/coco"))
     assert done.agreement is not None
     assert (done.agreement.what, done.agreement.count) == ("captions", 12)
-    assert "12 pictures cannot be reached in /data/coco: they have no thumbnail" in done.summary()
+    assert "12 images cannot be reached in /data/coco: they have no thumbnail" in done.summary()
     searcher = clipdex.open(tmp_path / "kept")
     hit = searcher.search(like=ids[3], limit=1)[0]
     assert (hit.id, hit.path, hit.width, hit.height) == (ids[3], Path("/data/coco") / ids[3], None, None)
@@ -139,7 +139,7 @@ def test_pictures_that_cannot_be_reached_are_found_without_thumbnail_and_size(pi
         searcher.thumbnail(ids[3])
     result = verify.verify(Collection.find(tmp_path / "kept"))
     assert (result.findings, result.without_thumbnail) == ([], 12)
-    # Where their folder is now, the pictures are reached, and the paths need not be those of another machine.
+    # Where their folder is now, the images are reached, and the paths need not be those of another machine.
     done = bring(folder, images=pictures)
     assert (done.added, done.unreachable, done.agreement and done.agreement.what) == (12, 0, "pictures")
     assert clipdex.open(pictures).thumbnail(ids[3])[:3] == b"\xff\xd8\xff"
@@ -220,7 +220,7 @@ def test_rows_that_cannot_be_used_are_failures_and_take_no_neighbours_with_them(
     ids = names(pictures)
     vectors = embedded(pictures, ids).astype(np.float32)
     vectors[1, 3], vectors[2, 0], vectors[4] = np.nan, np.inf, 0
-    (pictures / ids[6]).write_text("not a picture any more")
+    (pictures / ids[6]).write_text("not an image any more")
     paths: list[str | None] = list(ids)
     paths[8], paths[9], paths[10] = None, "../../etc/passwd.jpg", "  "
     folder = write(tmp_path / "emb", vectors, {"image_path": paths})
@@ -247,7 +247,7 @@ def test_vectors_go_into_a_collection_in_an_object_store_with_pictures_there(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fsspec.filesystem("s3").put(f"{pictures}/", f"{bucket}/photos/", recursive=True)
     ids = names(pictures)
-    columns = {"image_path": ids, "caption": [f"picture {name}" for name in ids]}
+    columns = {"image_path": ids, "caption": [f"image {name}" for name in ids]}
     given = write(tmp_path / "given", embedded(pictures, ids), columns)
     done = bring(given, images=f"{bucket}/photos", to=f"{bucket}/imported")
     assert (done.added, done.unreachable, done.texts, done.failed) == (12, 0, 12, {})
@@ -255,7 +255,7 @@ def test_vectors_go_into_a_collection_in_an_object_store_with_pictures_there(
     assert (done.collection, done.images) == (f"{bucket}/imported", f"{bucket}/photos")
     searcher = clipdex.open(f"{bucket}/imported")
     assert searcher.search(image=pictures / ids[3], limit=1)[0].id == ids[3]
-    assert searcher.item(ids[3]).captions == [f"picture {ids[3]}"]
+    assert searcher.item(ids[3]).captions == [f"image {ids[3]}"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
     again = clipdex.index(f"{bucket}/photos", model="toy", to=f"{bucket}/imported")
     assert (again.unchanged, again.added, again.updated, again.removed) == (12, 0, 0, 0), "its captions are there"
@@ -285,7 +285,7 @@ def test_vectors_of_another_model_are_refused(pictures: Path, tmp_path: Path) ->
     paths = {"image_path": ids, "caption": ["red"] * 12}
     other = np.random.default_rng(0).standard_normal((12, TOY.dim)).astype(np.float32)
     with pytest.raises(
-        ModelError, match=r"are not those of toy: 12 pictures embedded again have a mean cosine of -?0\.\d"
+        ModelError, match=r"are not those of toy: 12 images embedded again have a mean cosine of -?0\.\d"
     ):
         bring(write(tmp_path / "a", other, paths), images=pictures)
     assert not (pictures / ".clipdex").exists()
@@ -305,7 +305,7 @@ def test_a_collection_of_another_model_or_folder_is_not_mixed(pictures: Path, tm
     folder = write(tmp_path / "emb", embedded(pictures, ids), {"image_path": ids, "caption": ["x"] * 12})
     index(pictures, captions=None)
     assert bring(folder, images=pictures).present == 12
-    with pytest.raises(CollectionError, match=r"holds the pictures of .*, not of"):
+    with pytest.raises(CollectionError, match=r"holds the images of .*, not of"):
         bring(folder, images=tmp_path, to=pictures / ".clipdex")
     collection = Collection.find(pictures)
     model = collection.info.model.model_copy(update={"fingerprint": "0" * 64})
@@ -376,7 +376,7 @@ def test_metadata_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no .*metadata_0.parquet, which would say"):
         bring(folder, to=tmp_path / "kept")
     parquet.write_table(pa.table({"key": ["a", "b", "c"], "id": [1, 2, 3]}), file)
-    with pytest.raises(DataError, match="has the columns key, id, and none of those that say where a picture is"):
+    with pytest.raises(DataError, match="has the columns key, id, and none of those that say where an image is"):
         bring(folder, to=tmp_path / "kept")
     with pytest.raises(DataError, match=r"holds neither a folder img_emb nor \.npy files"):
         bring(tmp_path / "emb" / "metadata", to=tmp_path / "kept")
@@ -394,7 +394,7 @@ ODD = [
 
 
 def paint_odd(folder: Path) -> list[Path]:
-    """A picture under each odd name."""
+    """An image under each odd name."""
     made = []
     for number, name in enumerate(ODD):
         path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
@@ -466,7 +466,7 @@ def test_columns_of_a_source_that_are_named_as_those_of_an_export_go_out_under_a
 ) -> None:
     own = {"image_path": "a", "captions": "b", "text": "c", "clipdex_id": "d", "source_text": "e", "modified": "f"}
     lines = [",".join(["image", "caption", *own])]
-    lines += [",".join([f"pictures/{name}", f"picture {name}", *own.values()]) for name in names(pictures)[:3]]
+    lines += [",".join([f"pictures/{name}", f"image {name}", *own.values()]) for name in names(pictures)[:3]]
     (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
     chosen = Settings(captions=("caption",) if captioned else (), columns=tuple(own))
     index(tmp_path / "table.csv", to=tmp_path / "kept", settings=chosen)

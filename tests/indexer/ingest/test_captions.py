@@ -1,4 +1,4 @@
-"""Do the right words reach the right picture?"""
+"""Do the right words reach the right image?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.indexer.pictures import index, paint, paint_three, state
 
 
 def captions(folder: Path) -> dict[str, list[str]]:
-    """Picture -> its captions, as a search sees them."""
+    """Image -> its captions, as a search sees them."""
     searcher = clipdex.open(folder)
     found = {item_id: searcher.item(item_id).captions for item_id in state(folder)["images"]}
     return {item_id: texts for item_id, texts in found.items() if texts}
@@ -51,7 +51,7 @@ def test_names_match_by_path_then_by_a_file_name_that_is_unique(tmp_path: Path) 
         "y/two.jpg": ["by name", "by name too"],
     }
     assert report.unmatched_captions == 3
-    assert "3 caption rows name no picture here" in report.summary()
+    assert "3 caption rows name no image here" in report.summary()
 
 
 def test_captions_stay_while_their_text_file_cannot_be_read(tmp_path: Path) -> None:

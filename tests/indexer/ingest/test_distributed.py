@@ -95,8 +95,8 @@ def library(folder: Path) -> Path:
     image.save(folder / "inside.jpg", exif=exif)
     (folder / "trip/05.txt").write_text("one beside\nand another\n")
     (folder / "captions.csv").write_text("image,caption\ntrip/01.jpg,red first\ntrip/01.jpg,red second\nnobody.jpg,x\n")
-    (folder / "broken.jpg").write_text("no picture")
-    (folder / "broken-too.jpg").write_text("no picture")
+    (folder / "broken.jpg").write_text("no image")
+    (folder / "broken-too.jpg").write_text("no image")
     (folder / "empty.png").touch()
     (folder / "cut.jpg").write_bytes((folder / "trip/02.jpg").read_bytes()[:400])
     return folder
@@ -195,7 +195,7 @@ def test_lost_and_spoilt_shards_are_done_again(tmp_path: Path) -> None:
 
 def test_workers_that_write_somewhere_else_are_told_of(tmp_path: Path) -> None:
     folder = library(tmp_path / "pictures")
-    with pytest.raises(CollectionError, match=r"22 pictures were given to workers and are not in .*/staging"):
+    with pytest.raises(CollectionError, match=r"22 images were given to workers and are not in .*/staging"):
         spread(folder, tmp_path / "spread", Here(lose=1000))
 
 
@@ -284,7 +284,7 @@ def test_a_finished_shard_is_not_done_again(tmp_path: Path) -> None:
     order = _order(folder, tmp_path / "spread")
     shard = next(shards.cut(_items(folder), {}, order.fingerprint, 3))
     ShardWorker(order).work(shard)
-    shutil.rmtree(folder)  # whoever read a picture now would fail
+    shutil.rmtree(folder)  # whoever read an image now would fail
     ShardWorker(order).work(shard)
     store = store_at(order.home)
     assert store.names(folder_of(order.fingerprint)) == [f"{shard.key}.parquet"]

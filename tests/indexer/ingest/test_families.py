@@ -21,13 +21,13 @@ def test_a_collection_of_a_model_of_open_clip_is_searched_with_it_and_with_no_ot
     model, photos = openclip_folder("pe", tmp_path / "pe"), paint_three(tmp_path / "photos")
     assert clipdex.index(photos, model=f"openclip:{model}").added == 3
     encoder = load_encoder(f"openclip:{model}", device="cpu")
-    hits = clipdex.open(photos).search("a red picture", limit=3)
+    hits = clipdex.open(photos).search("a red image", limit=3)
     vectors = {hit.id: encoder.encode_images([open_image(photos / hit.id)])[0] for hit in hits}
-    words = encoder.encode_texts(["a red picture"])[0]
+    words = encoder.encode_texts(["a red image"])[0]
     assert [hit.score for hit in hits] == pytest.approx([float(vectors[hit.id] @ words) for hit in hits], abs=2e-3)
     assert np.all(np.diff([hit.score for hit in hits]) <= 0)
     weights = load_file(model / "open_clip_model.safetensors")
     weights["text.token_embedding.weight"] *= 2
     save_file(weights, model / "open_clip_model.safetensors")
     with pytest.raises(WrongModelError):
-        clipdex.open(photos).search("a red picture")
+        clipdex.open(photos).search("a red image")

@@ -28,10 +28,10 @@ from tests.shared import ROOT
 
 
 def begin(folder: Path, n: int) -> None:
-    """n pictures, some twice, some broken, some with captions."""
+    """n images, some twice, some broken, some with captions."""
     for number in range(n):
         paint(folder / f"{number % 3}" / f"{number:03}.jpg", seed=number, size=(40, 30 + number % 7))
-    (folder / "broken.jpg").write_text("not yet a picture")
+    (folder / "broken.jpg").write_text("not yet an image")
     (folder / "captions.csv").write_text(
         "image,caption\n" + "".join(f"{k:03}.jpg,words {k % 5}\n" for k in range(0, n, 2))
     )
@@ -226,7 +226,7 @@ def test_kill_9_at_random_moments_loses_nothing(tmp_path: Path, what: str, kills
 
 
 class Moody:
-    """The toy encoder, but some pictures break it: `broken` raise, `strange` give no usable vector, `lost` none."""
+    """The toy encoder, but some images break it: `broken` raise, `strange` give no usable vector, `lost` none."""
 
     def __init__(
         self, *, broken: tuple[int, ...] = (), strange: tuple[int, ...] = (), lost: tuple[int, ...] = ()

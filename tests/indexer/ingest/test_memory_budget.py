@@ -1,4 +1,4 @@
-"""Do very large pictures wait for each other, and only they?"""
+"""Do very large images wait for each other, and only they?"""
 
 from __future__ import annotations
 

@@ -25,12 +25,12 @@ from tests.indexer.pictures import Half, failures, go_over, ids, index, paint, p
 
 
 def paint_album(folder: Path) -> Path:
-    """Pictures, captions, a copy and a broken file."""
+    """Images, captions, a copy and a broken file."""
     paint_three(folder)
     for number in range(20):
         paint(folder / f"{number:02}.jpg", seed=number)
     shutil.copyfile(folder / "00.jpg", folder / "copy.jpg")
-    (folder / "bad.jpg").write_text("no picture")
+    (folder / "bad.jpg").write_text("no image")
     (folder / "red.txt").write_text("something red\nand warm\n")
     return folder
 
@@ -161,7 +161,7 @@ def test_pictures_that_cannot_be_looked_at_are_not_lost_to_another_model(tmp_pat
     (folder / "linked").symlink_to(disk)
     index(folder)
     disk.rename(tmp_path / "unplugged")
-    with pytest.raises(SourceError, match=r"1 picture.* cannot be looked at now, so half cannot take over"):
+    with pytest.raises(SourceError, match=r"1 image.* cannot be looked at now, so half cannot take over"):
         go_over(folder)
     assert clipdex.open(folder).status().model == "toy"
     assert "linked/a.jpg" in ids(folder)
@@ -176,10 +176,10 @@ def test_a_source_that_is_gone_or_empty_or_mostly_unreadable_lets_no_model_take_
     with pytest.raises(SourceError, match="is the disk connected"):
         go_over(folder, tmp_path / "kept")
     folder.mkdir()
-    with pytest.raises(SourceError, match="has no pictures now and the collection has 3"):
+    with pytest.raises(SourceError, match="has no images now and the collection has 3"):
         go_over(folder, tmp_path / "kept")
     paint(folder / "red.jpg")
-    with pytest.raises(SourceError, match=r"half has vectors for 1 pictures and the collection has 3.*--allow-removal"):
+    with pytest.raises(SourceError, match=r"half has vectors for 1 images and the collection has 3.*--allow-removal"):
         go_over(folder, tmp_path / "kept")
     assert len(ids(tmp_path / "kept")) == 3
     assert go_over(folder, tmp_path / "kept", allow_removal=True).replaced_model == "toy"

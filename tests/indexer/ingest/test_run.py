@@ -89,7 +89,7 @@ def test_more_than_half_is_not_removed_unless_allowed(tmp_path: Path) -> None:
     before = state(tmp_path)
     for number in range(6):
         (tmp_path / f"{number:03}.jpg").unlink()
-    with pytest.raises(SourceError, match=r"6 of the 10 pictures .* are no longer in .*--allow-removal"):
+    with pytest.raises(SourceError, match=r"6 of the 10 images .* are no longer in .*--allow-removal"):
         index(tmp_path)
     assert state(tmp_path) == before
     paint(tmp_path / "005.jpg", seed=5)
@@ -163,7 +163,7 @@ def test_failures_are_tried_again_when_asked(tmp_path: Path) -> None:
 
 
 class slow_source:  # noqa: N801 - reads as a statement
-    """A folder on a share that does not answer for some pictures: their reads wait in the operating system."""
+    """A folder on a share that does not answer for some images: their reads wait in the operating system."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, hangs: Callable[[str], bool]) -> None:
         self.patch, self.hangs = monkeypatch, hangs
@@ -229,7 +229,7 @@ def test_a_pipe_in_the_place_of_a_picture_does_not_hang(tmp_path: Path) -> None:
 
 
 class Slow(ToyEncoder):
-    """The toy encoder, so many seconds a picture."""
+    """The toy encoder, so many seconds an image."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -334,7 +334,7 @@ def test_the_rate_counts_only_what_this_run_does(monkeypatch: pytest.MonkeyPatch
         now += 0.5
         meter.count()
     assert (told[-1].done, told[-1].rate, told[-1].eta) == (920, 2.0, 40.0)
-    now += 100  # a pause, and then ten times as fast: the pictures of the last half minute tell the time left
+    now += 100  # a pause, and then ten times as fast: the images of the last half minute tell the time left
     for _ in range(70):
         now += 0.5
         meter.count()
@@ -450,7 +450,7 @@ def test_a_full_disk_is_one_sentence_keeps_what_was_written_and_goes_on_when_the
 
 
 def paint_noise(folder: Path, n: int) -> Path:
-    """Pictures whose thumbnails take some kilobytes."""
+    """Images whose thumbnails take some kilobytes."""
     from PIL import Image
 
     folder.mkdir()
@@ -471,7 +471,7 @@ def test_a_source_that_is_unmounted_removes_nothing_and_goes_on_when_it_is_back(
         index(place, to=tmp_path / "kept")
     finally:
         subprocess.run(["umount", str(place)], check=True)
-    with pytest.raises(SourceError, match="has no pictures now and the collection has 6: is the disk connected"):
+    with pytest.raises(SourceError, match="has no images now and the collection has 6: is the disk connected"):
         index(place, to=tmp_path / "kept")
     assert len(clipdex.open(tmp_path / "kept").search("red")) == 6
     paint(small_disk / "photos" / "new.jpg", seed=50)

@@ -181,7 +181,7 @@ def test_an_empty_folder_makes_an_empty_collection(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("x")
     report = index(tmp_path)
     assert (report.total, report.ignored) == (0, 1)
-    assert report.summary() == "no pictures were found (1 other file passed over)"
+    assert report.summary() == "no images were found (1 other file passed over)"
     assert clipdex.open(tmp_path).search("red") == []
     paint(tmp_path / "a.jpg")
     assert counts(index(tmp_path)) == {"added": 1}
@@ -203,7 +203,7 @@ def test_a_suddenly_empty_folder_removes_nothing(tmp_path: Path) -> None:
     index(folder, to=tmp_path / "kept")
     folder.rename(tmp_path / "disk")
     folder.mkdir()
-    with pytest.raises(SourceError, match="no pictures now and the collection has 3: is the disk connected"):
+    with pytest.raises(SourceError, match="no images now and the collection has 3: is the disk connected"):
         index(folder, to=tmp_path / "kept")
     assert len(clipdex.open(tmp_path / "kept").search("red")) == 3
     folder.rmdir()
@@ -238,7 +238,7 @@ def test_links_to_pictures_on_a_disk_that_is_gone_keep_them(tmp_path: Path) -> N
     report = index(folder)
     assert (report.kept, report.removed, report.failed, report.total) == (3, 0, {"vanished": 1}, 1)
     assert ids(folder) == ["blue.png", "green.jpg", "red.jpg"]
-    assert failures(folder) == {"new.jpg": "vanished"}  # a picture is in one place: kept, or failed
+    assert failures(folder) == {"new.jpg": "vanished"}  # an image is in one place: kept, or failed
     paint(folder / "real.jpg", seed=1)
     (folder / "red.jpg").unlink()
     assert counts(index(folder)) == {"added": 1, "removed": 1, "failed": 1}

@@ -26,7 +26,7 @@ NOTHING = timedelta(0)
 
 
 def grown(folder: Path, runs: int) -> Collection:
-    """A collection that many runs wrote to, each adding, changing and removing a picture."""
+    """A collection that many runs wrote to, each adding, changing and removing an image."""
     for number in range(runs):
         paint(folder / f"{number:03}.jpg", seed=number)
         paint(folder / "changing.jpg", seed=1000 + number)
@@ -110,7 +110,7 @@ def test_a_run_of_many_commits_does_not_grow_without_end(tmp_path: Path, monkeyp
     assert len(state(tmp_path)["images"]) == 40
 
 
-# Adds pictures one run after the other; a line with the number of those that are acknowledged.
+# Adds images one run after the other; a line with the number of those that are acknowledged.
 WRITE = """
 import sys, time
 from pathlib import Path
@@ -132,7 +132,7 @@ while number < 5 or time.monotonic() < stop:
     time.sleep(0.2)
 """
 
-# Asks again and again; a line with what a search, a picture and a thumbnail gave.
+# Asks again and again; a line with what a search, an image and a thumbnail gave.
 READ = """
 import json, sys, time
 import clipdex

@@ -29,13 +29,13 @@ from tests.indexer.pictures import index, paint, state
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures, some with captions, one failure."""
+    """Twelve images, some with captions, one failure."""
     folder = tmp_path_factory.mktemp("whole") / "pictures"
     for number in range(12):
         paint(folder / f"{number:02}.jpg", seed=number)
     lines = [f"{number:02}.jpg,{word} {number}" for number in range(6) for word in ("one", "two", "three")]
     (folder / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
-    (folder / "bad.jpg").write_text("no picture")
+    (folder / "bad.jpg").write_text("no image")
     index(folder)
     return folder
 
@@ -143,7 +143,7 @@ def test_a_whole_collection_has_no_faults(whole: Path) -> None:
     result = check(whole)
     assert (result.findings, result.running, result.without_thumbnail) == ([], False, 0)
     assert result.rows == {"images": 12, "texts": 18, "failures": 1}
-    assert result.summary().startswith("12 pictures, 18 captions and 1 failures read in ")
+    assert result.summary().startswith("12 images, 18 captions and 1 failures read in ")
     assert result.summary().endswith("s: nothing is wrong")
 
 
@@ -184,7 +184,7 @@ FILE_FAULTS: dict[str, Callable[[Path], None]] = {
 def test_rows_in_damaged_files_are_found_and_embedded_anew(whole: Path, folder: Path, table: str, fault: str) -> None:
     add_three = [paint(folder / f"new{number}.jpg", seed=100 + number) for number in range(3)]
     (folder / "captions.csv").write_text((folder / "captions.csv").read_text() + "new0.jpg,later\n")
-    (folder / "worse.jpg").write_text("no picture either")
+    (folder / "worse.jpg").write_text("no image either")
     index(folder)
     expected = state(folder)
     files = sorted(
@@ -248,7 +248,7 @@ def test_a_thumbnail_is_taken_out_where_the_file_has_changed_or_gone(folder: Pat
     assert [after[name]["vector"] for name in before] == [before[name]["vector"] for name in before]
     result = check(folder)
     assert (result.findings, result.without_thumbnail) == ([], 2)
-    assert "2 pictures have no thumbnail: their files were out of reach" in result.summary()
+    assert "2 images have no thumbnail: their files were out of reach" in result.summary()
 
 
 def test_while_a_run_is_writing_captions_are_not_compared(folder: Path) -> None:

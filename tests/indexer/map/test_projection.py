@@ -57,7 +57,7 @@ def test_few_or_equal_vectors_have_places_too(n: int) -> None:
 def test_the_work_tells_how_far_it_is() -> None:
     told: list[tuple[str, int, int]] = []
     lay_out(groups(50)[0], progress=lambda *one: told.append(one))
-    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["main directions", "nearest pictures", "layout"]
+    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["main directions", "nearest images", "layout"]
     assert all(0 <= done <= of for _, done, of in told)
 
 
@@ -116,7 +116,7 @@ def test_a_map_of_other_pictures_is_none_and_one_of_few_is_worth_making_anew(car
 
 @pytest.fixture
 def cards(tmp_path: Path) -> Path:
-    """Sixteen pictures in each of three colours."""
+    """Sixteen images in each of three colours."""
     for colour in ("red", "green", "blue"):
         for number in range(16):
             paint(tmp_path / colour / f"{colour}-{number}.png", colour, number)

@@ -83,7 +83,7 @@ def test_maximal_marginal_relevance_is_its_formula() -> None:
         ({"collapse": "byte"}, "unknown kind 'byte'; choose one of: bytes"),
         ({"diverse": 1.5}, "diverse 1.5 is not between 0 and 1"),
         ({"diverse": float("nan")}, "diverse nan"),
-        ({"collapse": "bytes", "target": "texts"}, "only pictures can be collapsed or spread, not captions"),
+        ({"collapse": "bytes", "target": "texts"}, "only images can be collapsed or spread, not captions"),
         ({"diverse": 0.5, "hybrid": True}, "cannot be hybrid, too"),
     ],
 )
@@ -132,5 +132,5 @@ def test_what_matches_comes_in_the_order_of_time(tmp_path: Path) -> None:
     assert [hit.id for hit in searcher.search(where="width>0", limit=3, sort="date")] == ["00.jpg", "39.jpg", "38.jpg"]
     with pytest.raises(QueryError, match="unknown order 'time'"):
         searcher.search("red", sort="time")
-    with pytest.raises(QueryError, match="only pictures can be put in the order of time"):
+    with pytest.raises(QueryError, match="only images can be put in the order of time"):
         searcher.search("red", sort="date", target="texts")

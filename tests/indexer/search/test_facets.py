@@ -1,4 +1,4 @@
-"""Are values counted as a search by them would find them?  A folder of pictures with known columns."""
+"""Are values counted as a search by them would find them?  A folder of images with known columns."""
 
 from __future__ import annotations
 

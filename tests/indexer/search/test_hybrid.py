@@ -40,7 +40,7 @@ def captioned(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    """60 pictures in two folders; captions of a few words that often tie, and pictures without any."""
+    """60 images in two folders; captions of a few words that often tie, and images without any."""
     folder = tmp_path_factory.mktemp("many")
     words = ["house", "boat", "tree", "red", "old"]
     for number in range(60):

@@ -21,11 +21,11 @@ from tests.indexer.pictures import COLOURS, index, paint
 
 @pytest.fixture(scope="module")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    """Twelve pictures of four colours, each a little different, with captions."""
+    """Twelve images of four colours, each a little different, with captions."""
     folder = tmp_path_factory.mktemp("coloured")
     for number in range(12):
         paint(folder / f"{list(COLOURS)[number % 4]}-{number:02}.png", list(COLOURS)[number % 4], seed=number)
-    rows = "".join(f"{file.name},{file.stem.split('-')[0]} picture\n" for file in sorted(folder.glob("*.png")))
+    rows = "".join(f"{file.name},{file.stem.split('-')[0]} image\n" for file in sorted(folder.glob("*.png")))
     (folder / "captions.csv").write_text("image,caption\n" + rows)
     index(folder)
     return clipdex.open(folder)
@@ -84,8 +84,8 @@ def test_words_to_lead_away_from_weigh_half_unless_told(coloured: Searcher) -> N
 
 def test_captions_are_ranked_by_several_parts_too(coloured: Searcher) -> None:
     hits = coloured.search("blue", without="green", target="texts", limit=100)
-    assert {hit.caption for hit in hits[:3]} == {"blue picture"}
-    assert {hit.caption for hit in hits[-3:]} == {"green picture"}
+    assert {hit.caption for hit in hits[:3]} == {"blue image"}
+    assert {hit.caption for hit in hits[-3:]} == {"green image"}
     assert set(hits[0].parts) == {"blue", "-green"}
 
 

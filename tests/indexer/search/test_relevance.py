@@ -40,7 +40,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def world(n: int, seed: int = 0, topics: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures (n, d) of the first half of some topics, 300 phrases, and words for all topics: texts lie in a cone of
+    """Images (n, d) of the first half of some topics, 300 phrases, and words for all topics: texts lie in a cone of
     their own, as those of a CLIP model do."""
     draw = np.random.default_rng(seed)
     centres, others = unit(draw.normal(size=(topics, D))), unit(draw.normal(size=(300, D)))
@@ -66,7 +66,7 @@ def test_topics_that_are_there_match_and_topics_that_are_not_do_not(n: int) -> N
 
 
 def test_a_collection_of_one_topic_matches_it() -> None:
-    """The distance from the bulk cannot tell: all pictures match alike."""
+    """The distance from the bulk cannot tell: all images match alike."""
     _, phrases, words = world(10)
     draw = np.random.default_rng(1)
     dogs = unit(world(10_000)[0])

@@ -27,7 +27,7 @@ from tests.indexer.pictures import COLOURS, index, paint, paint_three, state
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    """40 pictures, half of them equal to another one, so that scores tie; some captions."""
+    """40 images, half of them equal to another one, so that scores tie; some captions."""
     folder = tmp_path_factory.mktemp("many")
     for number in range(20):
         colour = list(COLOURS)[number % 4]
@@ -101,14 +101,14 @@ def test_pages_neither_overlap_nor_skip(many: Searcher, size: int, target: Any) 
         ({}, "nothing was asked"),
         ({"text": ""}, "the query is empty"),
         ({"text": " \n\t"}, "the query is empty"),
-        ({"text": "a", "like": "b"}, "no picture 'b' is indexed here"),
+        ({"text": "a", "like": "b"}, "no image 'b' is indexed here"),
         ({"text": "a", "limit": 0}, "limit 0 is not between 1 and 10,000"),
         ({"text": "a", "limit": -3}, "limit -3"),
         ({"text": "a", "limit": 10_001}, "limit 10,001"),
         ({"text": "a", "offset": -1}, "offset -1 is negative"),
         ({"text": "a", "target": "image"}, "unknown target 'image'; choose one of: images"),
-        ({"like": "01.pgn"}, "no picture '01.pgn' is indexed here; nearest: 01.png"),
-        ({"like": "'; DROP TABLE images"}, "no picture"),
+        ({"like": "01.pgn"}, "no image '01.pgn' is indexed here; nearest: 01.png"),
+        ({"like": "'; DROP TABLE images"}, "no image"),
     ],
 )
 def test_questions_that_make_no_sense_get_a_sentence(many: Searcher, asked: dict[str, Any], message: str) -> None:
@@ -117,7 +117,7 @@ def test_questions_that_make_no_sense_get_a_sentence(many: Searcher, asked: dict
 
 
 def test_names_that_are_not_like_the_one_asked_for_are_not_suggested(many: Searcher) -> None:
-    with pytest.raises(QueryError, match=r"no picture 'quite another\.png' is indexed here$"):
+    with pytest.raises(QueryError, match=r"no image 'quite another\.png' is indexed here$"):
         many.search(like="quite another.png")
 
 
@@ -166,7 +166,7 @@ def test_an_item_tells_all_about_a_picture(tmp_path: Path) -> None:
         assert (small.format, small.size) == ("JPEG", (60, 40))
         assert small.convert("RGB").getpixel((30, 20))[0] > 180  # type: ignore[index]
     for ask in (searcher.item, searcher.thumbnail):
-        with pytest.raises(QueryError, match=r"no picture 'rad\.jpg' is indexed here; nearest: red\.jpg"):
+        with pytest.raises(QueryError, match=r"no image 'rad\.jpg' is indexed here; nearest: red\.jpg"):
             ask("rad.jpg")
 
 

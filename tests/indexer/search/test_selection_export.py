@@ -1,4 +1,4 @@
-"""Do chosen pictures leave the collection whole, with everything that could not be had told?"""
+"""Do chosen images leave the collection whole, with everything that could not be had told?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are small things found by parts of pictures, and do these parts follow their pictures through everything?"""
+"""Are small things found by parts of images, and do these parts follow their images through everything?"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SPOTS = {"near.png": (20, 20), "middle.png": (180, 130), "far.png": (350, 250), 
 
 
 def meadow(path: Path, spot: tuple[int, int] | None = None, colour: str = "red") -> Path:
-    """A large green picture, with a small ball in it."""
+    """A large green image, with a small ball in it."""
     image = Image.new("RGB", SIZE, (20, 160, 30))
     if spot is not None:
         x, y = spot
@@ -59,7 +59,7 @@ def meadow(path: Path, spot: tuple[int, int] | None = None, colour: str = "red")
 
 
 def library(folder: Path) -> Path:
-    """Four meadows with a red ball each, six without, and pictures too small for tiles."""
+    """Four meadows with a red ball each, six without, and images too small for tiles."""
     for name, spot in SPOTS.items():
         meadow(folder / name, spot)
     for number in range(6):
@@ -139,7 +139,7 @@ def test_a_whole_picture_stays_where_no_part_is_better(tiled: Path) -> None:
 
 
 def by_hand(pictures: Searcher, vector: np.ndarray) -> list[tuple[str, float]]:
-    """Every picture with its best cosine, best first, equal ones by id: one by one, in float64."""
+    """Every image with its best cosine, best first, equal ones by id: one by one, in float64."""
     snapshot = pictures.snapshot()
     found = tiles_of(snapshot)
     scores = []
@@ -159,7 +159,7 @@ def test_the_ranking_is_that_of_the_best_parts_on_every_page(
 ) -> None:
     pictures = open_searcher(tiled)
     vector = np.random.default_rng(seed).normal(size=64)
-    vector[-34:] = 0  # no picture is there
+    vector[-34:] = 0  # no image is there
     vector /= np.linalg.norm(vector)
     kept = {hit.id for hit in pictures.search(where=where or "id=*", limit=100)}
     expected = [entry for entry in by_hand(pictures, vector.astype(np.float32)) if entry[0] in kept]
@@ -196,7 +196,7 @@ def test_without_tiles_the_way_to_them_is_told(tmp_path: Path) -> None:
     index(tmp_path)
     with pytest.raises(QueryError, match=r"has no tiles.*clipdex index FOLDER --tiles"):
         open_searcher(tmp_path).search("red", tiles=True)
-    with pytest.raises(QueryError, match="only pictures have tiles"):
+    with pytest.raises(QueryError, match="only images have tiles"):
         open_searcher(tmp_path).search("red", tiles=True, target="texts")
 
 

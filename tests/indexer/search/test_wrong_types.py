@@ -36,7 +36,7 @@ def test_a_hit_may_stand_where_an_id_does(searcher: Searcher) -> None:
     [
         (lambda s: s.search(5), "what to look for must be text, not 5 (int)"),
         (lambda s: s.search(b"red"), "what to look for must be text, not b'red' (bytes)"),
-        (lambda s: s.search(like=5), "a picture must be the id of an indexed one, or a hit, not 5"),
+        (lambda s: s.search(like=5), "an image must be the id of an indexed one, or a hit, not 5"),
         (lambda s: s.search(image=ARRAY), "PIL.Image.fromarray), not something of the type ndarray"),
         (lambda s: s.search(vector=np.ones(64) * 1j), "the vector is not 64 real numbers"),
         (lambda s: s.search(concept=5), "the name of a concept must be text, not 5"),
@@ -58,12 +58,12 @@ def test_a_hit_may_stand_where_an_id_does(searcher: Searcher) -> None:
         (lambda s: s.search_many("red"), "texts are several, in a list such as"),
         (lambda s: s.search_many(["red"], limit=2.5), "limit must be a whole number, not 2.5"),
         (lambda s: s.classify("red.jpg", ["a", "b"]), "images are several, in a list such as"),
-        (lambda s: s.tag([5], add="x"), "a picture must be the id of an indexed one, or a hit, not 5"),
-        (lambda s: s.tag(None, add="x"), "say which pictures: their ids, or hits; None names nothing"),
+        (lambda s: s.tag([5], add="x"), "an image must be the id of an indexed one, or a hit, not 5"),
+        (lambda s: s.tag(None, add="x"), "say which images: their ids, or hits; None names nothing"),
         (lambda s: s.tag("red.jpg", add=5), "the tag must be text, not 5"),
         (lambda s: s.keep_concept(5, "red.jpg"), "the name of a concept must be text, not 5"),
         (lambda s: s.forget_concept(5), "the name of a concept must be text, not 5"),
-        (lambda s: s.item(None), "a picture must be the id of an indexed one, or a hit, not None"),
+        (lambda s: s.item(None), "an image must be the id of an indexed one, or a hit, not None"),
         (lambda s: s.read(None), "what a person typed must be text, not None"),
         (lambda s: clipdex.index(None), "what to index must be a path, a URL"),  # type: ignore[arg-type]
         (lambda s: clipdex.index([5]), "what to index must be a path, a URL"),  # type: ignore[list-item]

@@ -1,4 +1,4 @@
-"""Are pictures read from within archives, with all that lies beside them, whatever an archive may be like?"""
+"""Are images read from within archives, with all that lies beside them, whatever an archive may be like?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.indexer.sources.test_table import own, rows
 
 @pytest.fixture
 def jpeg(tmp_path: Path) -> dict[str, bytes]:
-    """The bytes of small pictures by their colours."""
+    """The bytes of small images by their colours."""
     place = tmp_path / "painted"
     return {colour: paint(place / f"{colour}.jpg", colour).read_bytes() for colour in ("red", "green", "blue", "white")}
 
@@ -74,7 +74,7 @@ def test_a_web_dataset_with_captions_classes_and_columns(tmp_path: Path, jpeg: d
             "0002.right.webp": jpeg["blue"],
             "0002.json": {"captions": ["one", "two"], "score": 1, "tags": []},
             "0003.npy": b"x",
-            "0004.json": {"caption": "without a picture"},
+            "0004.json": {"caption": "without an image"},
         },
     )
     tar(place / "data-001.tar", {"0001.jpg": jpeg["white"], "0001.cls": b"9"})
@@ -189,7 +189,7 @@ def test_a_tar_file_that_is_cut_short_keeps_what_was_behind_the_cut(
 def test_fields_of_json_can_be_chosen(tmp_path: Path, jpeg: dict[str, bytes]) -> None:
     said = {"caption": "not this", "alt": "this", "width": 9, "n": 1, "vector": [1]}
     place = tar(tmp_path / "a.tar", {"0.jpg": jpeg["red"], "0.txt": b"nor this", "0.json": said})
-    with pytest.raises(SourceError, match=r"clipdex itself keeps of every picture: vector"):
+    with pytest.raises(SourceError, match=r"clipdex itself keeps of every image: vector"):
         index(place, to=tmp_path / "kept")
     index(place, to=tmp_path / "kept", settings=Settings(captions=("alt",), columns=("n",)))
     assert clipdex.open(tmp_path / "kept").item("0.jpg").captions == ["this"]

@@ -1,4 +1,4 @@
-"""Are pictures in an object store indexed where they are?  Against a local S3 server (moto)."""
+"""Are images in an object store indexed where they are?  Against a local S3 server (moto)."""
 
 from __future__ import annotations
 

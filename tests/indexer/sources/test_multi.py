@@ -192,7 +192,7 @@ def test_nothing_given_is_an_error() -> None:
 
 
 def test_a_collection_of_a_file_needs_a_place(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"red.jpg is a file, one picture; give the folder it lies in"):
+    with pytest.raises(SourceError, match=r"red.jpg is a file, one image; give the folder it lies in"):
         index(paint(tmp_path / "red.jpg"))
     (tmp_path / "a.zip").write_bytes(b"")
     with pytest.raises(CollectionError, match=r"where shall the collection of .*a.zip be kept\? Say so with --to DIR"):

@@ -30,7 +30,7 @@ NAMES = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture under each name, all different."""
+    """An image under each name, all different."""
     folder = tmp_path_factory.mktemp("names") / "p"
     for number, name in enumerate(NAMES):
         path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))

@@ -1,4 +1,4 @@
-"""Are tables of pictures read as people mean them, with every row accounted for?"""
+"""Are tables of images read as people mean them, with every row accounted for?"""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
     report = index(file, to=kept)
     assert (report.added, report.total) == (2, 7)
     assert failures(kept) == {
-        "row 2": "no picture named",
+        "row 2": "no image named",
         "gone.jpg": "vanished",
         "row 4": "damaged row",
         "https:/e.org/a.jpg": "unsupported",
@@ -159,8 +159,8 @@ def test_a_picture_whose_file_is_gone_stays_while_the_table_names_it(tmp_path: P
 
 
 WRONG = {
-    "no image column": ("a,b\n1,2\n", {}, r"which column of list.csv holds the pictures\? Say --image-column .*: a, b"),
-    "two image columns": ("path,file\n1,2\n", {}, r"holds the pictures\? Say --image-column with one of: path, file"),
+    "no image column": ("a,b\n1,2\n", {}, r"which column of list.csv holds the images\? Say --image-column .*: a, b"),
+    "two image columns": ("path,file\n1,2\n", {}, r"holds the images\? Say --image-column with one of: path, file"),
     "missing columns": (
         "image,b\n1,2\n",
         {"captions": ("words",), "columns": ("b", "c")},
@@ -221,7 +221,7 @@ def test_columns_can_be_chosen(tmp_path: Path) -> None:
     [
         ("{", "damaged row"),
         ("[1]", "damaged row"),
-        ('{"n": 5}', "no picture named"),
+        ('{"n": 5}', "no image named"),
         ("[" * 100_000, "damaged row"),
     ],
 )
@@ -295,7 +295,7 @@ def test_rows_without_names_have_numbers_and_a_new_row_embeds_only_itself(tmp_pa
     report = index(parquet(tmp_path, {"image": [red, green, blue]}), to=kept)
     assert counts(report) == {"added": 1, "unchanged": 2}
     report = index(parquet(tmp_path, {"image": [blue, red, green]}), to=kept)
-    assert counts(report) == {"updated": 3}  # other pictures under the numbers, and none is embedded
+    assert counts(report) == {"updated": 3}  # other images under the numbers, and none is embedded
     assert report.stages["embed"] < 0.05
 
 
@@ -311,7 +311,7 @@ def test_a_parquet_file_of_paths(tmp_path: Path) -> None:
     paint_three(tmp_path)
     file = parquet(tmp_path, {"image": ["red.jpg", None], "caption": ["x", "y"], "image_count": [1, 2]})
     report = index(file, to=tmp_path / "kept")
-    assert (report.added, report.failed) == (1, {"no picture named": 1})
+    assert (report.added, report.failed) == (1, {"no image named": 1})
     assert own(tmp_path / "kept", "image_count") == {"red.jpg": (1,)}
 
 

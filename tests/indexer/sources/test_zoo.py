@@ -1,6 +1,6 @@
 """What becomes of every odd file?  One table: a kind of file, how it is made, and its outcome.
 
-The outcome is the upright size of the indexed picture and the colour in the middle of its thumbnail, or the reason
+The outcome is the upright size of the indexed image and the colour in the middle of its thumbnail, or the reason
 under which the file is found among the failures.
 """
 
@@ -61,7 +61,7 @@ SIZE = (64, 48)
 Outcome = tuple[tuple[int, int], tuple[int, int, int]] | str
 
 ZOO: dict[str, tuple[Callable[[], bytes], Outcome]] = {
-    # Pictures, in every form that people have them.
+    # Images, in every form that people have them.
     "plain.jpg": (lambda: encoded(plain(), "JPEG"), (SIZE, RED)),
     "UPPER.JPEG": (lambda: encoded(plain(), "JPEG"), (SIZE, RED)),
     "progressive.jpg": (lambda: encoded(plain(), "JPEG", progressive=True), (SIZE, RED)),
@@ -123,7 +123,7 @@ ZOO: dict[str, tuple[Callable[[], bytes], Outcome]] = {
     "plain.qoi": (qoi, (SIZE, RED)),
     # A JPEG has no checksum and does not say how long its data is: every program fills the rest with grey.
     "higher than its data.jpg": (lambda: jpeg_of(64, 4800), ((64, 4800), GREY)),
-    # No pictures.
+    # No images.
     "text.jpg": (lambda: b"this is a text, not a picture\n", "not an image"),
     "page.png": (lambda: b"<!DOCTYPE html><html>404</html>", "not an image"),
     "zeros.jpg": (lambda: bytes(5000), "not an image"),
@@ -173,7 +173,7 @@ ZOO: dict[str, tuple[Callable[[], bytes], Outcome]] = {
     "bomb.tif": (lambda: tiff_with(256, 2**30), "too large"),
     "bomb.bmp": (lambda: bmp(2**31 - 1, 2**31 - 1), "too large"),
     "bomb.ppm": (lambda: b"P6 99999 99999 255\n", "too large"),
-    # Pictures to people, but not to this program.
+    # Images to people, but not to this program.
     "heic called.jpg": (lambda: b"\0\0\0\x18ftypheic" + bytes(40), "truncated" if HEIF else "unsupported"),
     "camera.nef": (lambda: b"MM\0*" + bytes(40), "unsupported"),
     "raw called.jpg": (lambda: b"FUJIFILMCCD-RAW " + bytes(50), "unsupported"),

@@ -21,7 +21,7 @@ def pictures(n: int = 6) -> torch.Tensor:
 
 
 def test_the_whole_picture_at_its_own_size_is_the_picture() -> None:
-    # area 1 leaves only the aspect to chance, and a side never exceeds the picture: squares stay whole
+    # area 1 leaves only the aspect to chance, and a side never exceeds the image: squares stay whole
     images = random_crop(pictures(), 16, 1.0, flip=False, generator=generator())
     heights = (images[:, 0, :, 2] > 100).sum(dim=1)
     assert (heights == 16).all()

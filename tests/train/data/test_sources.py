@@ -102,7 +102,7 @@ def test_a_folder_of_class_folders_is_read_in_order(tmp_path: Path) -> None:
         read_class_data(tmp_path)
     (tmp_path / "zebra/phone.JXL").unlink()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"the class folder .*empty holds no pictures"):
+    with pytest.raises(DataError, match=r"the class folder .*empty holds no images"):
         read_class_data(tmp_path)
     with pytest.raises(DataError, match="holds no class folders"):
         read_class_data(tmp_path / "zebra")
@@ -114,7 +114,7 @@ def test_captions_come_from_parquet(tmp_path: Path) -> None:
     data = read_captioned(parquet(tmp_path / "a.parquet", image=images, captions=captions))
     assert list(data.images) == images
     assert data.captions == captions
-    with pytest.raises(DataError, match="1 pictures have no caption, the first is row 1"):
+    with pytest.raises(DataError, match="1 images have no caption, the first is row 1"):
         read_captioned(parquet(tmp_path / "b.parquet", image=images, captions=[["x"], []]))
     with pytest.raises(DataError, match="has no column 'captions'; it has: image, label"):
         read_captioned(parquet(tmp_path / "c.parquet", image=images, label=[0, 1]))
@@ -132,11 +132,11 @@ def test_captions_come_from_a_folder_several_rows_a_picture(tmp_path: Path) -> N
         assert list(data.images) == [tmp_path / "b.png", tmp_path / "a.png"]
         assert data.captions == [["one, two", "four ö"], ["three"]]
     for content, message in (
-        ("picture,text\nb.png,x\n", "must begin with a line that names the columns image,caption"),
+        ("image,text\nb.png,x\n", "must begin with a line that names the columns image,caption"),
         ("image,caption\n", "has no rows"),
         ("image,caption\nb.png,\n", "line 2 lacks an image or a caption"),
         ("image,caption\nb.png\n", "line 2 lacks an image or a caption"),
-        ("image,caption\nb.png,x\nc.png,y\n", "names 1 pictures that do not exist, the first is 'c.png'"),
+        ("image,caption\nb.png,x\nc.png,y\n", "names 1 images that do not exist, the first is 'c.png'"),
         ("", "must begin with a line"),
     ):
         csv.write_text(content)

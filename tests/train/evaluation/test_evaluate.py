@@ -98,9 +98,9 @@ def test_features_come_in_the_order_of_the_pictures_across_batches(monkeypatch: 
 
 
 def test_a_picture_that_cannot_be_read_stops_the_measurement(tmp_path: Path) -> None:
-    (tmp_path / "x.jpg").write_text("no picture")
+    (tmp_path / "x.jpg").write_text("no image")
     data = CaptionedData([squares(1).images[0], tmp_path / "x.jpg"], [["a"], ["b"]])
-    with pytest.raises(DataError, match=r"a picture of the data cannot be read: .*x\.jpg"):
+    with pytest.raises(DataError, match=r"an image of the data cannot be read: .*x\.jpg"):
         evaluate.retrieval(load_encoder("toy"), data)
 
 
@@ -120,7 +120,7 @@ def test_the_probe_refuses_other_classes_and_single_pictures() -> None:
     toy, data = load_encoder("toy"), squares(2)
     with pytest.raises(DataError, match="other classes"):
         evaluate.probe(toy, data, replace(data, names=[["x"], *data.names[1:]]))
-    with pytest.raises(DataError, match="class 0 has a single picture"):
+    with pytest.raises(DataError, match="class 0 has a single image"):
         evaluate.probe(toy, squares(1), data)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from train.evaluation import metrics
 
-# Two pictures with two captions each. Rows are texts 0..3; texts 0 and 1 describe picture 0, texts 2 and 3 picture 1.
+# Two images with two captions each. Rows are texts 0..3; texts 0 and 1 describe image 0, texts 2 and 3 image 1.
 SIMILARITY = np.array([[0.9, 0.1], [0.3, 0.4], [0.2, 0.8], [0.5, 0.5]])
 TEXT_TO_IMAGE = np.array([0, 0, 1, 1])
 
@@ -23,9 +23,9 @@ def retrieval(similarity: np.ndarray, text_to_image: np.ndarray) -> dict[str, di
 
 def test_a_hand_written_table() -> None:
     found = retrieval(SIMILARITY, TEXT_TO_IMAGE)
-    # Text 0 and 2 find their picture first, text 1 second; text 3 ties, and a tie counts against: second.
+    # Text 0 and 2 find their image first, text 1 second; text 3 ties, and a tie counts against: second.
     assert found["text_to_image"] == {"recall_at_1": 0.5, "recall_at_5": 1, "recall_at_10": 1, "median_rank": 1.5}
-    # Picture 0's best caption (0.9) and picture 1's (0.8) are each first.
+    # Image 0's best caption (0.9) and image 1's (0.8) are each first.
     assert found["image_to_text"] == {"recall_at_1": 1, "recall_at_5": 1, "recall_at_10": 1, "median_rank": 1}
 
 

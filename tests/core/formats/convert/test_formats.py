@@ -73,7 +73,7 @@ def test_a_folder_without_preprocessing_leaves_mean_and_deviation_open(tmp_path:
         convert(folder)
     assert convert(folder, preprocess="openai").config.preprocess == PreprocessConfig(image_size=64)
     other = copied(OPENCLIP, tmp_path / "o", open_clip_config={"preprocess_cfg": None})
-    with pytest.raises(ModelError, match="has no preprocess_cfg, so mean and deviation of the pictures are open"):
+    with pytest.raises(ModelError, match="has no preprocess_cfg, so mean and deviation of the images are open"):
         convert(other, tokenizer="none")
 
 

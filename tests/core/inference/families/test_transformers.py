@@ -52,7 +52,7 @@ def load(folder: Path) -> FamilyEncoder:
 
 @torch.inference_mode()
 def theirs(kind: str, folder: Path, pictures: list[Image.Image]) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Unit vectors of pictures and texts, and logits, from the package's own classes and forward pass."""
+    """Unit vectors of images and texts, and logits, from the package's own classes and forward pass."""
     import transformers as t
 
     name = "BlipForImageTextRetrieval" if kind == "blip" else "AutoModel"
