@@ -1,6 +1,6 @@
 """Who searches vectors beside clipdex?  Each as its documentation has it, with the same parameters where they exist.
 
-The others are no dependencies; what is not installed is left out, and said:
+The others are not dependencies; what is not installed is left out, and said:
 
     pip install --target peers --no-deps hnswlib usearch numkong && PYTHONPATH=peers python -m benchmarks.search
 """

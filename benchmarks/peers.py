@@ -1,6 +1,6 @@
 """How do the encoders of others run beside ours, with the same weights?  Each is left out where it is not installed.
 
-They are no dependencies, but `make test` and `make bench` install all of them with the extra `test`.
+They are not dependencies, but `make test` and `make bench` install all of them with the extra `test`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ The library raises, the edges (command line, app) print. Anything else is a bug 
     │   └── WrongModelError  the collection was made by another model
     ├── QueryError           a search that cannot be answered as asked
     ├── DataError            training or evaluation data that cannot be used
-    ├── TrainingError        a training run cannot go on: its numbers are no numbers any more
+    ├── TrainingError        a training run cannot go on: its numbers are not numbers any more
     └── MissingExtraError    an optional package is not installed
 """
 
@@ -67,7 +67,7 @@ class DataError(ClipdexError):
 
 
 class TrainingError(ClipdexError):
-    """A training run cannot go on: its numbers are no numbers any more."""
+    """A training run cannot go on: its numbers are not numbers any more."""
 
 
 class MissingExtraError(ClipdexError):

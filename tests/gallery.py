@@ -49,7 +49,7 @@ def collections() -> tuple[Path, Path]:
 
 
 def collection(folder: Path, scenes: int, seed: int) -> Path:
-    """Paint and index the images, unless they are there already."""
+    """Paint and index the images, unless they already exist."""
     import clipdex
     from train.scenes import paint
 

@@ -96,7 +96,7 @@ class Session:
         terminal, inside = os.openpty()
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "100"}
         output = bytearray()
-        # stderr is no terminal, so that no progress bar draws over the answer; errors come last.
+        # stderr is not a terminal, so that no progress bar draws over the answer; errors come last.
         with tempfile.TemporaryFile() as errors, os.fdopen(terminal, "rb", buffering=0) as reader:
             process = subprocess.Popen(
                 words, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=inside, stderr=errors

@@ -1,8 +1,8 @@
 """Is a printed answer the one that was promised?  What a model computes differs a little between processors.
 
 Scores may differ by 0.005 and percentages by 0.5, the bar behind a percentage follows it, and two lines of an answer
-may change places if their promised numbers are no farther apart than that. All else must be as promised. Another one at
-the end of the list is another answer, too, so documents show lists that end before a clear gap.
+may change places if their promised numbers are not farther apart than that. All else must be as promised. Another one
+at the end of the list is another answer, too, so documents show lists that end before a clear gap.
 """
 
 from __future__ import annotations

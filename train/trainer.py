@@ -110,8 +110,8 @@ def run(
     `data` is the folder that the recipe's paths start from; `out` defaults to `runs/NAME`. Every record of the log
     also goes to `report`. A run that was stopped, even by `kill -9`, goes on with `resume` and prints the losses that
     an undisturbed run would have printed. Ctrl-C writes a checkpoint before it takes effect. Without matplotlib there
-    is no plot, and `{"note": …}` says so to `report` at the start. Raises `ConfigError` for the recipe, `DataError` for
-    data and checkpoints, `TrainingError` when the numbers run away.
+    is not a plot, and `{"note": …}` says so to `report` at the start. Raises `ConfigError` for the recipe, `DataError`
+    for data and checkpoints, `TrainingError` when the numbers run away.
     """
     recipe = read_recipe(recipe_path)
     out = Path(out) if out is not None else Path("runs") / recipe.name

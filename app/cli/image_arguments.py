@@ -24,7 +24,7 @@ def items(searcher: Searcher, given: Sequence[str]) -> list[str]:
         row_of(searcher.snapshot(), nothing[0])
     if nothing:
         names = ", ".join(map(repr, nothing[:NAMED])) + (", …" if len(nothing) > NAMED else "")
-        what = "is no image that is" if len(nothing) == 1 else "are no images that are"
+        what = "is not an image that is" if len(nothing) == 1 else "are no images that are"
         raise QueryError(f"{len(nothing):,} of these {len(found):,} {what} indexed here, so nothing was done: {names}")
     return list(dict.fromkeys(item for item in found.values() if item is not None))
 

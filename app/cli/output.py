@@ -49,7 +49,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object; letters outside ASCII stay letters, bytes that are no text are escaped."""
+    """One JSON object; letters outside ASCII stay letters, bytes that are not text are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from indexer.search.query import Box, Like, Picture, Text, Vector
 
 NOT_UNIT = 1e-3  # what vectors in half precision differ from length 1 by, and less
-_ODD = r"\d*\.?\d+e[+-]?\d+|nan|[+-]?inf"  # numbers, too, of which some are no weights: `Text` and `Like` say so
+_ODD = r"\d*\.?\d+e[+-]?\d+|nan|[+-]?inf"  # numbers, too, of which some are not weights: `Text` and `Like` say so
 _WEIGHT = re.compile(rf"(.+):(\d*\.\d+|\d+\.?|{_ODD})", re.DOTALL | re.IGNORECASE)
 _POINT = re.compile(rf"(.+):(\d*\.\d+|{_ODD})", re.DOTALL | re.IGNORECASE)
 
@@ -44,7 +44,7 @@ def free(save: Path | None, *, force: bool) -> None:
     from core.errors import QueryError
 
     if save is not None and not force and os.path.lexists(save.expanduser()):
-        raise QueryError(f"{save} is there already: choose another name, or replace it with --force")
+        raise QueryError(f"{save} already exists: choose another name, or replace it with --force")
 
 
 def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:

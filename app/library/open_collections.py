@@ -165,7 +165,7 @@ def allowed(text: str, what: str = "folder", *, new: bool = False) -> Path:
     if len(typed) > LONGEST:
         raise SourceError(f"that is no path of a {what}: it has {len(typed):,} characters")
     if "\0" in typed or "://" in typed:
-        raise SourceError(f"{typed!r} is no path of a {what} on this machine")
+        raise SourceError(f"{typed!r} is not a path of a {what} on this machine")
     try:
         place = Path(typed).expanduser()
     except RuntimeError:  # the home of somebody unknown

@@ -88,7 +88,7 @@ def _parsed(path: Path) -> tuple[list[str], str]:
     aside = f"{path}.damaged keeps what was in it; open your collections once more"
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # /dev/null, or a folder that was meant otherwise
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         with path.open("rb") as opened:
             text = opened.read(LARGEST + 1)
     except FileNotFoundError:

@@ -73,7 +73,7 @@ def networks(named: Sequence[str]) -> list[Network]:
 
 
 def picture(url: str, also: Sequence[Network] = ()) -> Fetched:
-    """The image at a web address, from the public internet or the networks `also`.
+    """The image at a URL, from the public internet or the networks `also`.
 
     Raises `QueryError`, or `ImageError` where what is there is no image."""
     end, asked = time.monotonic() + LONGEST, url
@@ -88,7 +88,7 @@ def picture(url: str, also: Sequence[Network] = ()) -> Fetched:
         try:
             url = urljoin(url, location)
         except ValueError as error:
-            raise QueryError(f"{parts.hostname} leads to what is no web address: {error}") from None
+            raise QueryError(f"{parts.hostname} does not lead to a valid URL: {error}") from None
     raise QueryError(f"{_host(asked)} leads from one address to the next, more than {MOST_REDIRECTS} times")
 
 
@@ -103,13 +103,13 @@ def _checked(url: str) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise QueryError(f"{url:.80} is no web address: {error}") from None
+        raise QueryError(f"{url:.80} is not a valid URL: {error}") from None
     if parts.scheme.lower() not in ("http", "https"):
-        raise QueryError(f"only http:// and https:// addresses are asked, not {parts.scheme or 'none'}://")
+        raise QueryError(f"only http:// and https:// URLs are fetched, not {parts.scheme or 'none'}://")
     if parts.username is not None or parts.password is not None:
-        raise QueryError("the address holds a name or a password: leave these out")
+        raise QueryError("the URL contains a user name or a password: remove them")
     if not parts.hostname or port == 0 or _STEERING.search(url):
-        raise QueryError(f"{url:.80} is no web address")
+        raise QueryError(f"{url:.80} is not a valid URL")
     return parts
 
 

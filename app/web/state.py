@@ -206,17 +206,17 @@ def picture() -> tuple[str, bytes] | None:
 
 
 def want(url: str) -> None:
-    """A person typed this web address here: its image may be asked for."""
+    """A person typed this URL here: its image may be asked for."""
     st.session_state["wanted"] = url
 
 
 def is_wanted(url: str) -> bool:
-    """Whether a person asked for the image at a web address, and not only a link that somebody else made."""
+    """Whether a person asked for the image at a URL, and not only a link that somebody else made."""
     return bool(st.session_state.get("wanted") == url)
 
 
 def fetched(url: str) -> Fetched:
-    """The image at a web address; the last one is kept. Raises QueryError or ImageError."""
+    """The image at a URL; the last one is kept. Raises QueryError or ImageError."""
     kept: Fetched | None = st.session_state.get("fetched")
     if kept is None or kept.url != url:
         st.session_state["lost"] = url
@@ -226,7 +226,7 @@ def fetched(url: str) -> Fetched:
 
 
 def is_lost(url: str) -> bool:
-    """Whether there was no image to be had at a web address: new words need not wait for it."""
+    """Whether there was no image to be had at a URL: new words need not wait for it."""
     return bool(st.session_state.get("lost") == url)
 
 

@@ -94,7 +94,7 @@ def fill_box() -> None:
 
 
 def on_text() -> None:
-    """New words; what else is asked stays. A web address among them is an image."""
+    """New words; what else is asked stays. A URL among them is an image."""
     typed = str(st.session_state.get("q", "")).split()
     addresses = [word for word in typed if is_address(word)]
     if not addresses:

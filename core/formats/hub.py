@@ -113,7 +113,7 @@ def resolve(name: str, *, download: bool = True) -> Path:
     """
     reference = find(name)
     if reference is None:
-        raise ModelError(f"{name!r} is no model on the hub; `clipdex models list` shows the known ones")
+        raise ModelError(f"{name!r} is not a model on the hub; `clipdex models list` shows the known ones")
     return fetch(reference, download=download)
 
 
@@ -201,7 +201,7 @@ def vocabulary(name: str = VOCABULARY, *, download: bool = True) -> Path:
 
     reference = find(name)
     if reference is None:
-        raise ModelError(f"{name!r} is no repository on the hub; its name is hf:OWNER/REPOSITORY")
+        raise ModelError(f"{name!r} is not a repository on the hub; its name is hf:OWNER/REPOSITORY")
     repo, revision, what = reference.repo, reference.revision, f"the vocabulary of {reference}"
     found = try_to_load_from_cache(repo, MERGES, revision=revision)
     if not isinstance(found, str):

@@ -43,7 +43,7 @@ def hub_errors(
         raise ModelError(f"the hub answered {error.response.status_code} for {what}; try again later") from None
     except (ValueError, KeyError, TypeError) as error:  # a hotel's login page, a proxy's error page
         raise ModelError(
-            f"what answered for {what} is no hub ({type(error).__name__}); check HF_ENDPOINT and the proxy"
+            f"what answered for {what} is not a hub ({type(error).__name__}); check HF_ENDPOINT and the proxy"
         ) from None
     except (errors.OfflineModeIsEnabled, errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
         if doing == "asking":

@@ -52,7 +52,7 @@ def save_model(
     origin: dict[str, Any],
     dtype: Dtype = "float16",
 ) -> None:
-    """Write a model directory, whole or not at all; one that is there already is replaced, other files stay.
+    """Write a model directory, whole or not at all; one that already exists is replaced, other files stay.
 
     With float16 matrices are rounded and vectors (gains, biases, statistics) stay float32: they are few, and
     rounding them costs more accuracy than all matrices together. With exact each tensor is float16 if no number of it
@@ -79,7 +79,7 @@ def save_model(
     _write(path / (CONFIG + ".partial"), (config.model_dump_json(indent=2) + "\n").encode())
     if tokenizer is not None:
         tokenizer.save(path / (TOKENIZER + ".partial"))
-    # Without config.json a directory is no model, so a kill between two of these lines leaves none, never a mixture.
+    # Without config.json a directory is not a model, so a kill between two of these lines leaves none, never a mixture.
     (path / CONFIG).unlink(missing_ok=True)
     (path / TOKENIZER).unlink(missing_ok=True)
     for name in (WEIGHTS, CARD, ORIGIN, *([TOKENIZER] if tokenizer else []), CONFIG):
@@ -97,7 +97,7 @@ def is_model_directory(folder: Path) -> bool:
 
 
 def read_config(path: str | Path) -> ModelConfig:
-    """The configuration of a model directory. Raises `ModelError` when the directory is no model or damaged."""
+    """The configuration of a model directory. Raises `ModelError` when the directory is not a model or damaged."""
     path = Path(path)
     missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
     if missing:

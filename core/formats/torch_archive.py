@@ -63,7 +63,7 @@ def load_archive(path: Path) -> Any:
     """
     kind = container(path)
     if kind not in ("zip", "stream"):
-        raise ModelError(f"{path} is no file of torch.save")
+        raise ModelError(f"{path} is not a file of torch.save")
     if kind == "zip":
         stored_entries(path)
     try:
@@ -113,7 +113,7 @@ def checked_tensor(name: str, tensor: Any, path: Path) -> Tensor:
 def tensors_of(values: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
     """A state dict whose every value is a plain tensor. Raises `ModelError` otherwise."""
     if not all(isinstance(name, str) for name in values):
-        raise ModelError(f"{path}: the names of its tensors are no text; this is no state dict")
+        raise ModelError(f"{path}: the names of its tensors are not text; this is not a state dict")
     return {name: checked_tensor(name, tensor, path) for name, tensor in values.items()}
 
 

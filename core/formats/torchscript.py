@@ -122,7 +122,7 @@ class _StorageKind:
 def _check_extent(storage: _Storage, offset: Any, shape: Any, strides: Any) -> None:
     """Inside the storage, and no number used twice: a stride of 0 makes a tensor of any size from one number."""
     if any(type(n) is not int for n in (offset, *shape, *strides)) or len(shape) != len(strides):
-        raise ModelError("a tensor whose shape, strides or offset are no whole numbers")
+        raise ModelError("a tensor whose shape, strides or offset are not whole numbers")
     if min(offset, *shape, *strides, 0) < 0 or len(shape) > MAX_AXES:
         raise ModelError(f"a tensor of shape {tuple(shape)}, strides {tuple(strides)} and offset {offset}: refused")
     if 0 in shape:

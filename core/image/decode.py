@@ -168,7 +168,7 @@ def _unreadable(error: OSError | ValueError, path: Path, name: str) -> NoReturn:
     """A file that cannot be opened for another reason than permissions."""
     number = getattr(error, "errno", None)
     if number in (errno.ENXIO, errno.ENODEV, errno.EISDIR):  # a socket, a device without driver
-        raise ImageError("not an image", f"{name}: is not a regular file, so it is no image file") from None
+        raise ImageError("not an image", f"{name}: is not a regular file, so it is not an image file") from None
     if number == errno.ELOOP:
         raise ImageError("vanished", f"{name}: is a link that leads in a circle") from None
     if os.path.lexists(path) and number == errno.ENOENT:

@@ -83,7 +83,7 @@ class CLIPEncoder:
     def from_directory(cls, path: str | Path, *, device: str = "auto", precision: str = "auto") -> CLIPEncoder:
         """The encoder of a model directory; a tower's weights are read when it is first needed.
 
-        Raises `ModelError` when the directory is no model, incomplete or damaged.
+        Raises `ModelError` when the directory is not a model, incomplete or damaged.
         """
         path = Path(path)
         config, file = model_dir.read_config(path), path / model_dir.WEIGHTS

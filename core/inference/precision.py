@@ -66,7 +66,7 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 def _gains_from_bytes(tower: nn.Module) -> bool:
-    """With weights of seven bits a text tower is no faster than in float32, laid out in advance, and less exact."""
+    """With weights of seven bits a text tower is not faster than in float32, laid out in advance, and less exact."""
     return processor().largest_weight == BYTE or not isinstance(tower, TextTransformer)
 
 

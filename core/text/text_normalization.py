@@ -41,5 +41,5 @@ def _transformers_normalizer() -> normalizers.Sequence:
 
 
 def _without_surrogates(text: str) -> str:
-    """Half a UTF-16 pair is no character and cannot be encoded; pairs are joined, halves become U+FFFD (as ftfy)."""
+    """Half a UTF-16 pair is not a character and cannot be encoded; pairs are joined, halves become U+FFFD (as ftfy)."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -105,7 +105,7 @@ class Tokenizer:
         return rest if len(rest) <= LONGEST_WORD else rest[: LONGEST_WORD - 1] + "…"
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids, a space after each word. Bytes that are no UTF-8 become U+FFFD."""
+        """The text of token ids, a space after each word. Bytes that are not UTF-8 become U+FFFD."""
         special = set(self._specials.values())
         out = bytearray()
         for number in map(int, ids):
@@ -273,5 +273,5 @@ def _check_vocabulary(vocab: dict[str, int], config: TokenizerConfig) -> dict[in
             raise ModelError(f"{name} {getattr(config, name)} is not in the vocabulary of {len(vocab)} tokens")
     for number, token in tokens.items():
         if number not in (config.sot_id, config.eot_id) and not symbols.keys() >= set(token.removesuffix(WORD_END)):
-            raise ModelError(f"token {token!r} is not written in byte symbols; this is no byte-level vocabulary")
+            raise ModelError(f"token {token!r} is not written in byte symbols; this is not a byte-level vocabulary")
     return tokens

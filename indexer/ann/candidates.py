@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LEVELS = (32, 256, 2048)
 WORTH = 8  # where a level is a larger part of everything than 1 in this, everything is compared
 DEEPER = 4  # times the effort of the level before
-MOST_NEW = 0.5  # of an index; with more new rows than this it is no use
+MOST_NEW = 0.5  # of an index; with more new rows than this it is of no use
 FEW = 1_000  # allowed rows that are compared one by one whatever was measured
 
 

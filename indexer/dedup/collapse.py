@@ -20,7 +20,7 @@ Ask = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
 def collapsed(snapshot: Snapshot, ask: Ask, kind: Kind, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first k hits that are no copy, of this kind or a closer one, of a hit before them -> rows and scores.
+    """The first k hits that are not copies, of this kind or a closer one, of a hit before them -> rows and scores.
 
     `ask` gives the best rows and scores of the whole ranking, as many as it is told or all.
     """

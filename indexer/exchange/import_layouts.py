@@ -191,4 +191,6 @@ def _opened(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or str(error)[:100]}") from None
     except pa.ArrowException as error:
-        raise DataError(f"{path} is no Parquet file that can be read ({' '.join(str(error).split())[:100]})") from None
+        raise DataError(
+            f"{path} is not a Parquet file that can be read ({' '.join(str(error).split())[:100]})"
+        ) from None

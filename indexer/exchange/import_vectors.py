@@ -96,7 +96,7 @@ def import_vectors(
     elif isinstance(places.root, Path) and places.root.is_dir():
         place = places.root / FOLDER
     else:
-        raise CollectionError(f"{places.root} is no folder; say where to keep the collection with --to DIR")
+        raise CollectionError(f"{places.root} is not a folder; say where to keep the collection with --to DIR")
     source = make_source(kind, places.root)
     agreed = model_check.check(layout, encoder, source, _sampled(layout, places))
     Collection.prepare(place)

@@ -38,7 +38,7 @@ def _read(name: str, told: str) -> bytes:
     except (OSError, ValueError) as error:
         raise QueryError(f"{told} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MOST_BYTES:
-        raise QueryError(f"{told} has more than {MOST_BYTES >> 20} MB, which is no single vector")
+        raise QueryError(f"{told} has more than {MOST_BYTES >> 20} MB, which is not a single vector")
     if not data.strip():
         raise QueryError(f"{told} is empty; a vector is an .npy file or a JSON list of numbers")
     return data

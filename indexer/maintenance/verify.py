@@ -329,7 +329,7 @@ def _can_be_shown(thumbnail: bytes) -> bool:
     from core.image.decode import open_image
 
     if not thumbnail:
-        return True  # there is none, which is no fault
+        return True  # there is none, which is not a fault
     try:
         return open_image(thumbnail, max_pixels=SMALL).format in ("JPEG", "WEBP")
     except ImageError:

@@ -56,7 +56,7 @@ def facets(snapshot: Snapshot, line: Line | None) -> list[Facet]:
 
 def without_each(snapshot: Snapshot, line: Line) -> list[tuple[str, Line, int]]:
     """Each condition of a line, the line without it, and how many images meet what is left; the most first. Words to
-    lead away from are no condition."""
+    lead away from are not conditions."""
     left = [(text, rest, _count(snapshot, rest)) for text, rest in pieces(line) if rest.without == line.without]
     return sorted(left, key=lambda entry: -entry[2])
 

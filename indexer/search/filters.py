@@ -34,7 +34,8 @@ _QUOTED = re.compile(r'"(.*)"', re.DOTALL)
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison. `value` is a number, a date or datetime, text, a bool, or any of them as text; None is no value.
+    """One comparison. `value` is a number, a date or datetime, text, a bool, or any of them as text; None is not a
+    value.
 
     Raises `QueryError` for an unknown operator."""
 
@@ -117,8 +118,8 @@ def condition(text: str, columns: Mapping[str, Any]) -> Condition:
     match = re.search(r"<=|>=|!=|=|<|>|:", text)
     if match is None:
         raise QueryError(
-            f"{text!r} is no condition: write COLUMN, one of {' '.join(OPERATORS)}, and a value, such as width>=1000; "
-            f"{listing(columns)}"
+            f"{text!r} is not a condition: write COLUMN, one of {' '.join(OPERATORS)}, and a value, such as "
+            f"width>=1000; {listing(columns)}"
         )
     raise unknown_column(text[: match.start()].strip(), columns)
 

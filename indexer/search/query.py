@@ -181,7 +181,7 @@ class Query:
     def __post_init__(self) -> None:
         self._check_types()
         if not (self.parts or self.where or self.holding or self.not_holding):
-            raise QueryError("nothing was asked: give words, an image, or the id of an indexed image")
+            raise QueryError("the query is empty: give words, an image, or the id of an indexed image")
         if self.hybrid and not self.parts:
             raise QueryError("hybrid search needs words to look for in captions and file names; leave --hybrid out")
         if len(self.parts) > MAX_PARTS:

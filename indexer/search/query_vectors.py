@@ -37,7 +37,7 @@ def composed(vectors: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     whole = np.asarray(weights, np.float64) / max(abs(weight) for weight in weights) @ vectors.astype(np.float64)
     length = np.linalg.norm(whole)
     if length < NOTHING:
-        raise QueryError("the parts of the query cancel each other: nothing is left to look for")
+        raise QueryError("the query parts sum to zero; change their weights")
     unit: np.ndarray = (whole / length).astype(np.float32)
     return unit
 

@@ -91,7 +91,7 @@ def _masks(query: Query, snapshot: Snapshot) -> tuple[np.ndarray | None, np.ndar
             found = marks if found is None else found & marks
     excluded = snapshot.excluded
     if excluded is None or any(each.column == "excluded" for each in where.conditions):
-        return found, None  # excluded images are in no answer, unless a condition speaks of them
+        return found, None  # excluded images are in no answer, unless a filter uses them
     if query.target == "texts":
         excluded = excluded[snapshot.text_owners]
     return (~excluded, excluded) if found is None else (found & ~excluded, found & excluded)

@@ -256,7 +256,7 @@ def _opened(source: Source, item_id: str) -> IO[bytes]:
         return io.BytesIO(source.read(item_id))
     try:
         if not stat.S_ISREG(place.stat().st_mode):
-            raise ImageError("vanished", "is no file any more")
+            raise ImageError("vanished", "is not a file any more")
         return place.open("rb")
     except OSError as error:
         raise ImageError("vanished", error.strerror or str(error)) from None

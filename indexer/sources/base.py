@@ -1,7 +1,7 @@
 """The `Source` protocol and its items.
 
 A `Source` lists its items and reads one of them; it knows nothing about models, vectors or tables. The listing
-accounts for everything that was met: images, what could not be looked at, and how much was no image.
+accounts for everything that was met: images, what could not be looked at, and how much was not an image.
 
 An id is the name of an item within its source, with single slashes and never one at its beginning. The first source
 of a collection uses it as it is; a further one puts its own name and two slashes before it (`album//trips/red.jpg`), so

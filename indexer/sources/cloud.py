@@ -46,8 +46,8 @@ class CloudSource:
                 ignored += 1
                 continue
             item_id = escape(name)
-            if unique.id_of(name) != item_id:  # a store may hold `a//b` and `../b`, which are no paths
-                message = f"{item_id}: its name is no path; rename the object"
+            if unique.id_of(name) != item_id:  # a store may hold `a//b` and `../b`, which are not paths
+                message = f"{item_id}: its name is not a path; rename the object"
                 problems.append(Problem(item_id.replace("//", "/"), "unsafe name", message))
             elif not is_picture(name):
                 texts.add(item_id)
@@ -67,7 +67,7 @@ class CloudSource:
         return read_bounded(self._remote(), name)
 
     def path(self, item_id: str) -> Path | None:
-        """None: objects are no files of this machine."""
+        """None: objects are not files of this machine."""
         return None
 
     def _remote(self) -> Remote:

@@ -164,7 +164,7 @@ def _simple(column: Any) -> Any:
     if pa.types.is_null(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return None
     if pa.types.is_fixed_size_binary(kind) or pa.types.is_floating(getattr(kind, "value_type", kind)):
-        return None  # of vectors, too: they are no property that a filter could ask for
+        return None  # of vectors, too: they are not properties that a filter could ask for
     return _of_values([_plain(value) for value in column.to_pylist()])
 
 

@@ -70,7 +70,7 @@ def build(folder: Path) -> Path:
     hostile = EVIL.replace('"', '""')
     lines.append(f'red/red & <b>odd</b>.png,"{hostile}"')
     (folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "broken.jpg").write_text("this is no image")
+    (folder / "broken.jpg").write_text("this is not an image")
     (folder / "empty.png").touch()
     clipdex.index(folder, model="toy")
     return folder

@@ -53,7 +53,7 @@ def _paint(folder: Path, count: int) -> None:
     if folder.exists() and not folder.is_dir():
         raise SourceError(f"{folder} is a file: choose a folder with --folder DIR")
     if folder.exists() and any(folder.iterdir()) and not (folder / "captions.csv").exists():
-        raise SourceError(f"{folder} holds files that are no demo: choose another folder with --folder DIR")
+        raise SourceError(f"{folder} holds files that are not from a demo: choose another folder with --folder DIR")
     found = len(list(folder.glob("scene-*.jpg")))
     if found >= count:
         print(f"{folder} holds {found} painted scenes already")

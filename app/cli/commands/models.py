@@ -113,7 +113,7 @@ def _read(model: str, **choices: Any) -> tuple[Converted, dict[str, Any]]:
     from core.inference.load import MODELS, load_encoder
 
     if model == "toy" or families.split(model) is not None:
-        raise ModelError(f"{model} is no CLIP model of ours: it has no weights that a model directory could hold")
+        raise ModelError(f"{model} is not a CLIP model of ours: it has no weights that a model directory could hold")
     reference = hub.find(model)
     if reference is not None:
         folder = hub.resolve(model)

@@ -52,7 +52,7 @@ def in_bytes(text: str) -> int:
 
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower())
     if match is None:
-        raise ConfigError(f"{text!r} is no size of memory: write 4G or 500M")
+        raise ConfigError(f"{text!r} is not a size of memory: write 4G or 500M")
     return int(float(match[1]) * UNITS[match[2]])
 
 

@@ -37,7 +37,7 @@ def command(
     sort: Annotated[str, typer.Option(help="score, or date: what seems to match, the newest first.")] = "score",
     templates: Annotated[str | None, typer.Option(help="Put words into prompts: 80, 7, 1 or a file.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many hits.")] = 20,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="How many of the best to leave out.")] = 0,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Skip the first N results.")] = 0,
     texts: Annotated[bool, typer.Option("--texts", help="Search the captions, not the images.")] = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Insist on this model.")] = None,
     precision: Precision = "auto",
@@ -112,7 +112,7 @@ def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searche
     from indexer.search.query import MAX_LIMIT
 
     if cut is not None:
-        note(f"the model reads no further than this: {cut!r} and what follows did not count; say it in fewer words")
+        note(f"the model ignores {cut!r} and what follows; use fewer words")
     for doubt in line.doubts if line is not None else ():
         note(f"{doubt!r} was searched as words; {listing(searcher.snapshot().columns)}")
     if not hits and question.offset:

@@ -58,7 +58,7 @@ def command(
     ] = "",
     allow_folders: AllowFolders = None,
     allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Fetch images to search with from web addresses on the internet.")
+        bool, typer.Option("--allow-urls", help="Fetch images to search with from URLs on the internet.")
     ] = False,
     allow_network: AllowNetwork = None,
 ) -> None:
@@ -186,7 +186,7 @@ def _readable(folder: Path) -> str:
 
 
 def urls_allowed(is_allowed: bool, named: Sequence[str]) -> str:
-    """What tells the server which web addresses it may fetch images from. Raises ConfigError."""
+    """What tells the server which URLs it may fetch images from. Raises ConfigError."""
     from app.server.remote_image import networks
     from core.errors import ConfigError
 
@@ -243,7 +243,7 @@ def check_port(port: int, host: str = HOST) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except socket.gaierror as error:
-        raise ConfigError(f"--host {host} is no address of this machine ({error.strerror})") from None
+        raise ConfigError(f"--host {host} is not an address of this machine ({error.strerror})") from None
     except OSError as error:
         message = f"port {port} of {host} cannot be used ({error.strerror}): choose another with --port {port + 1}"
         raise ConfigError(message) from None

@@ -30,7 +30,7 @@ TABLES = (
     ("parquet", "Table (Parquet)", "table_view", "application/octet-stream"),
     ("txt", "List of paths", "list", "text/plain"),
 )
-LOOKS = ("n", "item", "open")  # what in the URL is no question
+LOOKS = ("n", "item", "open")  # what in the URL is not a question
 _UNDO, _NAME = "curate-undo", "curate-name"
 
 

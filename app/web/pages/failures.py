@@ -85,7 +85,7 @@ def _actions(status: Status, chosen: Sequence[Failure]) -> None:
 
 
 def table(failures: Sequence[Failure]) -> bytes:
-    """The failures as a CSV file. Bytes of names that are no text are written as they are."""
+    """The failures as a CSV file. Bytes of names that are not text are written as they are."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["file", "reason", "message", "when"])

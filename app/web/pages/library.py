@@ -97,7 +97,7 @@ def _open_form() -> None:
     """A collection that was made elsewhere."""
     with st.container(border=True, key="open-form"):
         typed = st.text_input(
-            "Open a collection that is there already",
+            "Open a collection that already exists",
             key="open-place",
             placeholder="a folder that was indexed, or s3://bucket/collection",
         )

@@ -25,7 +25,7 @@ LOOKED_AT = 60  # captions
 FEATURED, FEATURED_BY = 30, "an image"
 
 WITHOUT_URLS = (
-    "Images are not fetched from web addresses here: start the app with `clipdex ui --allow-urls`, or save the "
+    "Images are not fetched from URLs here: start the app with `clipdex ui --allow-urls`, or save the "
     "image and drop it on this page."
 )
 

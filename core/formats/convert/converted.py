@@ -73,7 +73,7 @@ def save(converted: Converted, dest: str | Path, *, origin: Mapping[str, Any] | 
     """
     dest = Path(dest)
     if dest.exists() and not (dest.is_dir() and (is_model_directory(dest) or not any(dest.iterdir()))):
-        raise ModelError(f"{dest} is there already and is no model directory of clipdex; choose another place")
+        raise ModelError(f"{dest} already exists and is not a model directory of clipdex; choose another place")
     hashes = {file.name: _sha256(file) for file in converted.files}
     came_from = {**converted.origin, "sha256": hashes, **(origin or {})}
     card = (

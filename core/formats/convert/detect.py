@@ -59,7 +59,7 @@ def detect(path: Path) -> tuple[str, Path, Path | None]:
     """(format, folder with the configuration, file of weights if `path` names one).
 
     A folder's configuration file stands for the folder, which says which format is meant where it holds two. Raises
-    `ModelError` when there is nothing, when it is no model, and when two formats claim it.
+    `ModelError` when there is nothing, when it is not a model, and when two formats claim it.
     """
     if path.is_dir():
         return _of_folder(path), path, None
@@ -79,7 +79,7 @@ def detect(path: Path) -> tuple[str, Path, Path | None]:
     if kind in ("unknown", "safetensors"):
         is_what = "weights without a configuration" if kind == "safetensors" else "no checkpoint of PyTorch"
         is_what += " (--config names that of OpenCLIP's)" if kind == "safetensors" else ""
-        raise ModelError(f"{path} is no model by itself, it is {is_what}. A model is {_kinds()}")
+        raise ModelError(f"{path} is not a model by itself, it is {is_what}. A model is {_kinds()}")
     return "openai", folder, path
 
 

@@ -39,7 +39,7 @@ class Fields:
 
     def __init__(self, options: Any, where: str) -> None:
         if not isinstance(options, dict):
-            raise ModelError(f"{where} is no object of options")
+            raise ModelError(f"{where} is not an object of options")
         self.where = where
         self._left = dict(options)
         self._known: set[str] = set()

@@ -91,7 +91,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         return found
     if kind not in ("zip", "stream"):
         raise ModelError(
-            f"{path} is no checkpoint: neither a TorchScript archive nor a file of torch.save"
+            f"{path} is not a checkpoint: neither a TorchScript archive nor a file of torch.save"
             + ("; safetensors alone leave the architecture open, give the folder" if kind == "safetensors" else "")
         )
     found = state_dict(load_archive(path), path)
@@ -112,7 +112,7 @@ class _Shapes:
 
     def shape(self, name: str, axes: int) -> tuple[int, ...]:
         if name not in self.found or self.found[name].dim() != axes:
-            raise ModelError(f"{self.path} is no CLIP model of OpenAI: {name} is missing or has not {axes} axes")
+            raise ModelError(f"{self.path} is not a CLIP model of OpenAI: {name} is missing or has not {axes} axes")
         return tuple(self.found[name].shape)
 
     def layers(self, prefix: str) -> int:

@@ -121,7 +121,7 @@ def _resize(fields: Fields, crops: bool, image_size: int) -> str:
             "pixels that the image tower takes"
         )
     if not crops and not square:
-        raise ModelError(f"{fields.where}: do_center_crop is false, and without it images are no squares")
+        raise ModelError(f"{fields.where}: do_center_crop is false, and without it images are not square")
     return "squash" if square else "shortest"
 
 

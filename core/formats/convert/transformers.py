@@ -200,7 +200,7 @@ def _shards(index: Path) -> tuple[dict[str, Tensor], tuple[Path, ...]]:
     places = Fields(read_json(index), str(index)).take("weight_map", dict)
     names = sorted({str(name) for name in places.values()})
     if bad := [name for name in names if Path(name).name != name or "\\" in name]:
-        raise ModelError(f"{index} names {bad[0]!r:.80}, which is no file beside it; it is refused")
+        raise ModelError(f"{index} names {bad[0]!r:.80}, which is not a file beside it; it is refused")
     if missing := [name for name in names if not (index.parent / name).is_file()]:
         raise ModelError(f"{len(missing)} of {len(names)} files that {index.name} names are missing: {some(missing)}")
     found: dict[str, Tensor] = {}

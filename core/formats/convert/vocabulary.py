@@ -130,7 +130,7 @@ def _split_vocabulary(vocab: Path, merges: Path) -> tuple[dict[str, int], list[t
     """Vocabulary and merges from the two files of older releases; the first line of merges.txt is its version."""
     tokens = read_json(vocab)
     if not all(type(number) is int and 0 <= number < 2**31 for number in tokens.values()):
-        raise ModelError(f"{vocab} holds token ids that are no small whole numbers")
+        raise ModelError(f"{vocab} holds token ids that are not small whole numbers")
     lines = [line for line in read_text(merges).split("\n") if line.strip() and not line.startswith("#version")]
     return tokens, [pair(line) for line in lines]
 

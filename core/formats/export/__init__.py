@@ -28,14 +28,14 @@ def export(converted: Converted, dest: str | Path, to: str) -> list[str]:
     """Write `converted` as a folder of another format, whole or not at all.
 
     Returns a sentence for each rule that the other program follows differently. Raises `ConfigError` for an unknown
-    format, `ModelError` for a model that the format cannot hold or a `dest` that is there already, and
+    format, `ModelError` for a model that the format cannot hold or a `dest` that already exists, and
     `MissingExtraError` where writing the format needs a package.
     """
     if to not in EXPORTS:
         raise ConfigError(unknown_choice("format", to, EXPORTS))
     dest = Path(dest).expanduser()
     if dest.exists() and not (dest.is_dir() and not any(dest.iterdir())):
-        raise ModelError(f"{dest} is there already and is no empty folder; choose another place")
+        raise ModelError(f"{dest} already exists and is not an empty folder; choose another place")
     # A hidden name: what a run that was killed leaves behind is not taken for a model.
     partial = dest.resolve().with_name(f".{dest.resolve().name}.{uuid.uuid4().hex[:8]}")
     try:

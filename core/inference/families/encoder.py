@@ -177,7 +177,7 @@ def _dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 
 def _clean(text: str) -> str:
-    """Half of a surrogate pair is no character, and tokenizers refuse it."""
+    """Half of a surrogate pair is not a character, and tokenizers refuse it."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -158,7 +158,7 @@ def _rules(found: Mapping[str, Any], folder: Path) -> PreprocessConfig:
     size, fill = found["size"], found.get("fill_color", 0)
     sides = list(size) if isinstance(size, list | tuple) else [size]
     if len(set(sides)) != 1:
-        raise ModelError(f"{folder / CONFIG}: images of {sides} pixels are no squares, and only those are known")
+        raise ModelError(f"{folder / CONFIG}: images of {sides} pixels are not square, and only squares are supported")
     if found["resize_mode"] == "longest" and fill not in (0, [0, 0, 0], (0, 0, 0)):
         raise ModelError(f"{folder / CONFIG}: fill_color is {fill!r}; images can be padded with black (0) only")
     mean, std = (value if isinstance(value, list | tuple) else (value,) * 3 for value in (found["mean"], found["std"]))

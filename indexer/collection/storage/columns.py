@@ -175,7 +175,7 @@ def _texts(column: Any, operator: str, value: Any, name: str) -> np.ndarray:
     try:
         wanted = pa.scalar(value, pa.large_string())
     except UnicodeEncodeError:
-        raise QueryError(f"{name}: {value!r} holds bytes that are no text") from None
+        raise QueryError(f"{name}: {value!r} holds bytes that are not text") from None
     if column.type != pa.large_string():
         column = column.cast(pa.large_string())
     if operator != EQUAL:

@@ -67,7 +67,7 @@ def _prepare_elsewhere(store: Store) -> None:
 
 
 def _stranger(folder: str, names: Sequence[str]) -> str | None:
-    """What is in a folder that no collection put there; None if nothing, or if a collection is there already."""
+    """What is in a folder that no collection put there; None if nothing, or if a collection already exists."""
     if INFO in names:
         return None
     was_ours = folder == FOLDER or "images.lance" in names

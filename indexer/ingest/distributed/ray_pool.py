@@ -57,7 +57,7 @@ def _check(address: str) -> None:
         return
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"--address {address!r} is no address of a Ray cluster: write HOST:PORT, or auto")
+        raise ConfigError(f"--address {address!r} is not an address of a Ray cluster: write HOST:PORT, or auto")
     try:
         socket.create_connection((host, int(port)), timeout=ANSWERS).close()
     except OSError as error:

@@ -35,7 +35,7 @@ T = TypeVar("T")
 READ_SECONDS = 60.0  # for one image to be read and decoded
 BATCH = 64
 BATCH_SECONDS = 10.0  # a slow model gets smaller batches: what was computed and not yet written is lost by a kill
-HANGING = 8  # as many in a row that take too long are no bad images but a bad disk
+HANGING = 8  # as many in a row that take too long are not bad images but a bad disk
 UNIT = 1e-3  # how far from 1 the length of a vector may be
 
 
@@ -244,13 +244,13 @@ def encode_each(encode: Callable[[Sequence[T]], np.ndarray], rows: Sequence[T]) 
     """The vector of each row, or what went wrong with it; a batch that fails is repeated one by one."""
     try:
         vectors = encode(rows)
-        failure = f"gave {len(vectors)} vectors for {len(rows)} inputs" if len(vectors) != len(rows) else ""
+        failure = f"expected {len(rows)} vectors, got {len(vectors)}" if len(vectors) != len(rows) else ""
     except Exception as error:
-        failure = f"failed: {type(error).__name__}: {error}"
+        failure = f"{type(error).__name__}: {error}"
     if failure and len(rows) > 1:
         return [result for row in rows for result in encode_each(encode, [row])]
     if failure:
-        return [f"the model {failure}"]
+        return [f"the model failed: {failure}"]
     lengths = np.linalg.norm(vectors, axis=1)
     return [
         np.asarray(vector, np.float32)

@@ -160,7 +160,7 @@ def _named(infos: dict[str, SourceInfo], path: Path, given: str | Path) -> str:
         return f"{given}{BETWEEN}"
     if name is None:
         places = ", ".join(str(info.place(path)) for info in infos.values())
-        raise SourceError(f"{given} is no source of the collection {path}; its sources are: {places or 'none'}")
+        raise SourceError(f"{given} is not a source of the collection {path}; its sources are: {places or 'none'}")
     return name
 
 

@@ -25,7 +25,7 @@ class CutShortError(Exception):
 class Member(NamedTuple):
     """One entry. `kind`: "file", "hard link", "link", "folder", or "other" for what holds no plain content."""
 
-    name: str  # bytes that are no UTF-8 as surrogates
+    name: str  # bytes that are not UTF-8 as surrogates
     offset: int  # of its content
     size: int
     kind: str

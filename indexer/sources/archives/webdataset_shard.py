@@ -137,7 +137,7 @@ class _Reader:
             message = f"{place}: is not UTF-8; nothing was taken from it"
             self.found.problems.append(Problem(place, "caption not UTF-8", message))
         except (ValueError, RecursionError) as error:
-            message = f"{place}: is no JSON object ({str(error)[:100]}); nothing was taken from it"
+            message = f"{place}: is not a JSON object ({str(error)[:100]}); nothing was taken from it"
             self.found.problems.append(Problem(place, "damaged JSON", message))
 
 

@@ -95,7 +95,7 @@ class ZipSource:
             what = error.strerror or error
             raise SourceError(f"{self.location} cannot be read: {what}; is the disk connected?") from None
         except _BROKEN as error:
-            raise SourceError(f"{self.location} is no whole zip archive: {error}") from None
+            raise SourceError(f"{self.location} is not a whole zip archive: {error}") from None
 
     def read(self, item_id: str) -> bytes:
         """The bytes of one member. Raises `ImageError`."""

@@ -161,7 +161,7 @@ class TableSource:
             what = error.strerror or error
             raise SourceError(f"{self.location} cannot be read: {what}; is the disk connected?") from None
         except pa.ArrowException as error:
-            raise SourceError(f"{self.location} is no table that can be read: {str(error)[:200]}") from None
+            raise SourceError(f"{self.location} is not a table that can be read: {str(error)[:200]}") from None
 
     def _load(self, state: Found) -> _Loaded:
         storage, name = split(self.location)

@@ -124,7 +124,7 @@ def _json_lines(data: bytes, name: str) -> Rows:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            bad[number] = f"is no JSON: {str(error)[:100]}"
+            bad[number] = f"is not JSON: {str(error)[:100]}"
             continue
         if isinstance(row, dict):
             rows.append({key: value for key, value in row.items() if key.strip()})
@@ -132,7 +132,7 @@ def _json_lines(data: bytes, name: str) -> Rows:
         else:
             bad[number] = f"is a {type(row).__name__} and no JSON object"
     if bad and not rows:
-        raise SourceError(f"{name} is no file of JSON lines: line {min(bad)} {bad[min(bad)]}")
+        raise SourceError(f"{name} is not a file of JSON lines: line {min(bad)} {bad[min(bad)]}")
     found = of_rows([str(number) for number in numbers], rows)
     return Rows(pa.table({}) if found is None else found.table, numbers, bad)
 

@@ -238,7 +238,7 @@ def test_words_that_the_model_does_not_read_are_named(tmp_path: Path, short_mode
     assert clipdex("index", tmp_path, "--model", short_model, "-q") == (0, "", "")
     code, out, err = clipdex("search", "the " * 22 + "blue sea", tmp_path)
     assert (code, out.count("\n")) == (0, 1)
-    assert err.startswith("note: the model reads no further than this: 'blue'")
+    assert err.startswith("note: the model ignores 'blue'")
     assert json.loads(clipdex("search", "the " * 22 + "blue sea", tmp_path, "--json")[1])["cut_from"] == "blue"
     assert "reads no further" not in clipdex("search", "the " * 22, tmp_path)[2]
 

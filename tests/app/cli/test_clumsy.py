@@ -66,9 +66,9 @@ def test_a_path_is_understood_as_people_paste_it(tmp_path: Path) -> None:
         "'": "is not a full path",
         "/" + "x" * 5000: "it has 5,001 characters",
         "/" + "x" * 300: "name too long",
-        "file://host/x": "is no path of a folder",
+        "file://host/x": "is not a path of a folder",
         "~nobody-of-this-name/x": "is not a full path",
-        "file:///%00": "is no path of a folder",
+        "file:///%00": "is not a path of a folder",
     }.items():
         with pytest.raises(SourceError, match=said) as raised:
             open_collections.allowed(wrong)

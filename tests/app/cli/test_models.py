@@ -158,7 +158,7 @@ def test_convert_takes_a_foreign_folder_and_refuses_to_write_over_something_else
         load_encoder(tmp_path / "silent", device="cpu").encode_texts(["red"])
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
-    assert "is there already and is no model directory" in fails("models", "convert", source, tmp_path / "photos")
+    assert "already exists and is not a model directory" in fails("models", "convert", source, tmp_path / "photos")
     assert "there is no file" in fails("models", "convert", source, tmp_path / "x", "--tokenizer", "nowhere.json")
 
 
@@ -214,7 +214,7 @@ def test_export_refuses_what_a_format_cannot_hold(tmp_path: Path) -> None:
     assert "choose one of: onnx, openclip, transformers" in fails(
         "models", "export", tmp_path / "m", tmp_path / "out", "--format", "gguf"
     )
-    assert "is no CLIP model of ours" in fails("models", "export", "toy", tmp_path / "out", "-f", "onnx")
+    assert "is not a CLIP model of ours" in fails("models", "export", "toy", tmp_path / "out", "-f", "onnx")
     assert not (tmp_path / "out").exists()
 
 

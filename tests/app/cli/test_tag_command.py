@@ -83,7 +83,7 @@ def test_hits_are_saved_to_a_file(folder: Path, tmp_path: Path) -> None:
     assert (code, out, err) == (0, "2 images in hits.csv\n", "")
     assert (tmp_path / "hits.csv").read_text().count("\n") == 3
     code, out, err = command("search", "red", "photos", "--limit", "3", "--save", "hits.csv")
-    assert (code, out) == (2, "") and err.startswith("error: hits.csv is there already: choose another name")
+    assert (code, out) == (2, "") and err.startswith("error: hits.csv already exists: choose another name")
     assert (tmp_path / "hits.csv").read_text().count("\n") == 3
     again = command("search", "red", "photos", "--limit", "3", "--save", "hits.csv", "--force")
     assert again == (0, "3 images in hits.csv\n", "")
@@ -127,7 +127,7 @@ def test_lines_that_name_nothing_are_named_and_nothing_is_done(folder: Path, mon
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     code, out, err = command("tag", "photos", "-", "--add", "x")
     assert (code, out) == (2, "")
-    assert err == "error: 1 of these 3 is no image that is indexed here, so nothing was done: 'photos/none.jpg'\n"
+    assert err == "error: 1 of these 3 is not an image that is indexed here, so nothing was done: 'photos/none.jpg'\n"
     assert command("tag", "photos")[1] == ""
 
 

@@ -141,8 +141,8 @@ def test_what_is_no_file_is_neither_read_nor_put_aside(tmp_path: Path, listed: P
     listed.mkdir(parents=True)
     (listed / "picture.jpg").touch()
     open_collections.add(tmp_path)
-    assert "cannot be read (it is no regular file)" in recent_collections.problem()
-    assert "cannot be written (it is no regular file)" in recent_collections.problem()
+    assert "cannot be read (it is not a regular file)" in recent_collections.problem()
+    assert "cannot be written (it is not a regular file)" in recent_collections.problem()
     assert [file.name for file in listed.iterdir()] == ["picture.jpg"]
 
 

@@ -1,7 +1,7 @@
 """Can everybody use the app?  axe-core on each page, light and dark, wide and narrow.
 
-axe-core comes from npm (`make axe`, which `make test` calls) and is no part of clipdex. What it finds must be mended,
-or stands in `STREAMLIT` with the reason why we cannot.
+axe-core comes from npm (`make axe`, which `make test` calls) and is not a part of clipdex. What it finds must be
+mended, or stands in `STREAMLIT` with the reason why we cannot.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def test_more_results_come_below_by_scrolling_and_leave_the_others_in_place(page
     assert last.evaluate("tile => tile.marked") is True  # not made anew
     page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
     eventually(page, lambda: first_ids(page, 60), lambda ids: ids == before)
-    assert "n=" not in page.url  # scrolling is no step for the back button
+    assert "n=" not in page.url  # scrolling is not a step for the back button
 
 
 def test_tiles_are_selected_by_click_shift_and_keyboard(page: Page, server: Server) -> None:

@@ -117,7 +117,7 @@ def test_a_folder_is_indexed_and_stands_in_the_list(tmp_path: Path, monkeypatch:
         ("", "type the path of a folder"),
         ("pictures", "is not a full path"),
         ("/no/such/folder", "there is no folder /no/such/folder"),
-        ("s3://bucket/pictures", "is no path of a folder on this machine"),
+        ("s3://bucket/pictures", "is not a path of a folder on this machine"),
     ],
 )
 def test_a_folder_that_cannot_be_indexed_is_said_in_place(

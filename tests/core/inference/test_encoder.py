@@ -53,7 +53,7 @@ def test_unknown_models_are_answered_with_the_known_ones_nearest_first(tmp_path:
     ):
         load_encoder(tmp_path)
     (tmp_path / "model.pt").write_bytes(b"x")
-    with pytest.raises(ModelError, match=r"model\.pt is no model by itself, it is no checkpoint of PyTorch"):
+    with pytest.raises(ModelError, match=r"model\.pt is not a model by itself, it is not a checkpoint of PyTorch"):
         load_encoder(tmp_path / "model.pt")
 
 

@@ -122,7 +122,7 @@ def test_pictures_that_cannot_be_reached_are_found_without_thumbnail_and_size(pi
     vectors = embedded(pictures, ids)
     columns = {"image_path": [f"/data/coco/{name}" for name in ids], "caption": ["red" for _ in ids], "url": ids}
     folder = write(tmp_path / "emb", vectors, columns, texts=TOY.encode_texts(["red"] * 12))
-    with pytest.raises(CollectionError, match=r"/data/coco is no folder; say where to keep .* with --to"):
+    with pytest.raises(CollectionError, match=r"/data/coco is not a folder; say where to keep .* with --to"):
         bring(folder)
     done = bring(folder, to=tmp_path / "kept")
     assert (done.added, done.unreachable, done.images) == (12, 12, Path("/data/coco"))

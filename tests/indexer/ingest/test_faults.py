@@ -284,7 +284,9 @@ def test_a_vector_too_few_costs_only_the_picture_whose_vector_is_missing(tmp_pat
     report = sync.index(tmp_path, encoder=Moody(lost=(4,)))
     assert (report.added, report.failed) == (5, {"model error": 1})
     found = state(tmp_path)
-    assert [row["message"] for row in found["failures"].values()] == ["04.png: the model gave 0 vectors for 1 inputs"]
+    assert [row["message"] for row in found["failures"].values()] == [
+        "04.png: the model failed: expected 1 vectors, got 0"
+    ]
     from core.image.decode import open_image
 
     for item_id, row in found["images"].items():

@@ -130,7 +130,7 @@ def test_an_address_where_no_cluster_answers_is_told_of(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match=rf"no Ray cluster answers at {address} \(Connection refused\)"):
             index(tmp_path, engine="ray", address=address)
-    with pytest.raises(ConfigError, match="'somewhere' is no address of a Ray cluster: write HOST:PORT"):
+    with pytest.raises(ConfigError, match="'somewhere' is not an address of a Ray cluster: write HOST:PORT"):
         index(tmp_path, engine="ray", address="somewhere")
     assert not (tmp_path / ".clipdex").exists()
 
@@ -156,4 +156,4 @@ def test_the_command_tells_of_a_wrong_address_in_one_line(tmp_path: Path, capsys
     paint(tmp_path / "red.jpg")
     with pytest.raises(SystemExit, match="2"):
         main(["index", str(tmp_path), "--model", "toy", "--engine", "ray", "--address", "nowhere"])
-    assert capsys.readouterr().err.startswith("error: --address 'nowhere' is no address")
+    assert capsys.readouterr().err.startswith("error: --address 'nowhere' is not an address")

@@ -154,8 +154,8 @@ LISTING = (
     [
         ("widht>5", f"unknown column 'widht', nearest: width; {LISTING}"),
         ("'; DROP TABLE images=5", f'unknown column "\'; DROP TABLE images"; {LISTING}'),
-        ("width", "'width' is no condition: write COLUMN, one of = != < <= > >=, and a value, such as width>=1000"),
-        ("", "'' is no condition"),
+        ("width", "'width' is not a condition: write COLUMN, one of = != < <= > >=, and a value, such as width>=1000"),
+        ("", "'' is not a condition"),
         ("width>wide", "width is a number, and 'wide' is none: write it like width>=1000"),
         ("width>1; DROP TABLE images", "width is a number, and '1; DROP TABLE images' is none"),
         ("width=nan", "width is a number, and 'nan' is none"),
@@ -171,7 +171,7 @@ LISTING = (
         ("seen=perhaps", "seen is yes or no, and 'perhaps' is none"),
         ("seen>no", "seen is yes or no: it can only be compared with = and !="),
         ("tags<x", "tags is a list of texts: it can only be compared with"),
-        ("camera=\ud800", "holds bytes that are no text"),
+        ("camera=\ud800", "holds bytes that are not text"),
     ],
 )
 def test_what_makes_no_sense_gets_a_sentence_and_the_columns_where_the_column_is_wrong(text: str, message: str) -> None:

@@ -98,7 +98,7 @@ def test_pages_neither_overlap_nor_skip(many: Searcher, size: int, target: Any) 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "nothing was asked"),
+        ({}, "the query is empty"),
         ({"text": ""}, "the query is empty"),
         ({"text": " \n\t"}, "the query is empty"),
         ({"text": "a", "like": "b"}, "no image 'b' is indexed here"),

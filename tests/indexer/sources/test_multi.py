@@ -140,7 +140,7 @@ def test_a_removed_source_takes_its_pictures_with_it(two: tuple[Path, Path]) -> 
     first, second = two
     index([first, second])
     for named in ("third", second.with_name("third")):
-        with pytest.raises(SourceError, match=r"third is no source .* its sources are: .*first, .*second"):
+        with pytest.raises(SourceError, match=r"third is not a source .* its sources are: .*first, .*second"):
             index(first, remove=[named])
     report = index(first, remove=["second"])
     assert (report.removed, report.unchanged) == (2, 3)

@@ -47,7 +47,7 @@ def test_what_is_no_model_is_answered_with_what_a_model_is(tmp_path: Path) -> No
     with pytest.raises(ModelError, match=r"it holds ViT\.pt, which can be named itself"):
         convert(tmp_path)
     shutil.copy(OPENCLIP / "open_clip_model.safetensors", tmp_path / "alone.safetensors")
-    with pytest.raises(ModelError, match="is no model by itself, it is weights without a configuration"):
+    with pytest.raises(ModelError, match="is not a model by itself, it is weights without a configuration"):
         convert(tmp_path / "alone.safetensors")
     shutil.copy(OPENCLIP / "open_clip_model.safetensors", tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match=r"config\.json is missing"):
@@ -124,7 +124,7 @@ def test_shards_must_be_the_ones_that_the_index_promises(tmp_path: Path) -> None
     with pytest.raises(ModelError, match="1 tensors are in none of its files: lost"):
         convert(folder)
     promise(dict.fromkeys(weights, "../m/a.safetensors"))
-    with pytest.raises(ModelError, match=r"names '\.\./m/a\.safetensors', which is no file beside it"):
+    with pytest.raises(ModelError, match=r"names '\.\./m/a\.safetensors', which is not a file beside it"):
         convert(folder)
 
 
@@ -150,7 +150,7 @@ def test_a_transformers_model_with_nan_or_a_foreign_tensor_is_refused(tmp_path: 
 
 def test_nothing_else_is_overwritten_by_saving(tmp_path: Path) -> None:
     folder = copied(TRANSFORMERS, tmp_path / "m")
-    with pytest.raises(ModelError, match="is there already and is no model directory of clipdex"):
+    with pytest.raises(ModelError, match="already exists and is not a model directory of clipdex"):
         save(convert(folder), folder)
 
 

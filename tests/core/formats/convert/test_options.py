@@ -158,7 +158,7 @@ def test_preprocessor_files_old_and_new_are_read(options: dict[str, Any], expect
         ({"size": {"longest_edge": 64}}, "do not make the square of 64 pixels"),
         ({"crop_size": 48}, "do not make the square of 64 pixels"),
         ({"size": None}, "do not make the square of 64 pixels"),
-        ({"do_center_crop": False}, "without it images are no squares"),
+        ({"do_center_crop": False}, "without it images are not square"),
         ({"resample": 0}, "resample is 0; known are 2"),
         ({"image_processor_type": "ViTImageProcessor"}, "image processor 'ViTImageProcessor' is unknown"),
         ({"do_flip": True}, "unknown here, 'do_flip'"),
