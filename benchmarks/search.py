@@ -1,6 +1,7 @@
-"""How fast and how well are vectors searched?  Beside bare FAISS, hnswlib, usearch and LanceDB, in one run.
+"""Measures how fast and how well vectors are searched, beside bare FAISS, hnswlib, usearch and LanceDB, in one run.
 
     PYTHONPATH=peers python -m benchmarks.search [--sizes 100000 1000000] [--cache FOLDER] [--without NAME …]
+    python -m benchmarks.search --real       # only the real vectors; the rest of the results stays
     python -m benchmarks.search --table      # only write the results that are there into the pages
 
 Vectors like a CLIP model's (`benchmarks.vectors`), 512 numbers each, queries like texts. Every contender gets the
@@ -17,6 +18,7 @@ import json
 import math
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,13 @@ from indexer.ann import exact_search
 from indexer.ann.candidates import FEW
 from indexer.ann.recall_plot import draw
 from indexer.ann.tuning import CONFIDENCE, K, Sample, measure, measure_filters, nearest
+from tests.shared import SHARED
 
 RECALL, COMPRESSED_RECALL = 0.98, 0.95
 QUERIES, TIMED, IMAGES, FILTERED = 400, 200, 100, 30
 SIZES = 100_000, 1_000_000
 LARGE = "1,000,000: "
+REAL = "149,993 real: "
 SHARES = (0.001, 0.01, 0.1, 0.5)
 PAGE = Path(__file__).parents[1] / "docs" / "search.md"
 README = Path(__file__).parents[1] / "README.md"
@@ -49,7 +53,11 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
     parser.add_argument("--build-up-to", type=int, default=10**9, help="above, only indexes that are in the cache")
     parser.add_argument("--table", action="store_true", help="only write the results that are there into the pages")
+    parser.add_argument("--real", action="store_true", help="only measure real vectors")
     arguments = parser.parse_args()
+    if arguments.real:
+        only_real(arguments)
+        return
     if arguments.table:
         write_tables(json.loads((RESULTS / "search.json").read_text("utf-8"))["numbers"])
         return
@@ -60,7 +68,8 @@ def main() -> None:
     medians = {}
     for n in arguments.sizes:
         medians[n] = size(n, arguments, numbers, targets)
-    small_data = load(arguments.sizes[0], arguments.cache)
+    first = arguments.sizes[0]
+    small_data = load(first, arguments.cache, lambda: vectors.make(first))
     engine, whole = metadata(small_data.pictures[:20_000], small_data.texts[:100])
     numbers["engine alone, with ten hits: ms"] = f"{engine:.2f}, {whole:.2f}"
     targets.append(Target("ms more with the metadata of ten hits", whole - engine, at_most=3))
@@ -70,6 +79,7 @@ def main() -> None:
             Target(f"median at {large:,} vectors beside {small:,}", medians[large] / medians[small], at_most=2)
         )
     targets += cold.measure(arguments.cache.resolve(), numbers)
+    targets += real(arguments, numbers)
     publish("search", numbers, targets)
     if set(SIZES) <= set(arguments.sizes):
         write_tables(numbers)
@@ -78,7 +88,7 @@ def main() -> None:
 def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[Target]) -> float:
     """Everything for one number of vectors -> the median of a search by words, in milliseconds."""
     cache: Path = arguments.cache
-    data = load(n, cache)
+    data = load(n, cache, lambda: vectors.make(n))
     at = f"{n:,}: "
     texts = data.texts[:QUERIES]
     answers = nearest(data.pictures, texts, K)[1].min(axis=1)
@@ -128,14 +138,63 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
     return median
 
 
-def load(n: int, cache: Path) -> vectors.Data:
-    """The data of `benchmarks.vectors`, mapped."""
-    names = ("pictures", "texts", "others", "examples")
-    if not all((cache / f"{n}-{name}.npy").exists() for name in names):
-        made = vectors.make(n)
-        for name in names:
-            np.save(cache / f"{n}-{name}.npy", getattr(made, name))
-    loaded = {name: np.asarray(np.load(cache / f"{n}-{name}.npy", mmap_mode="r")) for name in names}
+def real(arguments: argparse.Namespace, numbers: Numbers) -> list[Target]:
+    """Real vectors, searched by texts that the model never saw. clipdex's graph must not lose to a plain one."""
+    folder = SHARED / "data"
+    if not folder.exists():
+        numbers[f"{REAL}left out"] = "there is no folder shared/ with the images"
+        return []
+    data = load("real", arguments.cache, lambda: vectors.real(folder))
+    texts = data.texts
+    answers = nearest(data.pictures, texts, K)[1].min(axis=1)
+    graph, plain = Ours("hnsw"), PlainFAISS()
+    efforts: dict[Contender, int] = {}
+    found = {}
+    for each in (Ours("ivf-pq"), graph, Ours("ivf-rabitq"), plain, HNSWLib(), USearch(), LanceIVFPQ()):
+        try:
+            each.prepare(data.pictures, data.examples, arguments.cache)
+        except ImportError as error:
+            numbers[f"{REAL}left out: {each.name}"] = str(error)
+            continue
+        _, efforts[each], found[each] = curve(each, data.pictures, texts, answers, RECALL)
+        numbers[f"{REAL}{each.name}: effort, ann_recall@10"] = f"{efforts[each]}, {found[each]:.4f}"
+    touch(data.pictures)
+    times = take_turns(efforts, texts[:TIMED])
+    for each, time_of in times.items():
+        numbers[f"{REAL}{each.name}: ms"] = time_of
+    return [
+        Target(f"{REAL}time of clipdex's hnsw beside {plain.name}", times[graph] / times[plain], at_most=1),
+        Target(
+            f"{REAL}ann_recall@10 of clipdex's hnsw less that of {plain.name}",
+            found[graph] - found[plain],
+            at_least=-0.002,
+        ),
+    ]
+
+
+def only_real(arguments: argparse.Namespace) -> None:
+    """Measure real vectors, and put the numbers beside those of an earlier run."""
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    before = json.loads((RESULTS / "search.json").read_text("utf-8"))
+    numbers = {name: value for name, value in before["numbers"].items() if not name.startswith(REAL)}
+    targets = [
+        Target(each["name"], each["value"], each.get("at_least"), each.get("at_most"))
+        for each in before["targets"]
+        if not each["name"].startswith(REAL)
+    ]
+    targets += real(arguments, numbers)
+    publish("search", numbers, targets)
+    write_tables(numbers)
+
+
+def load(name: int | str, cache: Path, make: Callable[[], vectors.Data]) -> vectors.Data:
+    """Data of `benchmarks.vectors`, mapped; made once."""
+    parts = ("pictures", "texts", "others", "examples")
+    if not all((cache / f"{name}-{part}.npy").exists() for part in parts):
+        made = make()
+        for part in parts:
+            np.save(cache / f"{name}-{part}.npy", getattr(made, part))
+    loaded = {part: np.asarray(np.load(cache / f"{name}-{part}.npy", mmap_mode="r")) for part in parts}
     return vectors.Data(**loaded)
 
 
@@ -286,20 +345,18 @@ def write_tables(numbers: Numbers) -> None:
 
 
 def table(numbers: Numbers) -> str:
-    """Each contender's recall and time at both sizes."""
+    """Each contender's recall and time, on real vectors and at both sizes of made-up ones."""
+    columns = {REAL: "149,993 real vectors"} | {f"{n:,}: ": f"{n:,} made-up ones" for n in SIZES}
     lines = [
-        "| searching by words | " + " | ".join(f"{n:,} vectors: recall@10 | ms" for n in SIZES) + " |",
-        "| --- " * (1 + 2 * len(SIZES)) + "|",
+        "| searching by words | " + " | ".join(f"{shown}: recall@10 | ms" for shown in columns.values()) + " |",
+        "| --- " * (1 + 2 * len(columns)) + "|",
     ]
     names = {"ivf-pq": "clipdex `ivf-pq`", "hnsw": "clipdex `hnsw`", "ivf-rabitq": "clipdex `ivf-rabitq`"}
     others = ("plain HNSW32 in FAISS", "hnswlib", "usearch", "LanceDB IVF_PQ")
     for name, shown in {**names, **{other: other for other in others}}.items():
         cells = [shown]
-        for n in SIZES:
-            chosen, milliseconds = (
-                numbers.get(f"{n:,}: {name}: effort, ann_recall@10"),
-                numbers.get(f"{n:,}: {name}: ms"),
-            )
+        for at in columns:
+            chosen, milliseconds = numbers.get(f"{at}{name}: effort, ann_recall@10"), numbers.get(f"{at}{name}: ms")
             cells += ["–", "–"] if chosen is None else [chosen.partition(", ")[2][:5], f"{milliseconds:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What do the vectors of a CLIP model look like?  Made-up ones: clusters of few dimensions, texts in another cone.
+"""Vectors to search: made-up ones like a CLIP model's, and real ones.
 
 Real collections of a million captioned images are not at hand, and random vectors have no neighbours worth finding.
 What makes searching by words hard is kept: images lie in nested clusters of low intrinsic dimension and share a
@@ -8,9 +8,15 @@ have cosines that differ by hundredths.
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
+
+from core.image.decode import open_image
+from core.inference.load import load_encoder
 
 D = 512
 MEANING = 48  # intrinsic dimensions
@@ -52,6 +58,24 @@ def make(n: int, queries: int = 1_000, examples: int = 5_000, seed: int = 0) -> 
         part[:] = _pictures(world, generator, len(part))
     texts = _texts(world, generator, queries + examples)
     return Data(pictures, texts[:queries], _pictures(world, generator, queries), texts[queries:])
+
+
+def real(folder: Path, queries: int = 500, examples: int = 5_000) -> Data:
+    """The training images of Tiny ImageNet and CIFAR-10 as `tiny` embeds them, 149,993 vectors of 256 numbers; queries
+    are captions of photos that it never saw, examples those of its captioned training photos. `folder` is the data."""
+    encoder = load_encoder("tiny")
+    parts = []
+    for name in ("tiny_imagenet", "cifar10"):
+        for batch in pq.ParquetFile(folder / name / "train.parquet").iter_batches(1_000, columns=["image"]):
+            images = [open_image(image) for image in batch["image"].to_pylist()]
+            parts.append(encoder.encode_images(images))
+    with (folder / "photos" / "captions.csv").open(encoding="utf-8", newline="") as file:
+        captions = [row["caption"] for row in csv.DictReader(file)]
+    learnt = pq.read_table(folder / "captioned" / "train.parquet", columns=["captions"])["captions"].to_pylist()
+    texts = encoder.encode_texts(captions[:: len(captions) // queries][:queries])
+    more = encoder.encode_texts([words[0] for words in learnt[:examples]])
+    pictures = np.concatenate(parts)
+    return Data(pictures, texts, pictures[:: len(pictures) // queries][:queries], more)
 
 
 def _world(generator: np.random.Generator) -> World:

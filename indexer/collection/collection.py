@@ -21,7 +21,7 @@ from pydantic import Field, PositiveInt, field_validator
 from core.errors import CollectionError, ConfigError, ModelError, WrongModelError
 from core.schema import Frozen, parse
 from indexer.collection.storage import preflight, tables
-from indexer.collection.storage.migrations import FORMAT_VERSION, MARKS_SINCE, migrate
+from indexer.collection.storage.migrations import FORMAT_VERSION, migrate
 from indexer.collection.storage.store import LocalStore, located, store_of
 from indexer.sources import Place, Settings, Several, make_source
 
@@ -239,10 +239,7 @@ class Collection:
 
     def _upgrade_tables(self) -> None:
         for name, schema in tables.schemas(self.info.model.dim).items():
-            table = self.table(name)
-            if name == "images" and self.stored_format < MARKS_SINCE:
-                tables.make_way(table)
-            tables.add_columns(table, schema)
+            tables.add_columns(self.table(name), schema)
 
     def table(self, name: str) -> Any:
         """A handle of its own on the newest version of a table; it stays at that version."""

@@ -24,7 +24,6 @@ from indexer.collection.index_files.opened_files import files_of, is_unchanged
 from indexer.collection.storage import snapshot_cache, tables, tile_table
 from indexer.collection.storage.arrays import numbers, places
 from indexer.collection.storage.columns import HIDDEN
-from indexer.collection.storage.migrations import MARKS_SINCE
 from indexer.collection.tile_set import TileSet
 
 LARGE = ("thumbnail", "vector")  # columns of `images` that are not loaded with the others
@@ -325,8 +324,7 @@ def _images(collection: Collection, table: Any) -> Any:
     """The rows of `images` in the order and with the columns that searches know; pyarrow."""
     columns = [name for name in table.schema.names if name not in LARGE]
     found = table.search().select(columns).with_row_id(True).to_arrow()
-    found = tables.completed(found, before_marks=collection.stored_format < MARKS_SINCE)
-    return _with_modified(_unknown_as_null(_sorted(found, [("id", "ascending")])))
+    return _with_modified(_unknown_as_null(_sorted(tables.with_marks(found), [("id", "ascending")])))
 
 
 def _sorted(found: Any, keys: list[tuple[str, str]]) -> Any:

@@ -24,7 +24,6 @@ from indexer.collection.collection import Collection
 from indexer.collection.index_files.manifest import place
 from indexer.collection.snapshot import TARGETS
 from indexer.collection.storage import lock, row_reader, tables, tile_table
-from indexer.collection.storage.migrations import FORMAT_VERSION
 from indexer.ingest.embedding.pipeline import UNIT
 from indexer.ingest.planning.name_sets import Marks
 from indexer.ingest.writing.captions import GrowingKey
@@ -221,17 +220,12 @@ class _Check:
         ]
 
     def _check_columns(self) -> None:
-        """Further columns may be there; ours must be, each of its type. What may be unknown comes to the tables of an
-        older clipdex with the next run, and may be a source's column until then."""
-        older = self.collection.stored_format < FORMAT_VERSION
+        """Further columns may be there; ours must be, each of its type."""
         dim = self.collection.info.model.dim
         schemas = {**tables.schemas(dim), tile_table.NAME: tile_table.schema(dim), concepts.TABLE: concepts.schema()}
         for name, schema in [(name, schemas[name]) for name in self.opened]:
             there = {column.name: column.type for column in self.opened[name].schema}
-            # `failures` got such columns without a new format, and people do not write there.
-            optional = older or name == "failures"
-            needed = [column for column in schema if not (optional and column.nullable)]
-            wrong = [column.name for column in needed if there.get(column.name) != column.type]
+            wrong = [column.name for column in schema if there.get(column.name) != column.type]
             if wrong:
                 path = self.collection.path
                 raise CollectionError(

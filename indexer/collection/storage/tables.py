@@ -29,7 +29,6 @@ MARKS = (
 HASH = 64  # digits of a content hash
 MOVED = "00"  # before the hash of a row whose image is indexed under another name: that row has its marks now
 THEIRS = "source_"  # begins the name of a source's own column that would have the name of one of `MARKS`
-DERIVED = {"folder": "regexp_replace(id, '/?[^/]*$', '')"}  # columns that older rows get from others, in SQL
 CONFLICT, TRIES = "commit conflict", 5
 GONE = re.compile(r"Not found: .*\.(lance|manifest)")
 CHUNK = 10_000  # keys in one SQL condition, and how many characters: a name may have thousands
@@ -106,41 +105,14 @@ def schemas(dim: int) -> dict[str, Any]:
 
 
 def add_columns(table: Any, fields: Iterable[Any]) -> None:
-    """Give a table those of the pyarrow fields that it lacks; its rows hold null there, or what `DERIVED` says."""
+    """Give a table those of the pyarrow fields that it lacks; its rows hold null there."""
     there = set(table.schema.names)
-    missing = [field for field in fields if field.name not in there]
-    plain = [field for field in missing if field.name not in DERIVED]
-    if plain:
-        table.add_columns(plain)
-    if len(plain) < len(missing):
-        table.add_columns({field.name: DERIVED[field.name] for field in missing if field.name in DERIVED})
+    if missing := [field for field in fields if field.name not in there]:
+        table.add_columns(missing)
 
 
-def make_way(table: Any) -> None:
-    """Before there were `MARKS`, a source could have columns of these names: they get others. It may be done again."""
-    there, ours = {field.name: field.type for field in table.schema}, schemas(1)["images"]
-    for name in MARKS:
-        if name not in there or THEIRS + name in there:
-            continue
-        # One of our type without any value was added by an upgrade that was killed.
-        if there[name] != ours.field(name).type or table.count_rows(f"`{name}` IS NOT NULL"):
-            table.alter_columns({"path": name, "rename": THEIRS + name})
-
-
-def completed(found: Any, *, before_marks: bool = False) -> Any:
-    """Rows of `images` in memory with the columns of today, where an older clipdex wrote them: null, or derived."""
-    import pyarrow as pa
-
-    if before_marks:
-        names = found.column_names
-        theirs = {name: THEIRS + name for name in MARKS if THEIRS + name not in names}
-        found = found.rename_columns([theirs.get(name, name) for name in names])
-    for field in schemas(1)["images"]:
-        if field.nullable and field.name not in found.column_names:
-            values = pa.nulls(len(found), field.type)
-            if field.name == "folder":
-                values = pa.array((item_id.rpartition("/")[0] for item_id in found["id"].to_pylist()), field.type)
-            found = found.append_column(field, values)
+def with_marks(found: Any) -> Any:
+    """Rows of `images` in memory, excluded or not: null says that nobody ever decided."""
     place = found.schema.get_field_index("excluded")
     return found.set_column(place, "excluded", found["excluded"].fill_null(False))
 

@@ -22,7 +22,6 @@ from indexer.maintenance import verify
 from indexer.maintenance.compact import compact
 from indexer.search import facets
 from indexer.search.searcher import Searcher
-from tests.indexer.collection.test_migrations import unpacked
 from tests.indexer.pictures import Half, index, paint, paint_three
 
 
@@ -384,14 +383,6 @@ def test_housekeeping_and_exchange_know_tags(folder: Path, tmp_path: Path) -> No
 
     rows = {row["clipdex_id"]: row for row in pq.read_table(tmp_path / "out" / "images.parquet").to_pylist()}
     assert len(rows) == 3 and (rows["red.jpg"]["tags"], rows["red.jpg"]["excluded"]) == (["x"], True)
-
-
-def test_a_collection_of_before_is_brought_up_to_date_by_its_first_tag(tmp_path: Path) -> None:
-    folder = unpacked("version-2.zip", tmp_path)
-    searcher = clipdex.open(folder)
-    assert searcher.tag("red.jpg", add="x") == 1 and ids(searcher, "tag:x") == ["red.jpg"]
-    index(folder)
-    assert marks(folder) == {"red.jpg": ["x"]}
 
 
 def test_tags_and_concepts_are_kept_in_an_object_store(folder: Path, tmp_path: Path) -> None:
