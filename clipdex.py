@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ClipdexError, ConfigError
-from core.inference.load import lasting, load_encoder
-from core.validation import PATH, TEXT, wanted
+from core.inference.load import load_encoder, stable_name
+from core.validation import PATH, TEXT, require
 from indexer.ingest.embedding.pipeline import READ_SECONDS
 from indexer.ingest.options import Options
 from indexer.ingest.report import Progress, Report
@@ -28,7 +28,7 @@ from indexer.sources import NOTHING_SAID, Settings
 
 if TYPE_CHECKING:
     from core.encoder import Encoder
-    from indexer.ingest.planning.source_resolution import Given
+    from indexer.ingest.planning.source_resolution import SourceRequest
 
 
 def __getattr__(name: str) -> str:
@@ -109,7 +109,7 @@ def index(
     """
     from indexer.ingest import sync
     from indexer.ingest.embedding.engines import engine_of
-    from indexer.ingest.planning.source_resolution import Given, check_there
+    from indexer.ingest.planning.source_resolution import SourceRequest, check_there
 
     options = Options(
         engine=engine_of(engine, address, precision=precision, exact=exact),
@@ -123,7 +123,9 @@ def index(
         time_limit=time_limit,
         stop=stop,
     )
-    asked = Given(_checked(source, kind, model=model, to=to, captions=captions), kind, settings, removed=tuple(remove))
+    asked = SourceRequest(
+        _checked(source, kind, model=model, to=to, captions=captions), kind, settings, removed=tuple(remove)
+    )
     if dry_run:
         named = None if model is None else load_encoder(model)
         return sync.forecast(asked, encoder=named, to=to, captions=captions, options=options)
@@ -141,13 +143,13 @@ def open(  # noqa: A001
     a `WrongModelError`.
     """
     for name, path in (("folder", folder), ("model", model)):
-        wanted(name, path, PATH, none=name == "model", error=ConfigError)
+        require(name, path, PATH, none=name == "model", error=ConfigError)
     encoder = None if model is None else load_encoder(model, precision=precision)
     return open_searcher(folder, encoder, precision=precision)
 
 
 def _encoder(
-    asked: Given, model: str | Path | None, to: str | Path | None, precision: str, exact: bool
+    asked: SourceRequest, model: str | Path | None, to: str | Path | None, precision: str, exact: bool
 ) -> tuple[Encoder, str]:
     """The model that embeds, and what it is loaded by later."""
     from core.formats.hub import RECOMMENDED_MODEL
@@ -155,15 +157,15 @@ def _encoder(
 
     used = sync.used_encoder(asked, to, precision=precision, exact=exact) if model is None else None
     model = RECOMMENDED_MODEL if model is None else model
-    return used or load_encoder(model, precision=precision, exact=exact), lasting(model)
+    return used or load_encoder(model, precision=precision, exact=exact), stable_name(model)
 
 
 def _checked(source: str | Path | Sequence[str | Path], kind: object, **paths: object) -> tuple[str | Path, ...]:
     """The sources. Raises `ConfigError` for what is of a wrong type."""
     places = tuple(source) if isinstance(source, list | tuple | set | frozenset | Iterator) else (source,)
     for one in places:
-        wanted("what to index", one, ((str, Path), "a path, a URL, or several in a list"), error=ConfigError)
-    wanted("kind", kind, TEXT, none=True, error=ConfigError)
+        require("what to index", one, ((str, Path), "a path, a URL, or several in a list"), error=ConfigError)
+    require("kind", kind, TEXT, none=True, error=ConfigError)
     for name, path in paths.items():
-        wanted(name, path, PATH, none=True, error=ConfigError)
+        require(name, path, PATH, none=True, error=ConfigError)
     return places

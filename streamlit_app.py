@@ -26,10 +26,10 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
-    from app.server.auth import Gate
+    from app.server.auth import AccessControl
     from app.server.routes import routes
-    from app.server.thumbnails import Quick
+    from app.server.thumbnails import ThumbnailMiddleware
     from app.settings import TOKEN_VARIABLE
 
-    gate = Middleware(Gate, address=st.get_option("server.address"), token=os.environ.get(TOKEN_VARIABLE, ""))
-    app = st.App(__file__, routes=routes(), middleware=[gate, Middleware(Quick)], lifespan=warmup.warming)
+    gate = Middleware(AccessControl, address=st.get_option("server.address"), token=os.environ.get(TOKEN_VARIABLE, ""))
+    app = st.App(__file__, routes=routes(), middleware=[gate, Middleware(ThumbnailMiddleware)], lifespan=warmup.warming)

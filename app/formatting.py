@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 _RAW = re.compile("[\ud800-\udfff]")
 
 
-def matches(hit: Hit) -> bool:
+def is_match(hit: Hit) -> bool:
     """Whether a hit is relevant enough to count as a match, as far as anything is known of that."""
     from indexer.search.relevance import THRESHOLD
 
     return hit.relevance is None or hit.relevance >= THRESHOLD
 
 
-def size(count: float) -> str:
+def format_size(count: float) -> str:
     """Bytes as people read them: 1.4 MB."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
@@ -31,12 +31,12 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def moment(when: datetime) -> str:
+def format_time(when: datetime) -> str:
     """A point in time as it is called here."""
     return f"{when.astimezone():%Y-%m-%d %H:%M}"
 
 
-def age(passed: timedelta) -> str:
+def format_age(passed: timedelta) -> str:
     """How long ago, in its largest unit: 3 days."""
     seconds = max(0, int(passed.total_seconds()))
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
@@ -54,7 +54,7 @@ STAGES = {
 }
 
 
-def pace(rate: float, eta: float | None) -> str:
+def format_pace(rate: float, eta: float | None) -> str:
     """Rate and time left, as `84 images/s, 1:05 left`; empty while nothing is known."""
     if not rate or eta is None:
         return ""
@@ -64,22 +64,22 @@ def pace(rate: float, eta: float | None) -> str:
     return f"{rate:.0f} images/s, {left} left" if rate >= 10 else f"{rate:.1f} images/s, {left} left"
 
 
-def freed(done: Compaction) -> str:
+def compaction_summary(done: Compaction) -> str:
     """What became of the collection's size. It grows where files were merged and the old ones cannot go yet."""
     less = done.before - done.after
     if less > 0:
-        return f"{size(less)} freed: {size(done.before)} before, {size(done.after)} now"
+        return f"{format_size(less)} freed: {format_size(done.before)} before, {format_size(done.after)} now"
     if less == 0:
-        return f"nothing to free: {size(done.after)}, as before"
+        return f"nothing to free: {format_size(done.after)}, as before"
     if done.kept:
         return (
-            f"nothing freed yet: {size(done.after)} now, {size(-less)} more than before, since small files were merged "
-            "and old versions still need those that they were merged from"
+            f"nothing freed yet: {format_size(done.after)} now, {format_size(-less)} more than before, since small "
+            "files were merged and old versions still need those that they were merged from"
         )
-    return f"nothing to free: {size(done.after)} now, {size(done.before)} before"
+    return f"nothing to free: {format_size(done.after)} now, {format_size(done.before)} before"
 
 
-def told(failure: Failure) -> tuple[str, str, str]:
+def failure_row(failure: Failure) -> tuple[str, str, str]:
     """The message without the name of the file at its beginning: that stands beside it."""
     return failure.reason, failure.location, failure.message.removeprefix(f"{failure.location}: ")
 

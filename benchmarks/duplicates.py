@@ -27,7 +27,7 @@ from benchmarks.changes import SAME_PICTURE, taken_again
 from benchmarks.report import Target, publish
 from indexer.dedup.duplicates import duplicates, pairs_of
 from indexer.dedup.image_similarity import lightness, perceptual_hash
-from indexer.dedup.neighbor_pairs import near_pairs
+from indexer.dedup.neighbor_pairs import neighbor_pairs
 from tests.shared import SHARED
 
 COPIES = 4  # changed copies of each photo, taken in turn
@@ -159,7 +159,7 @@ def large() -> float:
     vectors = centres[draw.integers(0, len(centres), LARGE)] + draw.normal(size=(LARGE, 256))
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     started = time.perf_counter()
-    near_pairs(unit, 0.8, 8)
+    neighbor_pairs(unit, 0.8, 8)
     return time.perf_counter() - started
 
 

@@ -92,7 +92,7 @@ def whole_run(folder: str, to: str, early: str, _: str) -> dict[str, float]:
 def many_rows(to: str, rows: str, _: str) -> dict[str, float]:
     """Write made-up outcomes as a run does; time the commits and look at the memory early and at the end."""
     from indexer.collection.collection import Collection, SourceInfo
-    from indexer.ingest.planning.existing_rows import Known
+    from indexer.ingest.planning.existing_rows import ExistingRows
     from indexer.ingest.report import Stopwatch
     from indexer.ingest.writing import writer
     from indexer.ingest.writing.captions import Captions
@@ -101,7 +101,7 @@ def many_rows(to: str, rows: str, _: str) -> dict[str, float]:
     Collection.prepare(path)
     encoder = _wide()
     collection = Collection.create(path, encoder, [SourceInfo(kind="folder", location="/nowhere")])
-    sink = writer.Writer(collection, encoder, Captions(), Known.nothing(), Stopwatch())
+    sink = writer.Writer(collection, encoder, Captions(), ExistingRows.nothing(), Stopwatch())
     times: list[float] = []
     memories: list[float] = []
     generator = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def many_rows(to: str, rows: str, _: str) -> dict[str, float]:
         times.append(time.perf_counter() - began)
         memories.append(memory())
     began = time.perf_counter()
-    Known.read(collection)
+    ExistingRows.read(collection)
     reading = time.perf_counter() - began
     return {
         "early, s": _typical(times[:COMMITS]),

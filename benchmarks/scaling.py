@@ -160,7 +160,7 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
     from indexer.ingest.distributed import shards
     from indexer.ingest.distributed.shards import Finished
     from indexer.ingest.embedding.pipeline import Embedded
-    from indexer.ingest.planning.existing_rows import Known
+    from indexer.ingest.planning.existing_rows import ExistingRows
     from indexer.ingest.report import Stopwatch
     from indexer.ingest.writing.captions import Captions
     from indexer.ingest.writing.writer import Writer
@@ -192,7 +192,7 @@ def _commits(thumbnail_bytes: int) -> tuple[float, float, float]:
             collection,
             encoder,
             Captions(),
-            Known.nothing(),
+            ExistingRows.nothing(),
             Stopwatch(),
         )
         # Seconds of work by any core: what else the machine does at the time does not count.

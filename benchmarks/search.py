@@ -149,8 +149,9 @@ def real(arguments: argparse.Namespace, numbers: Numbers) -> list[Target]:
     answers = nearest(data.pictures, texts, K)[1].min(axis=1)
     graph, plain = Ours("hnsw"), PlainFAISS()
     efforts: dict[Contender, int] = {}
-    found = {}
-    for each in (Ours("ivf-pq"), graph, Ours("ivf-rabitq"), plain, HNSWLib(), USearch(), LanceIVFPQ()):
+    found: dict[Contender, float] = {}
+    everybody: list[Contender] = [Ours("ivf-pq"), graph, Ours("ivf-rabitq"), plain, HNSWLib(), USearch(), LanceIVFPQ()]
+    for each in everybody:
         try:
             each.prepare(data.pictures, data.examples, arguments.cache)
         except ImportError as error:
@@ -314,7 +315,7 @@ def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, numbers: Numb
     for share in SHARES:
         allowed = generator.random(len(data.pictures)) < share
         through = [each for each in measured if each.share <= share and each.pays(RECALL)]
-        answers = [exact_search.best(data.pictures, query, K, allowed)[0] for query in texts.vectors[:FILTERED]]
+        answers = [exact_search.top_k(data.pictures, query, K, allowed)[0] for query in texts.vectors[:FILTERED]]
         times: dict[bool, list[float]] = {True: [], False: []}
         right = []
         touch(data.pictures)
@@ -328,7 +329,7 @@ def filtered(at: str, ours: Ours, effort: int, data: vectors.Data, numbers: Numb
                 elif through and allowed.sum() > FEW:
                     rows, _ = ours.engine.best(query, K, allowed, "text", through[0].effort)
                 else:
-                    rows, _ = exact_search.best(data.pictures, query, K, allowed)
+                    rows, _ = exact_search.top_k(data.pictures, query, K, allowed)
                 times[with_filter].append(time.perf_counter() - started)
             assert allowed[rows].all()
             right.append(len(set(rows.tolist()) & set(answer.tolist())) / K)

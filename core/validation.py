@@ -22,7 +22,7 @@ NUMBER: tuple[Types, str] = (Real, "a number")
 LONGEST = 60  # characters of what was given that are told
 
 
-def wanted(
+def require(
     what: str, given: Any, of: tuple[Types, str], *, none: bool = False, error: type[ClipdexError] = QueryError
 ) -> None:
     """Raises `error` unless what was given is of the types in `of`, or None where that is well. True and False are no
@@ -31,24 +31,24 @@ def wanted(
     if given is None and none:
         return
     if not isinstance(given, types) or (isinstance(given, bool) and types is not bool):
-        raise error(f"{what} must be {said}, not {told(given)}")
+        raise error(f"{what} must be {said}, not {described(given)}")
 
 
-def many(what: str, given: Any, example: str) -> Sequence[Any]:
+def require_many(what: str, given: Any, example: str) -> Sequence[Any]:
     """Several of something as a list. Raises `QueryError` for one alone: text would be taken letter by letter."""
     if isinstance(given, str | bytes | bytearray) or not isinstance(given, Iterable):
-        raise QueryError(f"{what} are several, in a list such as {example}, not {told(given)}")
+        raise QueryError(f"{what} are several, in a list such as {example}, not {described(given)}")
     return list(given)
 
 
 def check_weight(weight: Any) -> None:
     """Raises `QueryError` for what is no weight of a part of a query."""
-    wanted("a weight", weight, NUMBER)
+    require("a weight", weight, NUMBER)
     if not math.isfinite(weight) or weight == 0:
         raise QueryError(f"the weight {weight} is not a number other than 0")
 
 
-def told(given: Any) -> str:
+def described(given: Any) -> str:
     """What was given, in a few characters of one line."""
     shown = " ".join(repr(given).split())
     kind = type(given).__name__

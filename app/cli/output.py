@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.formatting import matches
+from app.formatting import is_match
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,7 @@ def _print_for_people(hits: Sequence[Hit], texts: bool) -> None:
     out = console()
     width = len(str(hits[-1].rank)) if hits else 1
     for number, hit in enumerate(hits):
-        if number and not matches(hit) and matches(hits[number - 1]):
+        if number and not is_match(hit) and is_match(hits[number - 1]):
             out.print(Text("── from here on, nothing clearly matches", style="dim"))
         line = Text()
         line.append(f"{hit.rank:>{width}}  ", style="dim")
@@ -98,7 +98,7 @@ def is_ranked(hit: Hit) -> bool:
 
 def nothing_matches(hits: Sequence[Hit]) -> bool:
     """Whether the best hit of all is there and no match."""
-    return bool(hits) and hits[0].rank == 1 and not matches(hits[0])
+    return bool(hits) and hits[0].rank == 1 and not is_match(hits[0])
 
 
 def print_csv(hits: Sequence[Hit]) -> None:

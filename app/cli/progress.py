@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from app.formatting import STAGES, pace
+from app.formatting import STAGES, format_pace
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -90,7 +90,7 @@ def _into(bar: Bar) -> Callable[[Progress], None]:
             description=STAGES.get(progress.stage, progress.stage),
             completed=progress.done,
             total=progress.total or None,
-            pace=pace(progress.rate, progress.eta),
+            pace=format_pace(progress.rate, progress.eta),
             failures=f"{progress.failed:,} failed" if progress.failed else "",
         )
 

@@ -179,11 +179,11 @@ def _verify(order: Order, teller: Teller) -> dict[str, Any]:
 
 
 def _compact(order: Order, teller: Teller) -> dict[str, Any]:
-    from app.formatting import freed
+    from app.formatting import compaction_summary
     from indexer.maintenance.compact import compact
 
     done = compact(_collection(order))
-    lines = [freed(done)]
+    lines = [compaction_summary(done)]
     if done.kept:
         lines.append(f"{done.kept:,} old versions stay for ten minutes, for searches that are running now")
     return {"result": {"lines": lines}}

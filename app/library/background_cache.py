@@ -26,7 +26,7 @@ Make: TypeAlias = Callable[["Snapshot", Progress], Any]
 
 
 @dataclass
-class Work:
+class BackgroundWork:
     """Something that is being made, or is there. Only its own thread changes it."""
 
     number: int
@@ -44,7 +44,7 @@ class Work:
 
 _lock = threading.Lock()
 _numbers = itertools.count(1)
-_works: dict[tuple[str, str, str], Work] = {}
+_works: dict[tuple[str, str, str], BackgroundWork] = {}
 _digests: WeakKeyDictionary[Snapshot, str] = WeakKeyDictionary()
 
 
@@ -59,13 +59,13 @@ def mark(snapshot: Snapshot) -> str:
     return known
 
 
-def made(name: str, snapshot: Snapshot, make: Make) -> Work:
+def start(name: str, snapshot: Snapshot, make: Make) -> BackgroundWork:
     """The work of a name on these images, begun now if it was not before."""
     key = (name, str(snapshot.collection.path), mark(snapshot))
     with _lock:
         if key in _works:
             return _works[key]
-        work = _works[key] = Work(next(_numbers))
+        work = _works[key] = BackgroundWork(next(_numbers))
         for old in [other for other, one in _works.items() if other[:2] == key[:2] and other != key and one.is_over]:
             del _works[old]  # of images that have changed since
         while len(_works) > MOST_KEPT:
@@ -74,21 +74,21 @@ def made(name: str, snapshot: Snapshot, make: Make) -> Work:
     return work
 
 
-def found(name: str, snapshot: Snapshot) -> Work | None:
+def get(name: str, snapshot: Snapshot) -> BackgroundWork | None:
     """The work of a name on these images, if it was begun."""
     key = (name, str(snapshot.collection.path), mark(snapshot))
     with _lock:
         return _works.get(key)
 
 
-def again(name: str, snapshot: Snapshot) -> None:
+def discard(name: str, snapshot: Snapshot) -> None:
     """Forget it, so that it is made anew when it is next wanted."""
     key = (name, str(snapshot.collection.path), mark(snapshot))
     with _lock:
         _works.pop(key, None)
 
 
-def _make(work: Work, snapshot: Snapshot, make: Make) -> None:
+def _make(work: BackgroundWork, snapshot: Snapshot, make: Make) -> None:
     def tell(stage: str, done: int, of: int) -> None:
         work.stage, work.part = stage, done / max(1, of)
 

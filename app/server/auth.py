@@ -57,7 +57,7 @@ EVERYWHERE = {
 READING = ("GET", "HEAD", "OPTIONS")
 
 
-class Gate:
+class AccessControl:
     """ASGI middleware for a server that listens on `address`; None is all addresses."""
 
     def __init__(self, app: ASGIApp, address: str | None, token: str = "") -> None:

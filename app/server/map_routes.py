@@ -82,7 +82,7 @@ def _packed(key: str, mark: str) -> bytes | None:
     opened = _opened(key, mark)
     if opened is None:
         return None
-    work = background_cache.found(NAME, opened[1])
+    work = background_cache.get(NAME, opened[1])
     if work is None or work.value is None or mark != f"{background_cache.mark(opened[1])}-{work.number}":
         return None
     data: bytes = work.value.places.astype("<f4").tobytes()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Quick:
+class ThumbnailMiddleware:
     """ASGI middleware that gives out the thumbnails that are in memory, and passes all else on.
 
     What a request goes through otherwise (routes, sessions, compression, a thread) takes several times as long as the

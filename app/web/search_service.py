@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.formatting import matches
+from app.formatting import is_match
 from core.errors import ImageError
 from indexer.search.date_sort import newest_first
 from indexer.search.query import MAX_LIMIT, Box, Like, Picture
@@ -28,7 +28,7 @@ DATED = 1_000  # hits that are put in the order of their dates, where so many ma
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageQuery:
     """What is looked for: words and conditions, items of the collection, an uploaded image, or several of them."""
 
     text: str = ""
@@ -60,7 +60,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Found:
+class PageResults:
     """Hits, best first or newest first, and what the words of the question mean."""
 
     hits: list[Hit]
@@ -75,8 +75,8 @@ class Found:
         every = [one for hit in self.hits for one in (hit, *self.copies.get(hit.id, ()))]
         if all(hit.relevance is None for hit in every):
             return f"{possible:,} {noun}"
-        fit = sum(map(matches, every))
-        is_open = len(self.hits) >= limit and len(every) < possible and matches(self.hits[-1])
+        fit = sum(map(is_match, every))
+        is_open = len(self.hits) >= limit and len(every) < possible and is_match(self.hits[-1])
         return f"{fit:,}{'+' if is_open else ''} of {possible:,} {noun}"
 
     def with_copies(self, unfolded: Collection[str]) -> list[Hit]:
@@ -93,7 +93,7 @@ def named(name: str) -> Iterator[None]:
         raise ImageError(error.reason, str(error).replace("the image:", f"{name}:", 1)) from None
 
 
-def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None = None) -> Found:
+def find(source: Searcher, asked: PageQuery, limit: int, grouping: Grouping | None = None) -> PageResults:
     """The first `limit` hits; near-duplicates behind them, with a `grouping`. Raises ClipdexError."""
     line = source.read(asked.text) if asked.text else None
     pictures = [Picture(asked.picture)] if asked.picture is not None else []
@@ -115,9 +115,11 @@ def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None =
 
     if asked.by_date:
         ranked = ask(max(limit, DATED))
-        ranked = [hit for hit in ranked if matches(hit)] or ranked
+        ranked = [hit for hit in ranked if is_match(hit)] or ranked
         leaders, copies, seen = grouped(ranked, grouping, len(ranked))
-        return Found(in_date_order(source, leaders)[:limit], line, limit if len(leaders) > limit else seen, copies)
+        return PageResults(
+            in_date_order(source, leaders)[:limit], line, limit if len(leaders) > limit else seen, copies
+        )
     ranked = ask(limit)
     leaders, copies, seen = grouped(ranked, grouping, limit)
     while grouping is not None and len(leaders) < limit <= len(ranked) < MAX_LIMIT:
@@ -126,7 +128,7 @@ def find(source: Searcher, asked: Asked, limit: int, grouping: Grouping | None =
         leaders, copies, seen = grouped(ranked, grouping, limit)
         if len(ranked) < count:
             break
-    return Found(leaders, line, seen, copies)
+    return PageResults(leaders, line, seen, copies)
 
 
 def grouped(hits: list[Hit], grouping: Grouping | None, limit: int) -> tuple[list[Hit], dict[str, list[Hit]], int]:

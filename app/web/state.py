@@ -19,7 +19,7 @@ import streamlit as st
 from app.library import open_collections, searchers
 from app.server import remote_image
 from app.web.components.markdown import as_text
-from app.web.search_service import Asked, Found, find
+from app.web.search_service import PageQuery, PageResults, find
 from core.errors import ClipdexError, CollectionError
 from indexer.collection.snapshot import row_of
 from indexer.dedup.collapse import Grouping
@@ -39,7 +39,7 @@ NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that 
 class Answer:
     """What was found, and how long it took."""
 
-    found: Found
+    found: PageResults
     seconds: float
 
 
@@ -109,11 +109,11 @@ def _health(_source: Searcher, version: str) -> list[Health]:
 
 def index_health() -> list[Health]:
     """How the search indexes of the open collection are. Raises CollectionError as `searcher`."""
-    from indexer.collection.index_files.manifest import place
+    from indexer.collection.index_files.manifest import manifest_file
     from indexer.collection.snapshot import TARGETS
 
     source = searcher()
-    files = [place(source.collection.path, target) for target in TARGETS]
+    files = [manifest_file(source.collection.path, target) for target in TARGETS]
     built = [file.stat().st_mtime_ns if file.exists() else 0 for file in files]
     return _health(source, f"{_version(source)} {built}")
 
@@ -245,7 +245,7 @@ def _grouping(_source: Searcher, version: str, kind: Kind) -> Grouping:
     return Grouping(_source.snapshot(), kind)
 
 
-def answer(question: Asked, limit: int) -> Answer:
+def answer(question: PageQuery, limit: int) -> Answer:
     """The first `limit` hits; opening and closing an item does not search again. Raises ClipdexError."""
     source = searcher()
     mark = (_version(source), question, limit)

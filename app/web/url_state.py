@@ -19,7 +19,7 @@ import streamlit as st
 from app.library import searchers
 from app.server.remote_image import is_address, refusal
 from app.web import state
-from app.web.search_service import Asked
+from app.web.search_service import PageQuery
 from indexer.dedup.copies import KINDS, Kind
 from indexer.search.query import Box
 
@@ -32,10 +32,10 @@ DATE = "date"
 Value: TypeAlias = str | Sequence[str]
 
 
-def asked() -> Asked | None:
+def asked() -> PageQuery | None:
     """What this view looks for; None for the start screen."""
     upload = state.picture()
-    question = Asked(
+    question = PageQuery(
         text=words(),
         like=_several("like"),
         unlike=_several("not"),

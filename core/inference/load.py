@@ -118,7 +118,7 @@ def _load(model: str | Path, device: str, precision: str, download: bool) -> Enc
     return _of(convert(path), device, precision)
 
 
-def lasting(model: str | Path) -> str:
+def stable_name(model: str | Path) -> str:
     """What to remember a model by, so that `load_encoder` finds it from any folder: its name, or the full path."""
     if isinstance(model, str) and model in ENCODERS:
         return model

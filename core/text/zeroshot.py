@@ -19,7 +19,7 @@ import numpy as np
 
 from core.encoder import Encoder
 from core.errors import ConfigError, QueryError, unknown_choice
-from core.validation import PATH, TEXT, many, wanted
+from core.validation import PATH, TEXT, require, require_many
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -42,7 +42,7 @@ def templates(which: str | Path) -> list[str]:
 
     Raises `ConfigError` for an unknown name and for a line without exactly one `{}`.
     """
-    wanted("templates", which, PATH, error=ConfigError)
+    require("templates", which, PATH, error=ConfigError)
     published: dict[str, list[str]] = json.loads(Path(__file__).with_name("prompts.json").read_text("utf-8"))
     del published["source"]
     if isinstance(which, str) and which in published:
@@ -110,9 +110,9 @@ def classify(
     Images are as `core.image.decode.open_image` returns them. Raises `QueryError` for blank labels, one that is given
     twice, and fewer than two where their probabilities share one.
     """
-    labels = many("labels", labels, '["cat", "dog"]')
+    labels = require_many("labels", labels, '["cat", "dog"]')
     for label in labels:
-        wanted("a label", label, TEXT)
+        require("a label", label, TEXT)
     bias = getattr(encoder, "logit_bias", None)
     if len(labels) == 1 and bias is None:  # with a bias each label has a probability of its own
         raise QueryError(f"there is only the label {labels[0]!r}: give at least two to choose from")

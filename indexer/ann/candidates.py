@@ -56,7 +56,7 @@ def candidates(
         except (OSError, RuntimeError, ValueError) as error:
             _give_up(snapshot, target, error)
     vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
-    return exact_search.best(vectors, vector, k, allowed)
+    return exact_search.top_k(vectors, vector, k, allowed)
 
 
 def candidates_many(
@@ -94,7 +94,7 @@ class Indexed:
         if effort is None:
             effort = self._effort(kind, allowed)
         if effort is None:
-            return exact_search.best(self.vectors, vector, k, allowed)
+            return exact_search.top_k(self.vectors, vector, k, allowed)
         mask = self._mask(allowed)
         rows, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         for depth in LEVELS:
@@ -109,7 +109,7 @@ class Indexed:
             if len(rows) >= k:
                 return rows[:k], scores[:k]
             effort *= DEEPER
-        rows, scores = _continued(rows, scores, *exact_search.best(self.vectors, vector, k, allowed))
+        rows, scores = _continued(rows, scores, *exact_search.top_k(self.vectors, vector, k, allowed))
         return rows[:k], scores[:k]
 
     def best_many(
@@ -152,7 +152,7 @@ class Indexed:
         rows = self._rows(rows)
         if len(self.new):
             new = None if allowed is None else allowed[self.new]
-            rows = np.append(rows, self.new[exact_search.best(self._new_vectors, vector, depth, new)[0]])
+            rows = np.append(rows, self.new[exact_search.top_k(self._new_vectors, vector, depth, new)[0]])
         rows, scores = exact_search.ranked(self.vectors, np.sort(rows), vector, depth)
         if len(rows) == depth:
             sure = int(np.count_nonzero(scores > scores[-1]))

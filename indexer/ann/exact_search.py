@@ -11,7 +11,7 @@ ROWS_AT_ONCE = 4096
 DENSE = 0.25  # from this part of the rows on, one product with all of them is quicker than picking them out
 
 
-def best(
+def top_k(
     vectors: np.ndarray, query: np.ndarray, k: int, allowed: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k rows of `vectors` (n, d) nearest to `query` (d,), all float32 and of length 1, best first, equal ones by
@@ -34,7 +34,7 @@ def best(
 
 
 def ranked(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The best k of some `rows` (ascending), as `best` gives them."""
+    """The best k of some `rows` (ascending), as `top_k` gives them."""
     if k < len(rows) <= ROWS_AT_ONCE:  # few: picked out once, and only those that may be among the best summed again
         picked = vectors.take(rows, axis=0)
         near = at_border(picked @ query, k, vectors.shape[1])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.errors import ClipdexError, ClipdexWarning
 from indexer.ann.kinds import index_class
 from indexer.collection.index_files import opened_files, trust
-from indexer.collection.index_files.manifest import INDEX, place
+from indexer.collection.index_files.manifest import INDEX, manifest_file
 from indexer.collection.index_files.opened_files import IndexFiles, PerManifest
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def opened(collection: Collection, target: str) -> Opened | None:
 def problem(collection: Collection, target: str) -> str | None:
     """Why the index that is there cannot be used."""
     try:
-        load(collection, place(collection.path, target))
+        load(collection, manifest_file(collection.path, target))
     except trust.UntrustedError as error:
         return str(error)
     return None

@@ -24,10 +24,19 @@ from indexer.ann.build_progress import Step, Steps
 from indexer.ann.candidates import Indexed, indexed
 from indexer.ann.kinds import index_class
 from indexer.ann.selection import Choice, choose
-from indexer.ann.tuning import QUERIES, Sample, measure, measure_filters, near
+from indexer.ann.tuning import QUERIES, Sample, measure, measure_filters, queries_between_neighbors
 from indexer.collection.collection import Collection
 from indexer.collection.index_files import row_pairing, trust
-from indexer.collection.index_files.manifest import FOLDER, INDEX, KEYS, VECTORS, Manifest, Measured, QueryKind, place
+from indexer.collection.index_files.manifest import (
+    FOLDER,
+    INDEX,
+    KEYS,
+    VECTORS,
+    Manifest,
+    Measured,
+    QueryKind,
+    manifest_file,
+)
 from indexer.collection.index_files.replace import alone, replace_manifest
 from indexer.collection.snapshot import TARGETS, Snapshot
 from indexer.collection.storage import lock
@@ -109,7 +118,7 @@ def optimize(
             else:
                 if not n:
                     choice = Choice("exact", ["there are none, so there is nothing to index"], 0)
-                place(collection.path, target).unlink(missing_ok=True)
+                manifest_file(collection.path, target).unlink(missing_ok=True)
             found.append(Optimized(target, choice, manifest))
             sweep(folder)
     return found
@@ -121,7 +130,7 @@ def health(collection: Collection, snapshot: Snapshot | None = None) -> list[Hea
     return [
         _health(snapshot, target)
         for target in TARGETS
-        if target == "images" or snapshot.texts.num_rows or place(collection.path, target).exists()
+        if target == "images" or snapshot.texts.num_rows or manifest_file(collection.path, target).exists()
     ]
 
 
@@ -129,7 +138,7 @@ def _health(snapshot: Snapshot, target: Target) -> Health:
     collection = snapshot.collection
     n = snapshot.texts.num_rows if target == "texts" else snapshot.images.num_rows
     try:
-        opened = loader.load(collection, place(collection.path, target))
+        opened = loader.load(collection, manifest_file(collection.path, target))
     except trust.UntrustedError as error:
         return Health(target, "exact", n, problem=str(error), suggestion="clipdex optimize builds a new index")
     if opened is None:
@@ -234,7 +243,7 @@ def _build(
         steps.begin("measuring by words what it finds of the exact answer")
         measured = {texts.kind: measure(trial, texts, recall)}
         steps.begin("measuring by images what it finds of the exact answer")
-        pictures = Sample("image", near(vectors, QUERIES), "images between neighbours")
+        pictures = Sample("image", queries_between_neighbors(vectors, QUERIES), "images between neighbours")
         measured[pictures.kind] = measure(trial, pictures, recall)
         steps.begin("measuring what it finds under conditions")
         manifest = Manifest(
@@ -300,7 +309,9 @@ def text_queries(snapshot: Snapshot, encoder: Encoder | None) -> tuple[Sample, n
 
 def _put_into_use(collection: Collection, manifest: Manifest) -> None:
     """Replacing the manifest is the one step that counts."""
-    place(collection.path, manifest.target).with_suffix(".png").unlink(missing_ok=True)  # drawn from the one before
+    manifest_file(collection.path, manifest.target).with_suffix(".png").unlink(
+        missing_ok=True
+    )  # drawn from the one before
     replace_manifest(collection, manifest)
 
 

@@ -81,7 +81,7 @@ def measure_filters(indexed: Indexed, sample: Sample, effort: int, target: float
         if allowed.sum() <= K:
             break
         compared = _median(partial(_compare, indexed.vectors, allowed), queries.vectors[:10])
-        tenth = np.array([exact_search.best(indexed.vectors, query, K, allowed)[1][-1] for query in queries.vectors])
+        tenth = np.array([exact_search.top_k(indexed.vectors, query, K, allowed)[1][-1] for query in queries.vectors])
         for step in efforts:
             point, _ = _point(indexed, queries, tenth, step, allowed)
             if point.ann_recall >= (1 + target) / 2 or point.milliseconds > compared:
@@ -106,7 +106,7 @@ def tenth_best(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
     return nearest(vectors, queries, min(K, len(vectors)))[1].min(axis=1)
 
 
-def near(vectors: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+def queries_between_neighbors(vectors: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """Images that are not in the collection but could be: half-way between one and its fifth neighbour -> (m, d)."""
     generator = np.random.default_rng(seed)
     rows = np.sort(generator.choice(len(vectors), min(count, len(vectors)), replace=False))
@@ -150,7 +150,7 @@ def _point(
 
 
 def _compare(vectors: np.ndarray, allowed: np.ndarray, query: np.ndarray) -> object:
-    return exact_search.best(vectors, query, K, allowed)
+    return exact_search.top_k(vectors, query, K, allowed)
 
 
 def _median(call: Callable[[np.ndarray], object], queries: Sequence[np.ndarray] | np.ndarray) -> float:

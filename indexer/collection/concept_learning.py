@@ -20,7 +20,7 @@ SHRINKAGE = 0.2  # of the mean variance, added to each: the covariance of few im
 AWAY = 0.5  # how much what does not fit counts beside what fits
 
 
-def learn(snapshot: Snapshot, fits: Sequence[str], does_not: Sequence[str] = ()) -> np.ndarray:
+def learn_concept(snapshot: Snapshot, fits: Sequence[str], does_not: Sequence[str] = ()) -> np.ndarray:
     """The direction (d,) float32 of length 1 from the collection's usual image to those with the ids `fits`, and away
     from `does_not`. Raises `QueryError` for unknown ids, for no example that fits, and where nothing is left."""
     if not fits:

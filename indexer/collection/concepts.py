@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from core.errors import QueryError, unknown_choice
-from core.validation import TEXT, wanted
-from indexer.collection.concept_learning import learn
+from core.validation import TEXT, require
+from indexer.collection.concept_learning import learn_concept
 from indexer.collection.storage import tables
 from indexer.collection.tags import one_line
 
@@ -34,7 +34,7 @@ _learnt: WeakKeyDictionary[Snapshot, dict[tuple[str, datetime], np.ndarray]] = W
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredConcept:
     """A concept that somebody kept."""
 
     name: str
@@ -45,7 +45,7 @@ class Kept:
     vector: tuple[float, ...]
 
 
-def keep(snapshot: Snapshot, name: str, fits: Sequence[str], does_not: Sequence[str] = ()) -> Kept:
+def store_concept(snapshot: Snapshot, name: str, fits: Sequence[str], does_not: Sequence[str] = ()) -> StoredConcept:
     """Learn a concept from examples and keep it; one of the same name is replaced. Raises `QueryError`."""
     import pyarrow as pa
 
@@ -53,9 +53,11 @@ def keep(snapshot: Snapshot, name: str, fits: Sequence[str], does_not: Sequence[
     fits, does_not = tuple(dict.fromkeys(fits)), tuple(dict.fromkeys(does_not))
     if max(len(fits), len(does_not)) > MOST_EXAMPLES:
         raise QueryError(f"a concept has at most {MOST_EXAMPLES:,} examples of each kind")
-    vector = learn(snapshot, fits, does_not)
+    vector = learn_concept(snapshot, fits, does_not)
     collection = snapshot.collection
-    made = Kept(name, fits, does_not, datetime.now(UTC), collection.info.model.fingerprint, tuple(vector.tolist()))
+    made = StoredConcept(
+        name, fits, does_not, datetime.now(UTC), collection.info.model.fingerprint, tuple(vector.tolist())
+    )
     with tables.storage_errors(collection.path, "keeping a concept in"):
         with _making:
             table = table_of(collection)
@@ -67,23 +69,23 @@ def keep(snapshot: Snapshot, name: str, fits: Sequence[str], does_not: Sequence[
     return made
 
 
-def kept(collection: Collection) -> list[Kept]:
+def stored_concepts(collection: Collection) -> list[StoredConcept]:
     """All concepts, by name."""
     found = _rows(collection)
     return sorted(
-        (Kept(**row | {name: tuple(row[name]) for name in ("fits", "does_not", "vector")}) for row in found),
+        (StoredConcept(**row | {name: tuple(row[name]) for name in ("fits", "does_not", "vector")}) for row in found),
         key=lambda each: each.name,
     )
 
 
-def forget(collection: Collection, name: str) -> None:
+def remove_concept(collection: Collection, name: str) -> None:
     """Keep a concept no more. Raises `QueryError` if there is none of this name."""
-    found = named(kept(collection), name)
+    found = find_concept(stored_concepts(collection), name)
     with tables.storage_errors(collection.path, "forgetting a concept in"):
         tables.remove(collection.store.connect("").open_table(TABLE), "name", [found.name])
 
 
-def vector(snapshot: Snapshot, concept: Kept) -> np.ndarray:
+def vector(snapshot: Snapshot, concept: StoredConcept) -> np.ndarray:
     """The direction (d,) of a concept in the space of a snapshot. Raises `QueryError` if it cannot be learnt anew."""
     if concept.fingerprint == snapshot.collection.info.model.fingerprint:
         return np.asarray(concept.vector, np.float32)
@@ -96,13 +98,13 @@ def vector(snapshot: Snapshot, concept: Kept) -> np.ndarray:
                 f"the concept {concept.name!r} was learnt with another model, and none of its examples is here: "
                 "keep it again with other examples, or forget it"
             )
-        known[key] = learn(snapshot, fits, does_not)
+        known[key] = learn_concept(snapshot, fits, does_not)
     return known[key]
 
 
-def named(there: Sequence[Kept], name: str) -> Kept:
+def find_concept(there: Sequence[StoredConcept], name: str) -> StoredConcept:
     """The concept of a name, whatever its case where that is clear."""
-    wanted("the name of a concept", name, TEXT)
+    require("the name of a concept", name, TEXT)
     name = unicodedata.normalize("NFC", name)  # as `one_line` keeps them
     for same in (lambda one: one.name == name, lambda one: one.name.casefold() == name.casefold()):
         found = [one for one in there if same(one)]

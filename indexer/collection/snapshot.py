@@ -18,7 +18,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from core.errors import QueryError
-from core.validation import wanted
+from core.validation import require
 from indexer.collection.collection import Collection
 from indexer.collection.index_files.opened_files import files_of, is_unchanged
 from indexer.collection.storage import snapshot_cache, tables, tile_table
@@ -244,7 +244,7 @@ class Snapshot:
 
 def row_of(snapshot: Snapshot, item_id: str) -> int:
     """The row of an image. Raises `QueryError` for an unknown id, with the nearest known ones."""
-    wanted("an image", item_id, (str, "the id of an indexed one, or a hit"))
+    require("an image", item_id, (str, "the id of an indexed one, or a hit"))
     row = snapshot.rows.get(item_id)
     if row is not None:
         return row

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.errors import CollectionError, QueryError
-from core.validation import TEXT, wanted
+from core.validation import TEXT, require
 from indexer.collection.storage import lock, tables
 from indexer.collection.storage.migrations import FORMAT_VERSION
 
@@ -40,7 +40,7 @@ def names(given: str | Iterable[str]) -> list[str]:
 
 def one_line(given: str, what: str = "tag") -> str:
     """A name as it is kept. Raises `QueryError` for one that is empty, too long, or could not be asked for."""
-    wanted(f"the {what}", given, TEXT)
+    require(f"the {what}", given, TEXT)
     name = unicodedata.normalize("NFC", given.strip())
     if not name:
         raise QueryError(f"the {what} is empty: say one, such as holiday")

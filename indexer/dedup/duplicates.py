@@ -23,8 +23,8 @@ import numpy as np
 
 from indexer.dedup.copies import CANDIDATE, KINDS, NEAREST, SURE_CANDIDATE, Closeness, Kind, Thumbnails, are_copies
 from indexer.dedup.image_similarity import perceptual_hash, sameness
-from indexer.dedup.keep_policy import Best, Merits
-from indexer.dedup.neighbor_pairs import near_pairs
+from indexer.dedup.keep_policy import Best, KeepPolicy
+from indexer.dedup.neighbor_pairs import neighbor_pairs
 
 if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot
@@ -49,14 +49,14 @@ def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Prog
     """All groups of some kinds, by kind, the groups by the first of their ids. `progress(stage, done, of)` is told how
     far it is. Raises `CollectionError` if the thumbnails cannot be read."""
     wanted, tell = set(kinds), progress or (lambda stage, done, of: None)
-    merits = Merits(snapshot)
+    merits = KeepPolicy(snapshot)
     shown = np.arange(len(snapshot.ids)) if snapshot.excluded is None else np.flatnonzero(~snapshot.excluded)
     groups: dict[Kind, list[list[int]]] = {"bytes": _equal(snapshot.images["hash"].take(shown).to_pylist(), shown)}
     rows = _standing(shown, groups["bytes"], merits)
     if wanted & {"picture", "scene"} and len(rows) > 1:
         tell("comparing vectors", 0, len(rows))
         close = Closeness.of(snapshot.vectors)
-        pairs, cosines = near_pairs(snapshot.vectors[rows], close.cosine(CANDIDATE), MOST_NEAREST)
+        pairs, cosines = neighbor_pairs(snapshot.vectors[rows], close.cosine(CANDIDATE), MOST_NEAREST)
         pairs, same = _laid(snapshot, rows, rows[pairs][_worth(pairs, close(cosines))], tell)
         closeness = close((snapshot.vectors[pairs[:, 0]] * snapshot.vectors[pairs[:, 1]]).sum(axis=1))
         groups["picture"] = _joined(pairs[are_copies("picture", closeness, same)].tolist())
@@ -74,7 +74,7 @@ def duplicates(snapshot: Snapshot, kinds: Iterable[Kind] = KINDS, progress: Prog
 
 def best_of(snapshot: Snapshot, groups: Sequence[Group]) -> list[Best]:
     """For each group the image to keep, why, and how many bytes the others take. Nothing is removed."""
-    merits, found = Merits(snapshot), []
+    merits, found = KeepPolicy(snapshot), []
     for group in groups:
         ordered = merits.ordered([snapshot.rows[one] for one in group.ids])
         others = int(merits.sizes[ordered[1:]].sum())
@@ -82,7 +82,7 @@ def best_of(snapshot: Snapshot, groups: Sequence[Group]) -> list[Best]:
     return found
 
 
-def _standing(rows: np.ndarray, groups: list[list[int]], merits: Merits) -> np.ndarray:
+def _standing(rows: np.ndarray, groups: list[list[int]], merits: KeepPolicy) -> np.ndarray:
     """`rows` with one of each group, the one to keep."""
     others = [row for group in groups for row in merits.ordered(group)[1:]]
     return np.setdiff1d(rows, np.array(others, np.int64))

@@ -32,7 +32,7 @@ class Best:
     others: int
 
 
-class Merits:
+class KeepPolicy:
     """What speaks for each of a collection's n images against a copy of it."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -103,27 +103,27 @@ class Merits:
         return found
 
 
-def _size(merits: Merits, row: int) -> str:
+def _size(merits: KeepPolicy, row: int) -> str:
     return f"largest: {merits.text(row, 'width')} × {merits.text(row, 'height')}"
 
 
-def _camera(merits: Merits, row: int) -> str:
+def _camera(merits: KeepPolicy, row: int) -> str:
     return "still says when or with what it was taken"
 
 
-def _format(merits: Merits, row: int) -> str:
+def _format(merits: KeepPolicy, row: int) -> str:
     return f"{merits.text(row, 'format')} loses nothing"
 
 
-def _bytes(merits: Merits, row: int) -> str:
+def _bytes(merits: KeepPolicy, row: int) -> str:
     return "compressed least"
 
 
-def _older(merits: Merits, row: int) -> str:
+def _older(merits: KeepPolicy, row: int) -> str:
     return f"oldest file: {merits.modified(row)}"
 
 
-def _shorter(merits: Merits, row: int) -> str:
+def _shorter(merits: KeepPolicy, row: int) -> str:
     return "shortest name"
 
 

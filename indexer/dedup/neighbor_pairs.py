@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 4_096
 LARGEST_CELL = 20_000  # of images that are all alike; beyond it only neighbours in the order of rows are compared
 
 
-def near_pairs(vectors: np.ndarray, least: float, most_each: int) -> tuple[np.ndarray, np.ndarray]:
+def neighbor_pairs(vectors: np.ndarray, least: float, most_each: int) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of rows of `vectors` (n, d), of length 1, whose cosine is `least` or more -> (pairs (m, 2) int64 with the
     smaller row first, sorted; cosines (m,) float32). Of each row at most its `most_each` nearest."""
     n = len(vectors)

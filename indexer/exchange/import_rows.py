@@ -17,9 +17,9 @@ from indexer.collection.collection import Collection
 from indexer.collection.storage import tables
 from indexer.exchange.import_layouts import Layout
 from indexer.exchange.path_matching import Places
-from indexer.ingest.embedding.given_vectors import Given, unit
+from indexer.ingest.embedding.given_vectors import GivenVectors, unit
 from indexer.ingest.embedding.pipeline import Embedded, Failed, Pipeline
-from indexer.ingest.planning.existing_rows import Known
+from indexer.ingest.planning.existing_rows import ExistingRows
 from indexer.ingest.report import Stopwatch
 from indexer.ingest.writing import captions
 from indexer.ingest.writing.captions import Captions
@@ -52,10 +52,10 @@ class Rows:
     ) -> None:
         """`listed` are the items of a source that is no folder of files."""
         self.collection, self.layout, self.places, self.listed = collection, layout, places, listed
-        self.encoder, self.watch = Given(encoder), Stopwatch()
+        self.encoder, self.watch = GivenVectors(encoder), Stopwatch()
         self.words: dict[str, list[str]] = {}  # id -> captions, of the rows that are being written
         self.source = collection.source
-        known = Known.read(collection)
+        known = ExistingRows.read(collection)
         self.writer = Writer(
             collection,
             self.encoder,

@@ -17,7 +17,7 @@ from core.errors import SourceError
 from indexer.collection import tags
 from indexer.collection.collection import MODELS, Collection, Space
 from indexer.collection.storage import tables, tile_table
-from indexer.ingest.planning.existing_rows import Known
+from indexer.ingest.planning.existing_rows import ExistingRows
 from indexer.ingest.report import Report
 from indexer.ingest.run import Job, Run, without_empty
 
@@ -32,7 +32,7 @@ def take_over(collection: Collection, job: Job, load: str | None) -> Report:
 
     Raises `SourceError` if images would be lost because they cannot be seen now: the model before stays then.
     """
-    known, before = Known.read(collection), collection.info.model
+    known, before = ExistingRows.read(collection), collection.info.model
     job = replace(job, listing=without_empty(collection.source, job.listing, known))
     future = begin(collection, job.encoder, load)
     future.upgrade()
@@ -63,7 +63,7 @@ def begin(collection: Collection, encoder: Encoder, load: str | None) -> Collect
     return collection.view(space)
 
 
-def check(before: Known, run: Run) -> None:
+def check(before: ExistingRows, run: Run) -> None:
     """Absence is not deletion: raises `SourceError` if images would be lost because they cannot be seen now.
 
     `before` is what the collection holds by its present model.

@@ -19,7 +19,7 @@ from indexer.ingest.embedding import tiles
 from indexer.ingest.embedding.pipeline import Claims, Embedding, Failed, Pipeline
 from indexer.ingest.options import Options
 from indexer.ingest.planning import checksum
-from indexer.ingest.planning.existing_rows import Known
+from indexer.ingest.planning.existing_rows import ExistingRows
 from indexer.ingest.planning.plan import make_plan
 from indexer.ingest.report import Meter, Report, Stopwatch
 from indexer.ingest.writing import source_columns
@@ -55,7 +55,7 @@ class Run:
     def __init__(self, collection: Collection, job: Job) -> None:
         """Raises `SourceError` if so much is gone that it looks like an accident."""
         self.collection, self.source = collection, collection.source
-        self.known = Known.read(collection)
+        self.known = ExistingRows.read(collection)
         listing = without_empty(self.source, job.listing, self.known)
         words, options = source_columns.keep(collection, job.words), job.options
         self.job = replace(job, listing=listing, words=words)
@@ -276,7 +276,7 @@ class Run:
             self.missing.add(problem.location)
 
 
-def without_empty(sources: Several, listing: Listing, known: Known) -> Listing:
+def without_empty(sources: Several, listing: Listing, known: ExistingRows) -> Listing:
     """Absence is not deletion: a source without any image looks like a disk that is not connected.
 
     Of several sources an empty one counts as missing. Raises `SourceError` if it is the only one.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ClipdexError
 from indexer.collection import concepts
 from indexer.collection.storage import row_reader, tables, tile_table
-from indexer.ingest.planning.name_sets import Marks
+from indexer.ingest.planning.name_sets import NameSet
 
 if TYPE_CHECKING:
     from indexer.collection.collection import Collection
@@ -106,7 +106,7 @@ def _mend(collection: Collection, silent: set[int], blind: set[int]) -> None:
 
 def _sweep(collection: Collection) -> None:
     """Captions whose image went go as well."""
-    used, there = Marks(), Marks()
+    used, there = NameSet(), NameSet()
     for part in row_reader.parts(collection.table("images"), ["texts_key"]):
         used.add(part.numbers, part.found["texts_key"].to_pylist())
     for part in row_reader.parts(collection.table("texts"), ["key"]):

@@ -107,10 +107,10 @@ def _indexes(snapshot: Snapshot) -> list[IndexStatus]:
     """The approximate indexes that are there. Without any, no vector is read."""
     from indexer.ann.candidates import indexed
     from indexer.ann.optimize import health
-    from indexer.collection.index_files.manifest import place
+    from indexer.collection.index_files.manifest import manifest_file
 
     path = snapshot.collection.path
-    if not any(place(path, target).exists() for target in TARGETS):
+    if not any(manifest_file(path, target).exists() for target in TARGETS):
         return []
     found = []
     for each in health(snapshot.collection, snapshot):

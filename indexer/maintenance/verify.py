@@ -21,11 +21,11 @@ from core.errors import CollectionError, ImageError
 from indexer.ann import loader
 from indexer.collection import concepts
 from indexer.collection.collection import Collection
-from indexer.collection.index_files.manifest import place
+from indexer.collection.index_files.manifest import manifest_file
 from indexer.collection.snapshot import TARGETS
 from indexer.collection.storage import lock, row_reader, tables, tile_table
 from indexer.ingest.embedding.pipeline import UNIT
-from indexer.ingest.planning.name_sets import Marks
+from indexer.ingest.planning.name_sets import NameSet
 from indexer.ingest.writing.captions import GrowingKey
 from indexer.maintenance.repair import Faults, Kind, lost, remedy, repair
 
@@ -132,7 +132,7 @@ def _index_problems(collection: Collection, mend: bool) -> list[str]:
         if problem is not None:
             found.append(problem)
             if mend:
-                place(collection.path, target).unlink(missing_ok=True)
+                manifest_file(collection.path, target).unlink(missing_ok=True)
     return found
 
 
@@ -166,12 +166,12 @@ class _Check:
         self.rows: dict[str, int] = {}
         self.faults: Faults = {}
         self.without_thumbnail = self.done = 0
-        self.ids, self.failed = Marks(), Marks()  # of images, and of failures
-        self.keys = Marks()  # of captions, as the images name them
-        self.contents, self.tiles = Marks(), Marks()  # of images, and of tiles as they name them
+        self.ids, self.failed = NameSet(), NameSet()  # of images, and of failures
+        self.keys = NameSet()  # of captions, as the images name them
+        self.contents, self.tiles = NameSet(), NameSet()  # of images, and of tiles as they name them
         self.totals: list[np.ndarray] = []  # how many tiles the content of each has
-        self.text_keys = Marks()  # and as the captions do
-        self.whole = Marks()  # those whose captions are all there and unchanged
+        self.text_keys = NameSet()  # and as the captions do
+        self.whole = NameSet()  # those whose captions are all there and unchanged
         self.groups: dict[str, _Group] = {}  # key -> captions of which some are still to come
 
     def tables(self) -> None:

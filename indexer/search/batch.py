@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import QueryError
-from core.validation import TEXT, WHOLE, many, wanted
+from core.validation import TEXT, WHOLE, require, require_many
 from indexer.ann import exact_search
 from indexer.ann.candidates import candidates_many
 
@@ -30,10 +30,10 @@ def search_many(
     excluded, all are compared with all images. Either is several times as quick as one after the other.
     Raises `QueryError` for an empty text or a limit that is not between 1 and 1,000.
     """
-    texts = many("texts", texts, '["red", "a blue car"]')
-    wanted("limit", limit, WHOLE)
+    texts = require_many("texts", texts, '["red", "a blue car"]')
+    require("limit", limit, WHOLE)
     for text in texts:
-        wanted("what to look for", text, TEXT)
+        require("what to look for", text, TEXT)
     if not 1 <= limit <= MOST_AT_ONCE:
         raise QueryError(f"limit {limit:,} is not between 1 and {MOST_AT_ONCE:,}")
     empty = next((place for place, text in enumerate(texts) if not text.strip()), None)

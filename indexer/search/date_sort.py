@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONG_AGO = -(1 << 62)
 
 
-def by_date(snapshot: Snapshot, whole: Ranked, relevance: Sequence[float | None], page: slice) -> Ranked:
+def sorted_by_date(snapshot: Snapshot, whole: Ranked, relevance: Sequence[float | None], page: slice) -> Ranked:
     """A page of the relevant hits of a whole answer, the newest first, those without a date last, ties by id. Where
     nothing is relevant, the page of the answer as it is; hits of which no relevance is known count as relevant."""
     kept = np.array([place for place, one in enumerate(relevance) if one is None or one >= THRESHOLD], np.int64)

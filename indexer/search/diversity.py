@@ -7,7 +7,7 @@ import numpy as np
 POOL = 500  # hits among which variety is looked for; those behind keep their places
 
 
-def diverse(vectors: np.ndarray, scores: np.ndarray, variety: float) -> np.ndarray:
+def diversify(vectors: np.ndarray, scores: np.ndarray, variety: float) -> np.ndarray:
     """An order of hits (k,) in which each next one is near to the query and unlike the hits before it: it has the
     highest (1 - variety) × score - variety × highest cosine with those (maximal marginal relevance, Carbonell and
     Goldstein 1998). `vectors` (k, d) are the hits', best first; the order is that of the first POOL, then the rest."""

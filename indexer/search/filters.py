@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import QueryError
-from core.validation import TEXT, wanted
+from core.validation import TEXT, require
 from indexer.collection.storage.columns import EQUAL, HIDDEN, kind_of
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
@@ -44,7 +44,7 @@ class Condition:
     value: Any = None
 
     def __post_init__(self) -> None:
-        wanted("a column", self.column, TEXT)
+        require("a column", self.column, TEXT)
         if self.operator not in OPERATORS:
             raise QueryError(f"unknown operator {self.operator!r}; choose one of: {' '.join(OPERATORS)}")
 

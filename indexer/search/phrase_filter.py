@@ -21,7 +21,7 @@ _OUTSIDE = r"[^\pL\pN\pM]"  # what is not part of a word: no letter, digit or ac
 _BETWEEN_NAMES = r"[^\pL\pN\pM/]"
 
 
-def holding(snapshot: Snapshot, phrase: str, target: Target) -> np.ndarray:
+def holds_phrase(snapshot: Snapshot, phrase: str, target: Target) -> np.ndarray:
     """(n,) bool: the images with a caption or a file name that holds a phrase, or the captions that do or whose
     image's file name does. Whole words, whatever their case and whatever stands between them. Raises `QueryError`."""
     words = _words(phrase)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from core.errors import QueryError, unknown_choice
-from core.validation import FLAG, NUMBER, PATH, TEXT, WHOLE, check_weight, told, wanted
+from core.validation import FLAG, NUMBER, PATH, TEXT, WHOLE, check_weight, described, require
 from indexer.collection.snapshot import TARGETS, Target
 from indexer.search.filters import Condition, Filter
 from indexer.search.query_parser import Line
@@ -47,8 +47,8 @@ class Text:
     templates: str | Path | None = None
 
     def __post_init__(self) -> None:
-        wanted("what to look for", self.text, TEXT)
-        wanted("templates", self.templates, PATH, none=True)
+        require("what to look for", self.text, TEXT)
+        require("templates", self.templates, PATH, none=True)
         if not self.text.strip():
             raise QueryError('the query is empty: describe what you look for, for example "a red car"')
         if (words := len(self.text.split())) > MAX_WORDS:
@@ -74,7 +74,7 @@ class Picture:
         if not isinstance(self.image, str | Path | bytes | bytearray | memoryview):
             from PIL import Image
 
-            wanted("an image", self.image, (Image.Image, _OF_IMAGE))
+            require("an image", self.image, (Image.Image, _OF_IMAGE))
         check_weight(self.weight)
         if self.box is not None:
             _check_box(self.box)
@@ -122,7 +122,7 @@ class Concept:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        wanted("the name of a concept", self.name, TEXT)
+        require("the name of a concept", self.name, TEXT)
         check_weight(self.weight)
 
     @property
@@ -133,22 +133,22 @@ class Concept:
 _OF_IMAGE = "a path, the bytes of a file, or a PIL image (of an array: PIL.Image.fromarray)"
 Part = Text | Picture | Like | Vector | Concept
 T = TypeVar("T")
-Several: TypeAlias = T | Sequence[T] | None
+OneOrMany: TypeAlias = T | Sequence[T] | None
 P = TypeVar("P", bound=Part)
 
 
 class QueryOptions(TypedDict, total=False):
     """The options of a search; each of the first nine may be one value or several."""
 
-    text: Several[str | Text | Line]  # more words
-    image: Several[str | Path | bytes | Image.Image | Picture]
-    like: Several[str | Hit | Like]  # indexed images
+    text: OneOrMany[str | Text | Line]  # more words
+    image: OneOrMany[str | Path | bytes | Image.Image | Picture]
+    like: OneOrMany[str | Hit | Like]  # indexed images
     vector: np.ndarray | Sequence[float] | Vector | None
-    concept: Several[str | Concept]
-    without: Several[str | Part]  # words or parts to lead away from
-    where: Several[str | Condition | Filter]
-    holding: Several[str]
-    not_holding: Several[str]
+    concept: OneOrMany[str | Concept]
+    without: OneOrMany[str | Part]  # words or parts to lead away from
+    where: OneOrMany[str | Condition | Filter]
+    holding: OneOrMany[str]
+    not_holding: OneOrMany[str]
     templates: str | Path | None  # puts all words into prompts
     hybrid: bool
     collapse: str | None
@@ -196,11 +196,11 @@ class Query:
 
     def _check_types(self) -> None:
         for name, of in _TYPES.items():
-            wanted(name, getattr(self, name), of, none=name == "collapse")
+            require(name, getattr(self, name), of, none=name == "collapse")
         for one in self.where:
-            wanted("where", one, ((str, Condition, Filter), "conditions such as 'width>=1000'"))
+            require("where", one, ((str, Condition, Filter), "conditions such as 'width>=1000'"))
         for one in (*self.holding, *self.not_holding):
-            wanted("what a caption or a file name holds", one, TEXT)
+            require("what a caption or a file name holds", one, TEXT)
 
     def _check_arrangement(self) -> None:
         if self.collapse is not None and self.collapse not in COLLAPSES:
@@ -219,28 +219,28 @@ class Query:
             raise QueryError("a search that collapses copies or spreads its hits cannot be hybrid, too: leave one out")
 
     @classmethod
-    def of(cls, query: Several[str | Text | Line] = None, /, **options: Unpack[QueryOptions]) -> Query:
+    def of(cls, query: OneOrMany[str | Text | Line] = None, /, **options: Unpack[QueryOptions]) -> Query:
         """The query of what people say. Where nothing else is described, `holding` describes it, too.
 
         Raises `QueryError` for an option that does not exist, and for what makes no sense."""
         if unknown := next((name for name in options if name not in QueryOptions.__annotations__), None):
             raise QueryError(unknown_choice("search option", unknown, sorted(QueryOptions.__annotations__)))
         given: dict[str, Any] = dict(options)
-        words = [*several(query), *several(given.pop("text", None))]
+        words = [*as_list(query), *as_list(given.pop("text", None))]
         lines = [one for one in words if isinstance(one, Line)]
         if any(line.is_special for line in lines):
             words = [one for one in words if not (isinstance(one, Line) and not one.text)]
 
         def all_of(name: str) -> list[Any]:
-            return [one for line in lines for one in getattr(line, name)] + several(given.pop(name, None))
+            return [one for line in lines for one in getattr(line, name)] + as_list(given.pop(name, None))
 
         away, where, holding, not_holding = map(all_of, ("without", "where", "holding", "not_holding"))
         parts: list[Part] = [_as(Text, one.text if isinstance(one, Line) else one) for one in words]
-        parts += [_as(Picture, one) for one in several(given.pop("image", None))]
-        parts += [_as(Like, one.id if isinstance(one, Hit) else one) for one in several(given.pop("like", None))]
+        parts += [_as(Picture, one) for one in as_list(given.pop("image", None))]
+        parts += [_as(Like, one.id if isinstance(one, Hit) else one) for one in as_list(given.pop("like", None))]
         if (vector := given.pop("vector", None)) is not None:
             parts.append(vector if isinstance(vector, Vector) else Vector(vector))
-        concepts = [one for line in lines for one in line.concepts] + several(given.pop("concept", None))
+        concepts = [one for line in lines for one in line.concepts] + as_list(given.pop("concept", None))
         parts += [_as(Concept, one) for one in concepts]
         away += [Concept(one, AWAY) for line in lines for one in line.not_concepts]
         if holding and not parts:
@@ -290,7 +290,7 @@ _TYPES = {
 }
 
 
-def several(given: Any) -> list[Any]:
+def as_list(given: Any) -> list[Any]:
     """One of something, or several, or none -> a list."""
     if given is None:
         return []
@@ -303,7 +303,7 @@ def _as(kind: type[P], given: Any) -> P:
 
 def _check_box(box: Box) -> None:
     if not isinstance(box, tuple | list) or not all(isinstance(side, int | float) for side in box):
-        raise QueryError(f"a region must be four numbers such as (0, 0, 0.5, 1), not {told(box)}")
+        raise QueryError(f"a region must be four numbers such as (0, 0, 0.5, 1), not {described(box)}")
     if len(box) != 4 or not all(0 <= side <= 1 for side in box) or box[0] >= box[2] or box[1] >= box[3]:
         raise QueryError(
             f"the region {box} is not left, top, right, bottom as fractions of the image, such as (0, 0, 0.5, 1) "

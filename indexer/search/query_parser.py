@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import QueryError
-from core.validation import TEXT, wanted
+from core.validation import TEXT, require
 from indexer.search.filters import Condition, split
 
 QUOTES = {'"': '"', "“": "”", "„": "“”"}
@@ -184,7 +184,7 @@ class _Reader:
 
 def read(line: str, columns: Mapping[str, Any]) -> Line:
     """What a line means in a collection with these columns. Raises `QueryError` for a parenthesis left open."""
-    wanted("what a person typed", line, TEXT)
+    require("what a person typed", line, TEXT)
     return _Reader(line, columns).read()
 
 

@@ -29,7 +29,7 @@ def part_vectors(parts: Sequence[Part], snapshot: Snapshot, encoder: Callable[[]
     return np.stack([_vector(part, snapshot, encoder) for part in parts])
 
 
-def composed(vectors: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+def combined(vectors: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     """The weighted sum of unit rows (p, d) -> (d,) float32 of length 1. Raises `QueryError` where nothing is left."""
     if len(weights) == 1 and weights[0] > 0:
         alone: np.ndarray = vectors[0]  # as the model gave it, to the last bit
@@ -129,15 +129,15 @@ def as_file(image: Any) -> Any:
     return Path(image).expanduser() if isinstance(image, str) else image
 
 
-def resolved(query: Query, snapshot: Snapshot) -> Query:
+def with_concepts_resolved(query: Query, snapshot: Snapshot) -> Query:
     """The query with vectors in place of the concepts that it names. Raises `QueryError` for an unknown one."""
     if not any(isinstance(part, Concept) for part in query.parts):
         return query
-    there = concepts.kept(snapshot.collection)
+    there = concepts.stored_concepts(snapshot.collection)
 
     def plain(part: Part) -> Part:
         if not isinstance(part, Concept):
             return part
-        return Vector(concepts.vector(snapshot, concepts.named(there, part.name)), part.weight, part.label)
+        return Vector(concepts.vector(snapshot, concepts.find_concept(there, part.name)), part.weight, part.label)
 
     return replace(query, parts=tuple(map(plain, query.parts)))

@@ -15,7 +15,7 @@ from core.errors import QueryError
 from indexer.ann import exact_search
 from indexer.ann.candidates import candidates
 from indexer.search import filters, fulltext, hybrid, tile_search
-from indexer.search.phrase_filter import holding
+from indexer.search.phrase_filter import holds_phrase
 from indexer.search.query import Text
 from indexer.search.relevance import NEEDED
 
@@ -87,7 +87,7 @@ def _masks(query: Query, snapshot: Snapshot) -> tuple[np.ndarray | None, np.ndar
             found = found[snapshot.text_owners]
     for phrases, wanted in ((query.holding, True), (query.not_holding, False)):
         for phrase in phrases:
-            marks = holding(snapshot, phrase, query.target) == wanted
+            marks = holds_phrase(snapshot, phrase, query.target) == wanted
             found = marks if found is None else found & marks
     excluded = snapshot.excluded
     if excluded is None or any(each.column == "excluded" for each in where.conditions):
@@ -110,7 +110,7 @@ def _arranged(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndar
     k = max(page.stop, diversity.POOL) if query.diverse else page.stop
     rows, scores = collapse.collapsed(snapshot, ask, cast("Kind", query.collapse), k) if query.collapse else ask(k)
     if query.diverse:
-        order = diversity.diverse(snapshot.vectors[rows], scores, query.diverse)
+        order = diversity.diversify(snapshot.vectors[rows], scores, query.diverse)
         rows, scores = rows[order], scores[order]
     return Ranked(rows[page], scores[page], first=first, searched=_count(query, snapshot, may))
 

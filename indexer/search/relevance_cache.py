@@ -32,7 +32,7 @@ class _Kept:
         self.found: Background | None = None
 
 
-class Backgrounds:
+class BackgroundCache:
     """The backgrounds of the queries that were asked, each computed once for a version. Safe between threads."""
 
     def __init__(self) -> None:

@@ -19,21 +19,21 @@ import numpy as np
 
 from core.encoder import Encoder
 from core.errors import CollectionError, QueryError
-from core.validation import many
+from core.validation import require_many
 from indexer.collection.collection import Collection
 from indexer.collection.snapshot import TARGETS, Snapshot, row_of
 from indexer.collection.storage import snapshot_cache, tables
 from indexer.collection.storage.arrays import places
 from indexer.maintenance.status import Failure, Status, failures_of, status_of
 from indexer.search import batch, query_parser, tile_search
-from indexer.search.curation import Curating
-from indexer.search.date_sort import by_date
+from indexer.search.curation import Curation
+from indexer.search.date_sort import sorted_by_date
 from indexer.search.hits import Hits
-from indexer.search.query import MAX_LIMIT, Details, Hit, Picture, Query, QueryOptions, Several, Text
+from indexer.search.query import MAX_LIMIT, Details, Hit, OneOrMany, Picture, Query, QueryOptions, Text
 from indexer.search.query_parser import Line
-from indexer.search.query_vectors import as_file, composed, cosines, part_vectors, resolved
+from indexer.search.query_vectors import as_file, combined, cosines, part_vectors, with_concepts_resolved
 from indexer.search.ranking import Ranked, ranked
-from indexer.search.relevance_cache import Backgrounds
+from indexer.search.relevance_cache import BackgroundCache
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 OPEN_AT_ONCE = 16  # images to classify; a decoded photo takes tens of megabytes
 
 
-class Searcher(Curating):
+class Searcher(Curation):
     """An open collection and its model, which is loaded when it is first needed. Safe between threads."""
 
     def __init__(self, collection: Collection, encoder: Encoder | None = None, *, precision: str = "auto") -> None:
@@ -60,11 +60,11 @@ class Searcher(Curating):
         self._stamp: tuple[int, int] | None = None
         self._probes: tuple[Any, ...] = ()
         self._versions: snapshot_cache.Versions | None = None
-        self._backgrounds = Backgrounds()
+        self._backgrounds = BackgroundCache()
         self.look_again = 0.0  # seconds for which a newer version may go unnoticed; looking takes a while in a store
         self._looked = 0.0
 
-    def search(self, query: Query | Several[str | Text | Line] = None, /, **options: Unpack[QueryOptions]) -> Hits:
+    def search(self, query: Query | OneOrMany[str | Text | Line] = None, /, **options: Unpack[QueryOptions]) -> Hits:
         """The images, or the captions, nearest to a query; best first.
 
         `query` is words, several of them, a `Line` that `read` parsed, or a `Query` that is complete. `options` are
@@ -117,9 +117,9 @@ class Searcher(Curating):
             )
         if not query.parts:
             return self._hits(query, snapshot, self._page(query, snapshot, None), None, None)
-        query = resolved(query, snapshot)
+        query = with_concepts_resolved(query, snapshot)
         parts = part_vectors(query.parts, snapshot, lambda: self._encoder_of(snapshot))
-        vector = composed(parts, [part.weight for part in query.parts])
+        vector = combined(parts, [part.weight for part in query.parts])
         return self._hits(query, snapshot, self._page(query, snapshot, vector), parts, vector)
 
     def _page(self, query: Query, snapshot: Snapshot, vector: np.ndarray | None) -> Ranked:
@@ -127,7 +127,7 @@ class Searcher(Curating):
             return ranked(query, snapshot, vector)
         whole = ranked(replace(query, limit=MAX_LIMIT, offset=0), snapshot, vector)
         relevance = self._backgrounds.relevances(query, snapshot, whole, lambda: self._encoder_of(snapshot))
-        return by_date(snapshot, whole, relevance, slice(query.offset, query.offset + query.limit))
+        return sorted_by_date(snapshot, whole, relevance, slice(query.offset, query.offset + query.limit))
 
     def describe(self, image: str | Path | bytes | Image.Image, *, limit: int = 10, offset: int = 0) -> Hits:
         """The collection's captions that fit an image, best first. Raises `QueryError` if it has no captions."""
@@ -147,7 +147,7 @@ class Searcher(Curating):
         from core.image.decode import open_image
         from core.text import zeroshot
 
-        images, prompts = many("images", images, '["a.jpg", "b.jpg"]'), zeroshot.templates(templates)
+        images, prompts = require_many("images", images, '["a.jpg", "b.jpg"]'), zeroshot.templates(templates)
         answers: list[list[Label]] = []
         for start in range(0, len(images), OPEN_AT_ONCE):
             opened = [open_image(as_file(Picture(image).image)) for image in images[start : start + OPEN_AT_ONCE]]

@@ -51,7 +51,7 @@ def found(index: VectorIndex, queries: np.ndarray, allowed: np.ndarray | None = 
 
 def test_at_its_best_it_finds_what_the_exact_search_finds(index: VectorIndex) -> None:
     queries = vectors(40, seed=1)
-    expected = [exact_search.best(vectors(N), query, K)[0].tolist() for query in queries]
+    expected = [exact_search.top_k(vectors(N), query, K)[0].tolist() for query in queries]
     right = sum(len(set(a) & set(b)) for a, b in zip(found(index, queries), expected, strict=True))
     assert right / (40 * K) >= 0.98
 
@@ -60,7 +60,7 @@ def test_it_never_finds_what_is_not_allowed_and_finds_nearly_all_that_is(index: 
     queries, allowed = vectors(20, seed=2), np.random.default_rng(3).random(N) < 0.3
     rows = found(index, queries, allowed)
     assert all(allowed[row] for each in rows for row in each)
-    expected = [exact_search.best(vectors(N), query, K, allowed)[0].tolist() for query in queries]
+    expected = [exact_search.top_k(vectors(N), query, K, allowed)[0].tolist() for query in queries]
     assert sum(len(set(a) & set(b)) for a, b in zip(rows, expected, strict=True)) / (20 * K) >= 0.95
 
 
@@ -159,7 +159,7 @@ def test_a_graph_over_fewer_dimensions_finds_the_same_where_examples_show_that_i
     for query in queries[:100]:
         positions, scores = loaded.search(query[np.newaxis], 4 * K, effort=256)
         assert np.abs(scores[0] - exact_search.cosines(rows, positions[0], query)).max() < 0.05
-        best = exact_search.best(rows, query, K)[0]
+        best = exact_search.top_k(rows, query, K)[0]
         right += len(set(best.tolist()) & set(positions[0].tolist()))
     assert right >= 0.99 * 100 * K
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.commands import AsJson, Folder
-from app.formatting import freed
+from app.formatting import compaction_summary
 
 if TYPE_CHECKING:
     pass
@@ -33,7 +33,7 @@ def command(
     if as_json:
         print_json(asdict(done))
         return
-    print(freed(done))
+    print(compaction_summary(done))
     if done.kept:
         print(
             f"{done.kept:,} old versions stay for searches that are running now; they and what only they need go "

@@ -25,14 +25,14 @@ def list_concepts(folder: Folder = Path(), as_json: AsJson = False) -> None:
     """List the concepts of a collection."""
     import clipdex
     from app.cli.output import note, print_json, printable, table
-    from app.formatting import moment
+    from app.formatting import format_time
 
     found = clipdex.open(folder).concepts()
     if as_json:
         told = [{"name": one.name, "fits": one.fits, "does_not": one.does_not, "made": one.made} for one in found]
         print_json({"concepts": told})
     elif sys.stdout.isatty() and found:
-        rows = [(one.name, str(len(one.fits)), str(len(one.does_not)), moment(one.made)) for one in found]
+        rows = [(one.name, str(len(one.fits)), str(len(one.does_not)), format_time(one.made)) for one in found]
         table("", ["concept", "fit", "do not", "made"], rows)
     else:
         for one in found:

@@ -72,7 +72,7 @@ def _show(groups: Sequence[Group], best: Sequence[Best], source: Source) -> None
     from rich.text import Text
 
     from app.cli.output import console, printable, short_path
-    from app.formatting import size
+    from app.formatting import format_size
 
     shown = ""
     for number, group in enumerate(groups, start=1):
@@ -93,5 +93,5 @@ def _show(groups: Sequence[Group], best: Sequence[Best], source: Source) -> None
             console().print(Text(f"    {name}", style="dim"))
     if groups and sys.stdout.isatty():
         console().print(
-            Text(f"The others take {size(sum(one.others for one in best))}; nothing was deleted.", style="dim")
+            Text(f"The others take {format_size(sum(one.others for one in best))}; nothing was deleted.", style="dim")
         )

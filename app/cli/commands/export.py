@@ -24,7 +24,7 @@ def command(
     from dataclasses import asdict
 
     from app.cli.output import counting, print_json, short_path
-    from app.formatting import size
+    from app.formatting import format_size
     from indexer.collection.collection import Collection
     from indexer.exchange.export_vectors import export_vectors
 
@@ -35,6 +35,6 @@ def command(
     if as_json:
         print_json(asdict(done))
         return
-    print(f"{done.images:,} images and {done.texts:,} captions, {size(done.size_bytes)} in {short_path(place)}:")
+    print(f"{done.images:,} images and {done.texts:,} captions, {format_size(done.size_bytes)} in {short_path(place)}:")
     for name in done.files:
         print(f"  {name}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.commands import AsJson, Folder
-from app.formatting import told
+from app.formatting import failure_row
 
 if TYPE_CHECKING:
     from indexer.maintenance.status import Failure
@@ -66,7 +66,7 @@ def _print(failures: Sequence[Failure]) -> None:
     from app.cli.output import printable
 
     for failure in failures:
-        print("\t".join(printable(" ".join(text.split())) for text in told(failure)))
+        print("\t".join(printable(" ".join(text.split())) for text in failure_row(failure)))
 
 
 def _show(failures: Sequence[Failure]) -> None:
@@ -76,7 +76,7 @@ def _show(failures: Sequence[Failure]) -> None:
 
     out = console()
     for failure in failures:
-        reason, location, message = told(failure)
+        reason, location, message = failure_row(failure)
         line = Text(f"{reason}  ", style="bold red").append(printable(location), style="not bold default")
         out.print(line.append(f"  {printable(message)}", style="not bold default dim"))
     counts = Counter(failure.reason for failure in failures)

@@ -31,7 +31,7 @@ def command(
     from dataclasses import asdict
 
     from app.cli.output import counting, print_json
-    from core.inference.load import lasting, load_encoder
+    from core.inference.load import load_encoder, stable_name
     from indexer.exchange.import_vectors import import_vectors
     from indexer.ingest.planning.source_resolution import absolute
 
@@ -42,7 +42,7 @@ def command(
             encoder=encoder,
             images=images,
             to=to,
-            load=lasting(model),
+            load=stable_name(model),
             progress=progress,
         )
     if as_json:

@@ -155,9 +155,9 @@ def announce_download(sources: str | Path | Sequence[str | Path], to: Path | Non
     from app.cli.output import note
     from core.formats import hub
     from indexer.ingest import sync
-    from indexer.ingest.planning.source_resolution import Given, check_there
+    from indexer.ingest.planning.source_resolution import SourceRequest, check_there
 
-    given = Given((sources,) if isinstance(sources, str | Path) else tuple(sources), kind)
+    given = SourceRequest((sources,) if isinstance(sources, str | Path) else tuple(sources), kind)
     check_there(given)
     recommended = hub.find(hub.RECOMMENDED_MODEL)
     if recommended is None or recommended.description is None:

@@ -75,7 +75,7 @@ def _tell(step: Step) -> None:
 
 def _show(found: Optimized) -> None:
     from app.cli.output import printable
-    from app.formatting import size
+    from app.formatting import format_size
     from indexer.ann.optimize import shortcoming
 
     what = {"images": "images", "texts": "captions"}[found.target]
@@ -85,7 +85,7 @@ def _show(found: Optimized) -> None:
     manifest = found.manifest
     if manifest is None:
         return
-    print(f"  {manifest.n:,} vectors, {size(manifest.size_bytes)} in memory, built in {manifest.seconds:.1f} s")
+    print(f"  {manifest.n:,} vectors, {format_size(manifest.size_bytes)} in memory, built in {manifest.seconds:.1f} s")
     for kind, measured in manifest.measured.items():
         print(
             f"  {kind} queries: ann_recall@10 {measured.ann_recall:.3f} in {measured.milliseconds:.2f} ms "

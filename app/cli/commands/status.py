@@ -64,7 +64,7 @@ def _show(status: Status) -> None:
     from rich.table import Table
 
     from app.cli.output import console, printable, short_path
-    from app.formatting import moment, size
+    from app.formatting import format_size, format_time
 
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="dim")
@@ -72,7 +72,7 @@ def _show(status: Status) -> None:
     grid.add_row("folder", printable(str(status.folder)))
     for source in status.sources[1:]:
         grid.add_row("and", printable(source))
-    grid.add_row("collection", printable(short_path(status.collection)) + f"  ({size(status.size_bytes)})")
+    grid.add_row("collection", printable(short_path(status.collection)) + f"  ({format_size(status.size_bytes)})")
     grid.add_row("model", f"{printable(status.model)}  ({status.dim} numbers an image, {status.fingerprint[:12]})")
     for other in status.others:
         grid.add_row("and", printable(other))
@@ -87,7 +87,7 @@ def _show(status: Status) -> None:
     for index in status.indexes:
         grid.add_row("index", index_line(index))
     grid.add_row("failures", f"{len(status.failures):,}")
-    grid.add_row("updated", moment(status.updated))
+    grid.add_row("updated", format_time(status.updated))
     console().print(grid)
     _show_failures(status)
 
@@ -100,14 +100,14 @@ def _tags_line(tags: dict[str, int]) -> str:
 
 def index_line(index: IndexStatus, now: datetime | None = None) -> str:
     """An index in one line: what it is for, how old it is, how far it is behind."""
-    from app.formatting import age, size
+    from app.formatting import format_age, format_size
 
     words = {"images": "images", "texts": "captions"}[index.target]
     if index.built is None:
         return f"{words}: not used: {index.problem}"
     behind = f"{index.missing:,} not in it yet" if index.missing else "all of them"
-    built = age((now or datetime.now(UTC)) - index.built)
-    line = f"{index.kind}, {index.rows:,} {words}, {behind}, built {built} ago, {size(index.size_bytes)}"
+    built = format_age((now or datetime.now(UTC)) - index.built)
+    line = f"{index.kind}, {index.rows:,} {words}, {behind}, built {built} ago, {format_size(index.size_bytes)}"
     return line if index.problem is None else f"{line}; {index.problem}"
 
 
@@ -115,14 +115,14 @@ def _show_failures(status: Status) -> None:
     from rich.text import Text
 
     from app.cli.output import console, printable
-    from app.formatting import told
+    from app.formatting import failure_row
 
     out = console()
     for reason, count in status.reasons.items():
         out.print(Text(f"\n{count:,} × {reason}", style="bold red"))
         failures = [failure for failure in status.failures if failure.reason == reason]
         for failure in failures[:SHOWN_PER_REASON]:
-            _, location, message = told(failure)
+            _, location, message = failure_row(failure)
             out.print(Text(f"  {printable(location)}").append(f"  {printable(message)}", style="dim"))
         if count > SHOWN_PER_REASON:
             more = f"  … {count - SHOWN_PER_REASON:,} more: clipdex failures --reason '{reason}'"

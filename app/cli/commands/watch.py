@@ -28,7 +28,7 @@ def command(
     from app.cli.progress import watched
     from core.errors import WrongModelError
     from core.formats.hub import RECOMMENDED_MODEL
-    from core.inference.load import lasting, load_encoder
+    from core.inference.load import load_encoder, stable_name
     from indexer.ingest import sync
     from indexer.ingest.options import Options
     from indexer.ingest.planning.source_resolution import check_there
@@ -56,7 +56,7 @@ def command(
                     to=to,
                     captions=captions,
                     progress=watcher.progress,
-                    load=lasting(model),
+                    load=stable_name(model),
                     options=options,
                 )
             except WrongModelError:  # another run has let another model take over

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.formatting import sendable, size
+from app.formatting import format_size, sendable
 from app.server.addresses import address
 from app.web import state, url_state
 from app.web.components.custom_component import component, told
@@ -65,7 +65,7 @@ def _text(snapshot: Snapshot, item: str) -> dict[str, str]:
     row = snapshot.images.slice(snapshot.rows[item], 1).to_pylist()[0]
     where, _, name = item.rpartition("/")
     facts = [f"{row['width']} × {row['height']}"] if row["width"] else []
-    facts += [size(row["size"])] if row["size"] is not None else []
+    facts += [format_size(row["size"])] if row["size"] is not None else []
     facts += [row["format"]] if row.get("format") else []
     facts += [f"{row['modified']:%d %B %Y}"] if row.get("modified") else []
     return {"name": sendable(name), "where": sendable(where), "facts": " · ".join(facts)}

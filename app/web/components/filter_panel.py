@@ -16,7 +16,7 @@ from indexer.search.query_formatter import condition_text, narrowed
 from indexer.search.query_parser import Line
 
 if TYPE_CHECKING:
-    from app.web.search_service import Asked
+    from app.web.search_service import PageQuery
     from indexer.search.filters import Condition
 
 GROUPS: dict[str, tuple[str, str]] = {
@@ -34,7 +34,7 @@ RELEVANCE, DATE = "Relevance", "Date"
 NAMES = {"tags": "Tags", "taken": "Taken", "folder": "Folder", "camera": "Camera", "lens": "Lens", "format": "Format"}
 
 
-def tools(question: Asked, line: Line | None) -> None:
+def tools(question: PageQuery, line: Line | None) -> None:
     """The row above the results."""
     with st.container(horizontal=True, vertical_alignment="center", key="tools"):
         filters = st.popover("Filter", icon=":material/tune:", key="filter", on_change="rerun")
@@ -54,7 +54,7 @@ def tools(question: Asked, line: Line | None) -> None:
         )
 
 
-def _parts(question: Asked) -> None:
+def _parts(question: PageQuery) -> None:
     """Whether parts of images count, where the collection knows them."""
     if state.searcher().collection.info.tiles:
         st.session_state["tiles"] = question.tiles
@@ -66,7 +66,7 @@ def _parts(question: Asked) -> None:
         )
 
 
-def _grouping(question: Asked) -> None:
+def _grouping(question: PageQuery) -> None:
     """Which near-duplicates take one place."""
     label = f":gray[Group ·] {SHORT[question.group]}" if question.group else "Group"  # narrow rows leave the grey away
     with st.popover(label, icon=":material/photo_library:", key="group-popover"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.formatting import matches, sendable
+from app.formatting import is_match, sendable
 from app.library import searchers
 from app.server.addresses import address, tiles_address
 from app.web import state, url_state
@@ -142,7 +142,7 @@ def _select(item: str) -> None:
 
 def relevance_line(hits: Sequence[Hit]) -> int | None:
     """The place of the first of the hits, best first, that does not match; None where all do."""
-    return next((place for place, hit in enumerate(hits) if not matches(hit)), None)
+    return next((place for place, hit in enumerate(hits) if not is_match(hit)), None)
 
 
 def tile(hit: Hit, key: str, stamp: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.formatting import sendable, size
+from app.formatting import format_size, sendable
 from app.server.addresses import address
 from app.web import flash, state, url_state
 from app.web.components import tag_editor
@@ -172,7 +172,7 @@ def _score(hit: Hit | None) -> None:
 def _facts(item: Details) -> None:
     """Numbers, what the columns say, and the place on disk."""
     lines = [("size", f"{item.width} × {item.height}")] if item.width else []
-    lines += [("file", size(item.size))] if item.size is not None else []
+    lines += [("file", format_size(item.size))] if item.size is not None else []
     lines += [("changed", f"{item.modified.astimezone():%d %B %Y}")] if item.modified else []
     with state.errors_in_place():
         lines += ((name, value) for name, value in state.columns(item.id).items() if name != "tags")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.formatting import size
+from app.formatting import format_size
 from app.jobs.supervisor import jobs
 from app.jobs.worker import Order
 from app.library import open_collections
@@ -161,7 +161,7 @@ def consent(offer: model_choices.Offer, name: str) -> bool:
     """Whether it may begin: a model that is not here is downloaded only when that was asked for."""
     if not offer.must_download:
         return True
-    much = f"about {size(offer.download)}" if offer.download else "the model"
+    much = f"about {format_size(offer.download)}" if offer.download else "the model"
     return st.checkbox(
         f"Download {much} from huggingface.co first, once",
         key=f"{name}-download",

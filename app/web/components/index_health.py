@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.formatting import age, size
+from app.formatting import format_age, format_size
 from app.jobs.supervisor import jobs
 from app.jobs.worker import Order
 from app.library import open_collections
@@ -56,10 +56,10 @@ def _described(each: Health, rows: int, missing: int | None) -> dict[str, str]:
     """An index as names and values."""
     if each.built is None:
         return {WORDS[each.target]: f"{rows:,}, without an index: each is compared, so nothing is missed"}
-    built = f"built {age(datetime.now(UTC) - each.built)} ago"
+    built = f"built {format_age(datetime.now(UTC) - each.built)} ago"
     what = WORDS[each.target]
     told = {
-        what: f"{each.kind}, {rows:,}, {built}, {size(each.size_bytes)}",
+        what: f"{each.kind}, {rows:,}, {built}, {format_size(each.size_bytes)}",
         f"{what} not in it yet": f"{missing:,}, compared one by one" if missing else "",
     }
     for kind, measured in (each.measured or {}).items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.formatting import STAGES, pace
+from app.formatting import STAGES, format_pace
 from app.jobs.supervisor import Job, has_collection, jobs
 from app.library import searchers
 from app.library.overview import overview
@@ -106,7 +106,7 @@ def told(job: Job) -> str:
     said = [STAGES_HERE.get(progress.stage, progress.stage)]
     if progress.total:
         said.append(f"{progress.done:,} of {progress.total:,}")
-    if how := pace(progress.rate, progress.eta):
+    if how := format_pace(progress.rate, progress.eta):
         said.append(how)
     if progress.failed:
         said.append(f"{progress.failed:,} could not be read")

@@ -17,14 +17,14 @@ from indexer.search.query_formatter import pieces, written
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.web.search_service import Asked
+    from app.web.search_service import PageQuery
     from indexer.search.query_parser import Line
 
 _KEY = "helper"
 _LONGEST_CHIP = 48
 
 
-def show(question: Asked | None) -> None:
+def show(question: PageQuery | None) -> None:
     """The search bar; images can also be pasted, or dropped anywhere."""
     url_state.fill_box()
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
@@ -57,7 +57,7 @@ def helper(words: str = "", *, is_start: bool = False) -> None:
         )
 
 
-def chips(question: Asked, line: Line | None) -> None:
+def chips(question: PageQuery, line: Line | None) -> None:
     """All that the question holds beyond its words; a click takes one away."""
     found: list[tuple[str, str, Callable[..., None], tuple[Any, ...]]] = []
     if line is not None and line.is_special:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.library.background_cache import Make, Work, again, made
+from app.library.background_cache import BackgroundWork, Make, discard, start
 from app.web import state
 from app.web.components.markdown import as_text
 
@@ -17,7 +17,7 @@ def wait(name: str, make: Make, title: str) -> Any:
 
     Quick work is waited for."""
     with state.errors_in_place():
-        work = made(name, state.searcher().snapshot(), make)
+        work = start(name, state.searcher().snapshot(), make)
     end = time.monotonic() + 0.4
     while not work.is_over and time.monotonic() < end:
         time.sleep(0.02)
@@ -27,14 +27,14 @@ def wait(name: str, make: Make, title: str) -> Any:
     if work.error:
         st.error(as_text(work.error), icon=":material/error:")
         if st.button("Try again", key=f"again-{name}"):
-            again(name, state.searcher().snapshot())
+            discard(name, state.searcher().snapshot())
             st.rerun()
         st.stop()
     return work.value
 
 
 @st.fragment(run_every=0.7)
-def _watch(work: Work, title: str) -> None:
+def _watch(work: BackgroundWork, title: str) -> None:
     if work.is_over:
         st.rerun()
     st.progress(min(1.0, work.part), text=f"{title}: {work.stage or 'beginning'} · {work.seconds:.0f} s")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.formatting import moment, sendable, size
+from app.formatting import format_size, format_time, sendable
 from app.jobs.supervisor import jobs
 from app.jobs.worker import Order, Task
 from app.library import open_collections
@@ -38,7 +38,7 @@ def page() -> None:
         st.metric("Images", f"{status.images:,}", border=True)
         st.metric("Captions", f"{status.texts:,}", border=True)
         st.metric("Not readable", f"{len(status.failures):,}", border=True)
-        st.metric("On disk", size(status.size_bytes), border=True)
+        st.metric("On disk", format_size(status.size_bytes), border=True)
     job_progress.panel(state.searcher().collection.path)
     left, right = st.columns(2, gap="large")
     with left:
@@ -59,7 +59,7 @@ def _order(status: Status, task: Task, title: str, **more: object) -> None:
 def _update(status: Status, last: LastRun | None) -> None:
     st.header("Update", anchor=False)
     st.markdown("New, changed and removed images are found by indexing again; what did not change costs nothing.")
-    said = {"Last indexed": moment(status.updated)}
+    said = {"Last indexed": format_time(status.updated)}
     if last is not None:
         said |= {
             "What it did": last.done(),
@@ -148,7 +148,7 @@ def _price(status: Status, last: LastRun | None) -> str:
 
 def _kept(status: Status, place: str) -> None:
     st.header("Kept", anchor=False)
-    facts({"In": place, "Takes": size(status.size_bytes), "Format": str(status.format_version)})
+    facts({"In": place, "Takes": format_size(status.size_bytes), "Format": str(status.format_version)})
     with st.container(horizontal=True), index_form.problems_in_place():
         if st.button("Verify", key="verify", help="Reads every row and says what is wrong, if anything is."):
             _order(status, "verify", "Verifying")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app.formatting import size
+from app.formatting import format_size
 from app.library import background_cache
 from app.web import redirect, state, url_state
 from app.web.components import duplicate_groups, image_viewer, page_frame, waiting
@@ -123,7 +123,7 @@ def _kind(source: Searcher, snapshot: Snapshot, kind: Kind, found: Found) -> Non
     with st.container(horizontal=True, key="numbers"):
         st.metric("Groups", f"{len(found.groups):,}", border=True)
         st.metric("Others than the one to keep", f"{len(others):,}", border=True)
-        st.metric("They take", size(_bytes(snapshot, others)), border=True)
+        st.metric("They take", format_size(_bytes(snapshot, others)), border=True)
     with st.container(horizontal=True, vertical_alignment="center", key="duplicate-tools"):
         st.download_button(
             "List of the others (CSV)",
@@ -207,7 +207,7 @@ def _told(source: Searcher) -> None:
 def _why(best: Best, kept: str) -> str:
     if kept != best.id:
         return f"kept by your choice; suggested was {best.id}"
-    others = f" · the others take {size(best.others)}" if best.others else ""
+    others = f" · the others take {format_size(best.others)}" if best.others else ""
     return f"suggested to keep: {', '.join(best.why)}{others}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.formatting import moment, sendable, told
+from app.formatting import failure_row, format_time, sendable
 from app.jobs.supervisor import jobs
 from app.jobs.worker import Order
 from app.library import open_collections
@@ -90,7 +90,7 @@ def table(failures: Sequence[Failure]) -> bytes:
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["file", "reason", "message", "when"])
     for failure in failures:
-        reason, location, message = told(failure)
+        reason, location, message = failure_row(failure)
         rows.writerow([location, reason, message, failure.when.isoformat()])
     return out.getvalue().encode("utf-8", "surrogateescape")
 
@@ -102,14 +102,14 @@ def _list(failures: Sequence[Failure]) -> None:
 
 
 def _row(failure: Failure, seen: bytes | None) -> str:
-    reason, location, message = told(failure)
+    reason, location, message = failure_row(failure)
     picture = "<span>cannot be shown</span>"
     if seen:
         picture = f'<img src="{data_url(seen)}" alt="What can be shown of it">'
     name, why, what = (html.escape(sendable(text)) for text in (location, reason, message))
     return (
         f'<li><div class="seen">{picture}</div><div><b>{name}</b><p>{why}: {what}</p>'
-        f"<p>{moment(failure.when)}</p></div></li>"
+        f"<p>{format_time(failure.when)}</p></div></li>"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.formatting import age, sendable
+from app.formatting import format_age, sendable
 from app.library import open_collections, path_probe, recent_collections, searchers
 from app.library.overview import Overview, overview
 from app.web import state
@@ -59,7 +59,7 @@ def _card(each: Overview, name: str) -> None:
         else:
             said = [f"{each.images:,} {'image' if each.images == 1 else 'images'}", each.model]
             if each.updated is not None:
-                said.append(f"indexed {age(datetime.now(UTC) - each.updated)} ago")
+                said.append(f"indexed {format_age(datetime.now(UTC) - each.updated)} ago")
             if each.failures:
                 said.append(f"{each.failures:,} not readable")
             st.markdown(f":small[:gray[{' · '.join(as_text(one) for one in said)}]]")

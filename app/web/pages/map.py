@@ -17,7 +17,7 @@ from app.web.components import map as drawing
 from app.web.components.markdown import as_text
 from indexer.map.projection import Map, forget, kept, project
 from indexer.search.query import Query
-from indexer.search.query_vectors import composed, part_vectors
+from indexer.search.query_vectors import combined, part_vectors
 from indexer.search.ranking import allowed
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _scores(source: Searcher, snapshot: Snapshot, line: Line) -> np.ndarray:
     """Cosines (n,) of all images with the words of a line."""
     query = Query.of(replace(line, where=()))
     parts = part_vectors(query.parts, snapshot, lambda: source.encoder)
-    found: np.ndarray = snapshot.vectors @ composed(parts, [part.weight for part in query.parts]).astype(np.float32)
+    found: np.ndarray = snapshot.vectors @ combined(parts, [part.weight for part in query.parts]).astype(np.float32)
     return found
 
 
@@ -135,7 +135,7 @@ def _hidden(found: Colours, snapshot: Snapshot, line: Line | None) -> Colours:
 
 
 def _show(snapshot: Snapshot, painted: Colours, area: np.ndarray | None, by: str, line: Line | None) -> None:
-    work = background_cache.found(NAME, snapshot)
+    work = background_cache.get(NAME, snapshot)
     count = int((painted.codes != map_colors.HIDDEN).sum())
     if line is not None:
         told = f"coloured by how near they are to “{url_state.words()}”"
@@ -178,7 +178,7 @@ def _notes(snapshot: Snapshot, drawn: Map) -> None:
 
 def _anew(snapshot: Snapshot) -> None:
     forget(snapshot)
-    background_cache.again(NAME, snapshot)
+    background_cache.discard(NAME, snapshot)
 
 
 def _in_words(drawn: Map, painted: Colours, by: str, line: Line | None) -> None:

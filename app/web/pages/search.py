@@ -14,7 +14,7 @@ from app.server import remote_image
 from app.web import state, url_state
 from app.web.components import filter_panel, grid, image_viewer, page_frame, search_bar, selection_actions
 from app.web.components.markdown import as_text
-from app.web.search_service import Asked
+from app.web.search_service import PageQuery
 from core.errors import ClipdexError
 from indexer.search.facets import matching
 
@@ -58,7 +58,7 @@ def _start(count: int) -> None:
         for example in _examples():
             st.button(example, key=f"example-{example}", on_click=url_state.start, args=(example,))
     with state.errors_in_place():
-        some = state.answer(Asked(text=FEATURED_BY), FEATURED).found.hits
+        some = state.answer(PageQuery(text=FEATURED_BY), FEATURED).found.hits
     st.markdown(":gray[From this collection]")
     grid.show(some, scores=False, curated=True)
     selection_actions.show()
@@ -74,7 +74,7 @@ def _examples() -> Sequence[str]:
     return fit[: len(EXAMPLES)] if len(fit) >= len(EXAMPLES) else EXAMPLES
 
 
-def _results(question: Asked) -> None:
+def _results(question: PageQuery) -> None:
     question = _with_fetched(question)
     with state.errors_in_place():
         answer = state.answer(question, url_state.shown())
@@ -103,7 +103,7 @@ def _results(question: Asked) -> None:
     image_viewer.show_if_open(hits, words, more=more > 0)
 
 
-def _with_fetched(question: Asked) -> Asked:
+def _with_fetched(question: PageQuery) -> PageQuery:
     """The question with the image from the web, if one is named and may be asked for; otherwise what to do."""
     url = url_state.url()
     if not url:
@@ -126,7 +126,7 @@ def _with_fetched(question: Asked) -> Asked:
     return question
 
 
-def _heading(question: Asked, words: str, told: str, answer: state.Answer) -> None:
+def _heading(question: PageQuery, words: str, told: str, answer: state.Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         if title := question.title(words):
             st.title(as_text(title), anchor=False, width="content")
@@ -135,7 +135,7 @@ def _heading(question: Asked, words: str, told: str, answer: state.Answer) -> No
         filter_panel.tools(question, answer.found.line)
 
 
-def _notes(question: Asked, cut: str | None, doubts: Sequence[str]) -> None:
+def _notes(question: PageQuery, cut: str | None, doubts: Sequence[str]) -> None:
     if cut is not None:
         st.caption(f"The model reads no further than “{as_text(cut)}”: that word and what follows did not count.")
     for doubt in doubts:
@@ -144,7 +144,7 @@ def _notes(question: Asked, cut: str | None, doubts: Sequence[str]) -> None:
         st.caption("What matches, the newest first; images whose date is not known come last.")
 
 
-def _mark(question: Asked) -> str:
+def _mark(question: PageQuery) -> str:
     """What tells one question from another."""
     picture = "" if question.picture is None else str(hash(question.picture))
     examples = (question.like, question.unlike, question.parts, url_state.url())

@@ -34,7 +34,7 @@ class ExactIndex:
         positions = np.full((len(queries), k), -1, np.int64)
         scores = np.full((len(queries), k), -np.inf, np.float32)
         for number, query in enumerate(queries):
-            rows, found = exact_search.best(self.vectors, query, k, allowed)
+            rows, found = exact_search.top_k(self.vectors, query, k, allowed)
             positions[number, : len(rows)], scores[number, : len(rows)] = rows, found
         return positions, scores
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import CollectionError
 from indexer.collection.index_files import trust
-from indexer.collection.index_files.manifest import FOLDER, Manifest, place
+from indexer.collection.index_files.manifest import FOLDER, Manifest, manifest_file
 from indexer.collection.index_files.replace import alone, replace_manifest
 from indexer.collection.index_files.row_pairing import digest
 from indexer.collection.snapshot import TARGETS
@@ -37,13 +37,13 @@ def follow(collection: Collection, versions: Sequence[int]) -> None:
         return
     unbroken = list(versions) == list(range(first, last + 1))
     with suppress(CollectionError):
-        if not any(place(collection.path, target).exists() for target in TARGETS):
+        if not any(manifest_file(collection.path, target).exists() for target in TARGETS):
             return
         with alone(collection.path / FOLDER):
             newest = _Newest(collection)
             for target in TARGETS:
                 with suppress(trust.UntrustedError):
-                    manifest = trust.read(place(collection.path, target))
+                    manifest = trust.read(manifest_file(collection.path, target))
                     if manifest is None or manifest.versions[0] >= last:
                         continue
                     if unbroken and manifest.versions[0] == first:
@@ -69,7 +69,7 @@ class _Newest:
 
     def versions(self, manifest: Manifest) -> tuple[int, int] | None:
         """Its versions, if an index was built from the same rows; asked again about the same index it is not read."""
-        file = place(self._collection.path, manifest.target)
+        file = manifest_file(self._collection.path, manifest.target)
         if _other.get(file) == manifest.built:
             return None
         if manifest.rows == digest(self._snapshot.rows_of(manifest.target), manifest.target):

@@ -84,6 +84,6 @@ class Manifest(Frozen):
     seal: str = ""
 
 
-def place(collection: Path, target: str) -> Path:
+def manifest_file(collection: Path, target: str) -> Path:
     """The file that says which index is in use; replaced in one step."""
     return collection / FOLDER / f"{target}.json"

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.errors import ClipdexError
 from indexer.collection.index_files import trust
-from indexer.collection.index_files.manifest import KEYS, VECTORS, Manifest, place
+from indexer.collection.index_files.manifest import KEYS, VECTORS, Manifest, manifest_file
 from indexer.collection.index_files.row_pairing import digest
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class PerManifest(Generic[T]):
         self._values: dict[tuple[Path, str, str, datetime], tuple[tuple[int, ...] | None, T]] = {}
 
     def get(self, collection: Collection, target: str) -> T:
-        file = place(collection.path, target)
+        file = manifest_file(collection.path, target)
         stamp = _stamp(file)
         key = (collection.path, target, collection.info.model.fingerprint, collection.info.created)
         with self._lock:

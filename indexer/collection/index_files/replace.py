@@ -9,13 +9,13 @@ from pathlib import Path
 
 from core.errors import CollectionError
 from indexer.collection.collection import Collection
-from indexer.collection.index_files.manifest import Manifest, place
+from indexer.collection.index_files.manifest import Manifest, manifest_file
 from indexer.collection.storage import lock
 
 
 def replace_manifest(collection: Collection, manifest: Manifest) -> None:
     """Put a sealed manifest into the place of the one before, in one step."""
-    file = place(collection.path, manifest.target)
+    file = manifest_file(collection.path, manifest.target)
     new = file.with_suffix(".new")
     with new.open("w", encoding="utf-8") as out:
         out.write(manifest.model_dump_json(indent=1) + "\n")

@@ -19,7 +19,7 @@ from indexer.collection.collection import STAGING
 from indexer.ingest.distributed import shards
 from indexer.ingest.distributed.shard_worker import Order, file_of, folder_of
 from indexer.ingest.distributed.shards import Shard
-from indexer.ingest.embedding.given_vectors import Given
+from indexer.ingest.embedding.given_vectors import GivenVectors
 from indexer.ingest.embedding.pipeline import BATCH, Claims, Embedded, Outcome
 from indexer.sources import Item
 
@@ -55,7 +55,7 @@ class Distributed:
     ) -> None:
         self.task, self.pool = run, pool
         self.store, model = run.collection.store, run.collection.info.model
-        self.given = Given(run.job.encoder)
+        self.given = GivenVectors(run.job.encoder)
         run.writer.encoder = self.given  # captions have their vectors from the workers
         gone = set(run.plan.gone.values())
         self.order = Order(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CLOSE = 1e-6  # what rounding to float32 may change
 
 
-class Given:
+class GivenVectors:
     """An encoder for what is embedded already; everything else about it is that of the real one."""
 
     def __init__(self, encoder: Encoder) -> None:

@@ -25,7 +25,7 @@ from core.image.embedded_captions import description
 from core.image.metadata import Metadata, metadata
 from indexer.collection.storage.tile_table import Tiles
 from indexer.ingest.embedding.memory_budget import Room
-from indexer.ingest.embedding.prefetch import Ahead, overlapped
+from indexer.ingest.embedding.prefetch import Prefetcher, overlapped
 from indexer.ingest.embedding.tiles import MOST, ZOOM, boxes, fractions, input_side, look
 from indexer.ingest.report import Stopwatch
 from indexer.sources import Item
@@ -145,7 +145,7 @@ class Pipeline:
         waiting: list[_Prepared] = []
         views = 0  # of those
         since = time.monotonic()
-        ahead: Ahead[Item, _Prepared | Same | Failed] = Ahead(
+        ahead: Prefetcher[Item, _Prepared | Same | Failed] = Prefetcher(
             lambda item: self._prepare(item, claims),
             self._too_late,
             threads=self.threads,

@@ -1,8 +1,8 @@
 """Prefetches work in order, within bounded memory, even if one piece hangs.
 
-`Ahead` spreads pieces over threads and gives the results back in order. A thread that hangs in the operating system
-(a network share that went away) cannot be stopped: after a time limit its piece is given up, what it was `lent` is
-given back, and another thread takes its place. The threads are daemons, so one that hangs for ever does not keep the
+`Prefetcher` spreads pieces over threads and gives the results back in order. A thread that hangs in the operating
+system (a network share that went away) cannot be stopped: after a time limit its piece is given up, what it was `lent`
+is given back, and another thread takes its place. The threads are daemons, so one that hangs for ever does not keep the
 program from ending. Time in which a piece only waits for others is not its own: see `waiting`.
 """
 
@@ -79,7 +79,7 @@ def lent(give_back: Callable[[], None]) -> Iterator[None]:
         give_back()
 
 
-class Ahead(Generic[T, R]):
+class Prefetcher(Generic[T, R]):
     """Does `work` in threads, at most `window` pieces ahead; `late` makes the result of one that takes too long."""
 
     def __init__(

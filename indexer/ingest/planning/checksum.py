@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from core.errors import ImageError
-from indexer.ingest.embedding.prefetch import Ahead
+from indexer.ingest.embedding.prefetch import Prefetcher
 from indexer.ingest.options import Options
-from indexer.ingest.planning.existing_rows import Known
+from indexer.ingest.planning.existing_rows import ExistingRows
 from indexer.ingest.report import Meter, Stopwatch
 from indexer.sources import Item
 
@@ -25,7 +25,7 @@ Found = tuple[Item, str | None]  # the content hash, None where the file cannot 
 
 def compare(
     items: Sequence[Item],
-    known: Known,
+    known: ExistingRows,
     read: Callable[[str], bytes],
     options: Options,
     meter: Meter,
@@ -42,7 +42,7 @@ def compare(
         finally:
             watch.add("read", time.perf_counter() - started)
 
-    ahead: Ahead[Item, Found] = Ahead(
+    ahead: Prefetcher[Item, Found] = Prefetcher(
         digest,
         lambda item: (item, None),
         threads=min(16, max(2, os.cpu_count() or 2)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from indexer.collection.collection import Collection
 from indexer.ingest.embedding.tiles import input_side
 from indexer.ingest.options import Options
-from indexer.ingest.planning.existing_rows import Known
+from indexer.ingest.planning.existing_rows import ExistingRows
 from indexer.ingest.planning.plan import make_plan
 from indexer.ingest.report import Report
 from indexer.ingest.run import without_empty
@@ -30,7 +30,7 @@ def forecast_of(
     """The counts that a run would come to, as far as a listing tells. Raises `SourceError` as a run does at once."""
     known = _known(collection, encoder, options.tiles)
     if collection is not None:
-        listing = without_empty(source, listing, Known.read(collection))
+        listing = without_empty(source, listing, ExistingRows.read(collection))
     untiled = set() if known.tiled is None or encoder is None else known.untiled(input_side(encoder))
     plan = make_plan(listing, known, words, retry_failures=options.retry_failures, untiled=untiled)
     added = sum(item.id not in known for item in plan.embed)
@@ -53,13 +53,13 @@ def forecast_of(
     )
 
 
-def _known(collection: Collection | None, encoder: Encoder | None, tiles: bool | None) -> Known:
+def _known(collection: Collection | None, encoder: Encoder | None, tiles: bool | None) -> ExistingRows:
     """What there is of this model."""
     if collection is None:
-        return Known.nothing()
+        return ExistingRows.nothing()
     if encoder is None or collection.info.model.fingerprint == encoder.fingerprint:
-        return Known.read(collection, tiles=tiles)
+        return ExistingRows.read(collection, tiles=tiles)
     for space in collection.info.others:
         if space.model.fingerprint == encoder.fingerprint:
-            return Known.read(collection.view(space), tiles=tiles)
-    return Known.nothing()
+            return ExistingRows.read(collection.view(space), tiles=tiles)
+    return ExistingRows.nothing()

@@ -20,7 +20,7 @@ FAILURES = ["location", "reason", "message", "size", "mtime_ns"]
 RETRIED = TRANSIENT | {"unsupported", "model error", "decoder error"}  # another version may read the same file
 
 
-class Known:
+class ExistingRows:
     """The rows of `images` and `failures` by id. `found` and `failures` are these tables in memory, as pyarrow's."""
 
     def __init__(self, found: Any, failures: Any, tiled: set[str] | None = None) -> None:
@@ -34,7 +34,7 @@ class Known:
         self.failures = {row["location"]: row for row in failures.to_pylist()}
 
     @classmethod
-    def read(cls, collection: Collection, *, tiles: bool | None = None) -> Known:
+    def read(cls, collection: Collection, *, tiles: bool | None = None) -> ExistingRows:
         """What a collection holds now; `tiles` says whether it is to have tiles, where that is about to change."""
         with tables.storage_errors(collection.path, "reading"):
             table = collection.table("images")
@@ -44,7 +44,7 @@ class Known:
             return cls(images, tables.read(collection.table("failures"), FAILURES), tiled)
 
     @classmethod
-    def nothing(cls) -> Known:
+    def nothing(cls) -> ExistingRows:
         """What a collection holds that is still to be made."""
         schemas = tables.schemas(1)
         images, failures = schemas["images"].empty_table(), schemas["failures"].empty_table()

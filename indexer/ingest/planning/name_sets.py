@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 
-class Marks:
+class NameSet:
     """A list of names, each with the number of its row."""
 
     def __init__(self) -> None:
@@ -35,15 +35,15 @@ class Marks:
         again[first] = False
         return self.where(again)
 
-    def among(self, *others: Marks) -> list[int]:
+    def among(self, *others: NameSet) -> list[int]:
         """The numbers of the rows whose name is in all the others."""
         return self.where(self._in_all(others))
 
-    def absent(self, *others: Marks) -> list[int]:
+    def absent(self, *others: NameSet) -> list[int]:
         """The numbers of the rows whose name is missing in any of the others."""
         return self.where(~self._in_all(others))
 
-    def _in_all(self, others: tuple[Marks, ...]) -> np.ndarray:
+    def _in_all(self, others: tuple[NameSet, ...]) -> np.ndarray:
         found = np.ones(len(self._hashes), bool)
         for other in others:
             found &= np.isin(self.hashes, other.hashes)

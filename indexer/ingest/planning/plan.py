@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from indexer.ingest.planning.existing_rows import Known
+from indexer.ingest.planning.existing_rows import ExistingRows
 from indexer.ingest.writing import captions
 from indexer.ingest.writing.captions import Captions
 from indexer.sources import Item, Listing, Problem
@@ -30,7 +30,7 @@ class Plan:
 
 def make_plan(
     listing: Listing,
-    known: Known,
+    known: ExistingRows,
     words: Captions,
     *,
     retry_failures: bool = False,

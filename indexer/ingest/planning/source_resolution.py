@@ -22,7 +22,7 @@ from indexer.sources.multi import new_name, unite
 
 
 @dataclass(frozen=True)
-class Given:
+class SourceRequest:
     """What a person said about the sources of a run."""
 
     places: tuple[str | Path, ...]
@@ -36,11 +36,11 @@ class Given:
 OF_COLUMNS = {"image": "--image-column", "id": "--id-column", "captions": "--caption-column", "columns": "--columns"}
 WITHOUT_COLUMNS = {"folder": "a folder", "zip": "a zip archive", "cloud": "a folder in an object store"}
 
-Wanted = str | Path | Sequence[str | Path] | Given
+Wanted = str | Path | Sequence[str | Path] | SourceRequest
 
 
 @dataclass(frozen=True)
-class Roster:
+class ResolvedSources:
     """The sources of a run. `given` and `new` are names of sources, as ids begin."""
 
     infos: tuple[SourceInfo, ...]
@@ -52,10 +52,10 @@ class Roster:
         return sources_of(self.infos, path)
 
 
-def as_given(source: Wanted, captions: str | Path | None = None) -> Given:
+def as_given(source: Wanted, captions: str | Path | None = None) -> SourceRequest:
     """What was said, in full; `captions` is a CSV file. Raises `SourceError` for a source without a name."""
-    if not isinstance(source, Given):
-        source = Given((source,) if isinstance(source, str | Path) else tuple(source))
+    if not isinstance(source, SourceRequest):
+        source = SourceRequest((source,) if isinstance(source, str | Path) else tuple(source))
     if any(isinstance(each, str) and not each.strip() for each in (*source.places, *source.removed)):
         raise SourceError("the source is empty: name a folder, an archive, a table or a URL")
     return source if captions is None else replace(source, captions=absolute(captions))
@@ -72,7 +72,7 @@ def check_there(source: Wanted) -> None:
         raise SourceError(f"there is no {what} {place}; is the disk connected?")
 
 
-def place_of(given: Given, to: str | Path | None) -> Path:
+def place_of(given: SourceRequest, to: str | Path | None) -> Path:
     """Where the collection is kept: in the first source, where that is a folder, or in `to`."""
     if given.kind is not None and given.places:
         find_source(given.places[0], given.kind)  # an unknown kind is said before anything else
@@ -92,7 +92,7 @@ def place_of(given: Given, to: str | Path | None) -> Path:
     return place / FOLDER
 
 
-def call(collection: Collection | None, path: Path, given: Given) -> Roster:
+def call(collection: Collection | None, path: Path, given: SourceRequest) -> ResolvedSources:
     """The sources of a run for the collection at `path`, which may not be there yet. Raises `SourceError`."""
     infos = {} if collection is None else {info.name: info for info in collection.info.sources}
     gone = {_named(infos, path, each): each for each in given.removed}
@@ -122,10 +122,10 @@ def call(collection: Collection | None, path: Path, given: Given) -> Roster:
     _check_columns([infos[name] for name in named], given.settings)
     if not infos:
         raise SourceError(f"no source would be left; to give up the collection, delete {path}")
-    return Roster(tuple(infos.values()), frozenset(named), frozenset(new))
+    return ResolvedSources(tuple(infos.values()), frozenset(named), frozenset(new))
 
 
-def gather(roster: Roster, path: Path) -> tuple[Listing, Captions]:
+def gather(roster: ResolvedSources, path: Path) -> tuple[Listing, Captions]:
     """What the sources hold, and what people wrote about it. Raises `SourceError`."""
     several = roster.sources(path)
     listings = {name: source_columns.renamed(found) for name, found in several.listings(roster.given).items()}
@@ -199,7 +199,7 @@ def _check_columns(infos: Sequence[SourceInfo], said: Settings) -> None:
         raise SourceError(f"{options[0]} is for tables and tar files, and this is {what}: leave it out")
 
 
-def _updated(info: SourceInfo, path: Path, given: Given) -> SourceInfo:
+def _updated(info: SourceInfo, path: Path, given: SourceRequest) -> SourceInfo:
     """The source with what was said about it now; what was not said stays."""
     said = {name: getattr(given.settings, name) for name in given.settings.model_fields_set}
     captions, place = given.captions, info.place(path)

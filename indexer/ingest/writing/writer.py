@@ -23,7 +23,7 @@ from indexer.sources import Item, Problem
 if TYPE_CHECKING:
     from core.encoder import Encoder
     from indexer.collection.collection import Collection
-    from indexer.ingest.planning.existing_rows import Known
+    from indexer.ingest.planning.existing_rows import ExistingRows
     from indexer.ingest.writing.tag_carryover import TagCarryover
 
 # Whichever comes first. Few large commits make a table of few parts, which stays quick to open and to read; what is not
@@ -47,7 +47,7 @@ class Writer:
         collection: Collection,
         encoder: Encoder,
         words: Captions,
-        known: Known,
+        known: ExistingRows,
         watch: Stopwatch,
         carryover: TagCarryover | None = None,
     ) -> None:

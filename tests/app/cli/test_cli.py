@@ -19,7 +19,7 @@ import typer
 import app.cli
 from app.cli import COMMANDS
 from app.cli.output import printable
-from app.formatting import pace, size
+from app.formatting import format_pace, format_size
 from tests.app.conftest import EACH, paint
 from tests.shared import ROOT
 
@@ -175,9 +175,9 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
 
 
 def test_a_pace_is_said_with_the_time_left() -> None:
-    assert pace(84.4, 65) == "84 images/s, 1:05 left"
-    assert pace(0.52, 7260) == "0.5 images/s, 2:01:00 left"
-    assert pace(0.0, None) == ""
+    assert format_pace(84.4, 65) == "84 images/s, 1:05 left"
+    assert format_pace(0.52, 7260) == "0.5 images/s, 2:01:00 left"
+    assert format_pace(0.0, None) == ""
 
 
 def test_status_counts_and_names_the_failures(collection: Path) -> None:
@@ -389,4 +389,4 @@ def test_the_demo_paints_indexes_and_searches(tmp_path: Path) -> None:
 
 
 def test_sizes_are_said_as_people_say_them() -> None:
-    assert [size(10), size(1500), size(24_400_000)] == ["10 bytes", "1.5 kB", "24.4 MB"]
+    assert [format_size(10), format_size(1500), format_size(24_400_000)] == ["10 bytes", "1.5 kB", "24.4 MB"]

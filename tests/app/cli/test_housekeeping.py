@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from app.cli.commands.status import index_line
-from app.formatting import age, freed, size
+from app.formatting import compaction_summary, format_age, format_size
 from indexer.collection.collection import Collection, Space
 from indexer.collection.storage import tables
 from indexer.maintenance.compact import Compaction
@@ -94,7 +94,7 @@ def test_the_state_of_an_index_is_one_line() -> None:
     now = datetime(2026, 1, 3, 12, tzinfo=UTC)
     index = IndexStatus("images", "hnsw", 12_000, 34, now - timedelta(days=2, hours=3), 5_000_000, None)
     assert index_line(index, now) == "hnsw, 12,000 images, 34 not in it yet, built 2 days ago, 5.0 MB"
-    assert age(timedelta(seconds=61)) == "1 minute"
+    assert format_age(timedelta(seconds=61)) == "1 minute"
     broken = IndexStatus("texts", "exact", 0, 0, None, 0, "it was built elsewhere")
     assert index_line(broken, now) == "captions: not used: it was built elsewhere"
 
@@ -128,15 +128,18 @@ def test_compact_says_what_it_freed(folder: Path) -> None:
     out = clipdex("compact", folder)[1]
     assert "old versions stay for searches that are running now" in out
     now = Collection.find(folder).size_bytes()
-    assert f"{size(now)} now" in out
+    assert f"{format_size(now)} now" in out
     told = json.loads(clipdex("compact", folder, "--keep", "0", "--json")[1])
     assert told["kept"] == 0
     assert told["after"] < told["before"]
     assert (
-        freed(Compaction(**told)) == f"{size(now - told['after'])} freed: {size(now)} before, {size(told['after'])} now"
+        compaction_summary(Compaction(**told))
+        == f"{format_size(now - told['after'])} freed: {format_size(now)} before, {format_size(told['after'])} now"
     )
     assert clipdex("compact", folder, "--keep", "0")[1].startswith("nothing to free: ")
-    assert freed(Compaction(548_000, 889_000, 3, 1.0)).startswith("nothing freed yet: 889.0 kB now, 341.0 kB more than")
+    assert compaction_summary(Compaction(548_000, 889_000, 3, 1.0)).startswith(
+        "nothing freed yet: 889.0 kB now, 341.0 kB more than"
+    )
     assert clipdex("verify", folder)[0] == 0
 
 

@@ -112,7 +112,7 @@ def test_a_map_whose_file_was_damaged_is_drawn_again(map_page: AppTest, collecti
     (file,) = (snapshot.collection.path / FOLDER).iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
-    background_cache.again(NAME, snapshot)
+    background_cache.discard(NAME, snapshot)
     settled(map_page)
     assert regions(map_page)
     assert file.read_bytes() == whole

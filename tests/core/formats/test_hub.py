@@ -25,7 +25,7 @@ from core.errors import ModelError
 from core.formats import hub
 from core.formats.model_catalog import BY_NAME, DESCRIPTIONS
 from core.formats.model_dir import fingerprint, read_config, save_model
-from core.inference.load import lasting, load_encoder
+from core.inference.load import load_encoder, stable_name
 from core.model.clip import CLIP
 from core.model.config import PRESETS, CLIPConfig, TransformerTextConfig, ViTConfig
 from tests.core.hub_server import COMMIT, Hub, Repo, from_folder
@@ -154,10 +154,10 @@ def test_what_is_remembered_finds_the_model_again_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert lasting("tiny") == "tiny"
-    assert lasting("ViT-B-32-256") == hub.RECOMMENDED_MODEL
-    assert lasting("hf:me/model@v1") == "hf:me/model@v1"
-    assert lasting("mine") == lasting(Path("mine")) == str(tmp_path / "mine")
+    assert stable_name("tiny") == "tiny"
+    assert stable_name("ViT-B-32-256") == hub.RECOMMENDED_MODEL
+    assert stable_name("hf:me/model@v1") == "hf:me/model@v1"
+    assert stable_name("mine") == stable_name(Path("mine")) == str(tmp_path / "mine")
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest_of_the_hub() -> None:

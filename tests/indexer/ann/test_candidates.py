@@ -98,7 +98,7 @@ def test_an_index_that_misses_nothing_gives_the_exact_answer(n: int, seed: int, 
     query = clustered(1, seed=seed)[0]
     for allowed in (None, generator.random(len(now)) < 0.5):
         rows, scores = index.best(query, k, allowed, "text", effort=1)
-        expected_rows, expected_scores = exact_search.best(now, query, k, allowed)
+        expected_rows, expected_scores = exact_search.top_k(now, query, k, allowed)
         assert rows.tolist() == expected_rows.tolist()
         assert scores.tolist() == expected_scores.tolist()
 
@@ -200,7 +200,7 @@ def test_a_filter_loses_nothing_whether_it_is_wide_or_narrow(tmp_path: Path) -> 
         allowed = generator.random(N) < share
         for query in clustered(3, seed=9):
             rows, scores = candidates(snapshot, query, 10, allowed)
-            expected = exact_search.best(snapshot.vectors, query, 10, allowed)
+            expected = exact_search.top_k(snapshot.vectors, query, 10, allowed)
             assert rows.tolist() == expected[0].tolist()
             assert scores.tolist() == expected[1].tolist()
 
@@ -212,7 +212,7 @@ def test_captions_have_an_index_of_their_own(tmp_path: Path) -> None:
     query = clustered(1, seed=5)[0]
     assert module.indexed(snapshot, "texts") is not None
     rows, _ = candidates(snapshot, query, 20, None, "texts")
-    assert rows.tolist() == exact_search.best(snapshot.text_vectors, query, 20)[0].tolist()
+    assert rows.tolist() == exact_search.top_k(snapshot.text_vectors, query, 20)[0].tolist()
 
 
 def test_a_collection_that_changed_beyond_use_is_searched_exactly(tmp_path: Path) -> None:
@@ -299,6 +299,6 @@ def test_many_texts_at_once_outlive_an_index_that_fails(tmp_path: Path) -> None:
 
 def assert_exact(snapshot: Snapshot, query: np.ndarray) -> None:
     rows, scores = candidates(snapshot, query, 10)
-    expected_rows, expected_scores = exact_search.best(snapshot.vectors, query, 10)
+    expected_rows, expected_scores = exact_search.top_k(snapshot.vectors, query, 10)
     assert rows.tolist() == expected_rows.tolist()
     assert scores.tolist() == expected_scores.tolist()

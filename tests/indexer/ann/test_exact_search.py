@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.ann.exact_search import best
+from indexer.ann.exact_search import top_k
 
 
 def unit_rows(seed: int, n: int, d: int) -> np.ndarray:
@@ -24,7 +24,7 @@ def unit_rows(seed: int, n: int, d: int) -> np.ndarray:
 
 def test_a_worked_example() -> None:
     vectors = np.array([[1, 0], [0, 1], [0.6, 0.8], [1, 0]], np.float32)
-    rows, scores = best(vectors, np.array([1, 0], np.float32), 3)
+    rows, scores = top_k(vectors, np.array([1, 0], np.float32), 3)
     assert rows.tolist() == [0, 3, 2]
     assert scores.tolist() == [1.0, 1.0, np.float32(0.6)]
 
@@ -35,7 +35,7 @@ def test_the_best_are_what_sorting_everything_gives(seed: int, n: int, d: int, k
     vectors, query = unit_rows(seed, n, d), unit_rows(seed + 1, 1, d)[0]
     cosines = [np.float32(math.fsum(float(a) * float(b) for a, b in zip(row, query, strict=True))) for row in vectors]
     expected = sorted(range(n), key=lambda row: (-cosines[row], row))[:k]
-    rows, scores = best(vectors, query, k)
+    rows, scores = top_k(vectors, query, k)
     assert rows.tolist() == expected
     assert scores.tolist() == [cosines[row] for row in expected]
 
@@ -44,7 +44,7 @@ def test_the_best_are_what_sorting_everything_gives(seed: int, n: int, d: int, k
 @given(st.integers(0, 2**32), st.integers(0, 60), st.integers(1, 40))
 def test_the_best_k_are_the_beginning_of_the_best_2k(seed: int, n: int, k: int) -> None:
     vectors, query = unit_rows(seed, n, 64), unit_rows(seed + 1, 1, 64)[0]
-    for few, many in zip(best(vectors, query, k), best(vectors, query, 2 * k), strict=True):
+    for few, many in zip(top_k(vectors, query, k), top_k(vectors, query, 2 * k), strict=True):
         assert few.tolist() == many[:k].tolist()
 
 
@@ -52,6 +52,6 @@ def test_the_best_k_are_the_beginning_of_the_best_2k(seed: int, n: int, k: int) 
 def test_copies_have_one_score_wherever_they_stand(n: int, d: int) -> None:
     vectors, query = np.repeat(unit_rows(1, 1, d), n, axis=0), unit_rows(2, 1, d)[0]
     for k in (1, n // 2, n):
-        rows, scores = best(vectors, query, k)
+        rows, scores = top_k(vectors, query, k)
         assert rows.tolist() == list(range(k))
         assert len(set(scores.tolist())) == 1

@@ -25,7 +25,7 @@ from indexer.ann.selection import choose, needed
 from indexer.ann.tuning import nearest
 from indexer.collection.collection import Collection
 from indexer.collection.index_files import manifest, trust
-from indexer.collection.index_files.manifest import FOLDER, Manifest, place
+from indexer.collection.index_files.manifest import FOLDER, Manifest, manifest_file
 from indexer.collection.snapshot import Snapshot
 from indexer.collection.storage import lock
 from indexer.search.searcher import Searcher
@@ -176,7 +176,7 @@ def test_the_nearest_of_many_queries_are_those_of_each() -> None:
     queries = clustered(7, seed=5)
     rows, scores = nearest(VECTORS, queries, 5)
     for query, found, cosines in zip(queries, rows, scores, strict=True):
-        expected_rows, expected = exact_search.best(VECTORS, query, 5)
+        expected_rows, expected = exact_search.top_k(VECTORS, query, 5)
         np.testing.assert_allclose(np.sort(cosines)[::-1], expected, atol=1e-6)
         assert len(set(found.tolist()) & set(expected_rows.tolist())) >= 4  # copies may stand for each other
 
@@ -195,7 +195,7 @@ def test_a_fitting_index_is_used_and_its_vectors_are_mapped(collection: Collecti
 def test_searches_go_on_while_an_index_is_built_and_switched(tmp_path: Path) -> None:
     collection = collection_of(tmp_path, VECTORS)
     searcher, stop, wrong = Searcher(collection), threading.Event(), []
-    expected = exact_search.best(VECTORS, QUERY, 10)[0].tolist()
+    expected = exact_search.top_k(VECTORS, QUERY, 10)[0].tolist()
 
     def search() -> None:
         while not stop.is_set():
@@ -340,7 +340,7 @@ def test_an_index_that_another_user_built_is_not_opened(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another"))
-    os.utime(manifest.place(collection.path, "images"))  # as another process, which opens the index anew
+    os.utime(manifest.manifest_file(collection.path, "images"))  # as another process, which opens the index anew
     with pytest.warns(ClipdexWarning, match="was written elsewhere"):
         assert_right(collection)
 
@@ -366,7 +366,7 @@ def test_the_key_is_for_the_user_alone(made: Path) -> None:
 
 
 def manifest_of(folder: Path) -> Manifest:
-    found = trust.read(place(folder / ".clipdex", "images"))
+    found = trust.read(manifest_file(folder / ".clipdex", "images"))
     assert found is not None
     return found
 
@@ -374,6 +374,6 @@ def manifest_of(folder: Path) -> Manifest:
 def assert_right(collection: Collection) -> None:
     snapshot = Snapshot.load(collection)
     rows, scores = candidates(snapshot, QUERY, 10)
-    expected_rows, expected_scores = exact_search.best(snapshot.vectors, QUERY, 10)
+    expected_rows, expected_scores = exact_search.top_k(snapshot.vectors, QUERY, 10)
     assert rows.tolist() == expected_rows.tolist()
     assert scores.tolist() == expected_scores.tolist()

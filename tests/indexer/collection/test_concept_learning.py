@@ -10,7 +10,7 @@ from PIL import Image
 
 import clipdex
 from core.errors import QueryError
-from indexer.collection.concept_learning import learn
+from indexer.collection.concept_learning import learn_concept
 from indexer.search.searcher import Searcher
 from tests.indexer.pictures import index
 
@@ -32,7 +32,7 @@ def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
 
 
 def test_two_examples_of_different_colour_find_what_they_share(searcher: Searcher) -> None:
-    concept = learn(searcher.snapshot(), ["00-stripe.png", "06-stripe.png"], ["04-plain.png", "02-plain.png"])
+    concept = learn_concept(searcher.snapshot(), ["00-stripe.png", "06-stripe.png"], ["04-plain.png", "02-plain.png"])
     assert np.linalg.norm(concept) == pytest.approx(1, abs=1e-5)
     found = [hit.id for hit in searcher.search(vector=concept, limit=10)]
     alike = [hit.id for hit in searcher.search(like="00-stripe.png", limit=10)]
@@ -45,7 +45,9 @@ def test_what_does_not_fit_goes_back(searcher: Searcher) -> None:
         return [hit.id for hit in searcher.search(vector=concept, limit=60)].index("01-plain.png")
 
     snapshot = searcher.snapshot()
-    assert rank(learn(snapshot, ["05-plain.png"], ["01-plain.png"])) > rank(learn(snapshot, ["05-plain.png"]))
+    assert rank(learn_concept(snapshot, ["05-plain.png"], ["01-plain.png"])) > rank(
+        learn_concept(snapshot, ["05-plain.png"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,11 +62,11 @@ def test_examples_that_make_no_sense_are_refused(
     searcher: Searcher, fits: list[str], does_not: list[str], message: str
 ) -> None:
     with pytest.raises(QueryError, match=message):
-        learn(searcher.snapshot(), fits, does_not)
+        learn_concept(searcher.snapshot(), fits, does_not)
 
 
 def test_a_collection_of_one_picture_has_no_concepts(tmp_path: Path) -> None:
     Image.new("RGB", (20, 20), "red").save(tmp_path / "a.png")
     index(tmp_path)
     with pytest.raises(QueryError, match="do not differ from the rest"):
-        learn(clipdex.open(tmp_path).snapshot(), ["a.png"])
+        learn_concept(clipdex.open(tmp_path).snapshot(), ["a.png"])

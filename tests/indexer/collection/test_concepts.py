@@ -10,7 +10,7 @@ import pytest
 
 import clipdex
 from core.errors import QueryError
-from indexer.collection.concept_learning import learn
+from indexer.collection.concept_learning import learn_concept
 from indexer.ingest.options import Options
 from indexer.ingest.sync import index as sync
 from indexer.maintenance.compact import compact
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_concept_is_kept_searched_and_forgotten(folder: Path) -> None:
     searcher = clipdex.open(folder)
     kept = searcher.keep_concept("My red", ["red0.png", "red1.png"], searcher.search(like="blue0.png", limit=1))
-    direction = learn(searcher.snapshot(), ["red0.png", "red1.png"], ["blue0.png"])
+    direction = learn_concept(searcher.snapshot(), ["red0.png", "red1.png"], ["blue0.png"])
     assert np.array_equal(np.asarray(kept.vector, np.float32), direction) and kept.does_not == ("blue0.png",)
     again = clipdex.open(folder)
     assert [one.name for one in again.concepts()] == ["My red"]
@@ -89,7 +89,7 @@ def test_another_model_learns_a_concept_anew_from_its_examples_or_says_that_it_c
     compact(searcher.snapshot().collection)
     later = clipdex.open(folder, model=None)
     later._encoder = later._given = Half()
-    fresh = learn(later.snapshot(), ["red0.png", "red1.png"])
+    fresh = learn_concept(later.snapshot(), ["red0.png", "red1.png"])
     assert [hit.id for hit in later.search(concept="red ones", limit=4)] == [
         hit.id for hit in later.search(vector=fresh, limit=4)
     ]

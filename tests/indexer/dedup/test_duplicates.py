@@ -18,7 +18,7 @@ from core.errors import CollectionError
 from indexer.dedup.copies import SAME, Closeness, Kind
 from indexer.dedup.duplicates import Group, best_of, duplicates
 from indexer.dedup.image_similarity import lightness, perceptual_hash, sameness
-from indexer.dedup.neighbor_pairs import near_pairs
+from indexer.dedup.neighbor_pairs import neighbor_pairs
 from tests.app.cli.test_cli import clipdex as command
 from tests.indexer.pictures import index
 from train.scenes import paint
@@ -140,7 +140,7 @@ def test_near_pairs_are_those_of_comparing_all(n: int) -> None:
     draw = np.random.default_rng(0)
     vectors = unit(draw.normal(size=(n, 32)))
     vectors[n // 2 : n // 2 + 40] = unit(vectors[:40] + 0.05 * draw.normal(size=(40, 32)))
-    pairs, cosines = near_pairs(vectors, 0.9, 5)
+    pairs, cosines = neighbor_pairs(vectors, 0.9, 5)
     whole = vectors @ vectors.T
     expected = np.argwhere(np.triu(whole >= 0.9, 1))
     assert np.array_equal(pairs, expected)
@@ -149,7 +149,7 @@ def test_near_pairs_are_those_of_comparing_all(n: int) -> None:
 
 def test_many_equal_vectors_do_not_make_many_pairs() -> None:
     vectors = np.repeat(unit(np.random.default_rng(0).normal(size=(1, 16))), 6_000, axis=0)
-    pairs, _ = near_pairs(vectors, 0.9, 4)
+    pairs, _ = neighbor_pairs(vectors, 0.9, 4)
     assert len(pairs) <= 4 * 6_000
 
 

@@ -15,11 +15,11 @@ from core.image.decode import open_reduced
 from core.inference.toy import ToyEncoder
 from indexer.ingest.embedding.memory_budget import Room
 from indexer.ingest.embedding.pipeline import Embedded, Pipeline
-from indexer.ingest.embedding.prefetch import Ahead
+from indexer.ingest.embedding.prefetch import Prefetcher
 from indexer.ingest.report import Stopwatch
 from indexer.sources import Item
 
-Work = Ahead[int, int]
+Work = Prefetcher[int, int]
 
 
 def test_what_fits_comes_in_at_once_and_what_does_not_waits_for_somebody_to_leave() -> None:
@@ -80,7 +80,7 @@ def in_room(
             time.sleep(seconds)
             return number
 
-    return Ahead(work, lambda number: -number, threads=16, window=24, limit=limit)
+    return Prefetcher(work, lambda number: -number, threads=16, window=24, limit=limit)
 
 
 def test_waiting_for_room_does_not_count_for_the_time_of_a_picture() -> None:
@@ -117,7 +117,7 @@ def test_a_picture_that_was_given_up_before_it_came_gets_no_room() -> None:
             told.append(error.reason)
         return number
 
-    assert [found for found in Ahead(read_slowly, int, threads=1, window=1, limit=0.05).run([1]) if found] == [1]
+    assert [found for found in Prefetcher(read_slowly, int, threads=1, window=1, limit=0.05).run([1]) if found] == [1]
     freed.set()
     while not told:
         time.sleep(0.001)

@@ -9,10 +9,10 @@ from collections.abc import Generator
 import pytest
 
 from indexer.ingest.embedding import prefetch
-from indexer.ingest.embedding.prefetch import Ahead, overlapped
+from indexer.ingest.embedding.prefetch import Prefetcher, overlapped
 
 
-def made(work: Ahead[int, int], items: range) -> list[int]:
+def made(work: Prefetcher[int, int], items: range) -> list[int]:
     return [result for result in work.run(items) if result is not None]
 
 
@@ -21,7 +21,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
         time.sleep(0.002 * (number % 2 == 0))
         return number * number
 
-    assert made(Ahead(slow_when_even, int, threads=4, window=7, limit=9), range(50)) == [n * n for n in range(50)]
+    assert made(Prefetcher(slow_when_even, int, threads=4, window=7, limit=9), range(50)) == [n * n for n in range(50)]
 
 
 def test_no_more_than_the_window_is_begun_before_it_is_asked_for() -> None:
@@ -31,7 +31,7 @@ def test_no_more_than_the_window_is_begun_before_it_is_asked_for() -> None:
         begun.append(number)
         return number
 
-    results = Ahead(begin, int, threads=3, window=5, limit=9).run(range(1000))
+    results = Prefetcher(begin, int, threads=3, window=5, limit=9).run(range(1000))
     assert next(results) == 0
     time.sleep(0.05)
     assert max(begun) <= 5
@@ -49,7 +49,7 @@ def test_pieces_that_hang_are_given_up_and_the_others_are_done() -> None:
         return number
 
     started = time.monotonic()
-    work = Ahead(hang_at_tens, lambda number: -number - 1, threads=2, window=20, limit=1.0)
+    work = Prefetcher(hang_at_tens, lambda number: -number - 1, threads=2, window=20, limit=1.0)
     assert made(work, range(40)) == [-n - 1 if n % 10 == 0 else n for n in range(40)]
     assert time.monotonic() - started < 60
     release.set()
@@ -62,7 +62,7 @@ def test_nothing_for_a_while_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.15)
         return number
 
-    results = list(Ahead(slow, int, threads=1, window=1, limit=9).run(range(2)))
+    results = list(Prefetcher(slow, int, threads=1, window=1, limit=9).run(range(2)))
     assert [result for result in results if result is not None] == [0, 1]
     assert results.count(None) >= 4
 
@@ -73,7 +73,7 @@ def test_an_error_comes_where_its_result_would_have_come() -> None:
             raise KeyError(number)
         return number
 
-    results = Ahead(fail_at_three, int, threads=2, window=4, limit=9).run(range(9))
+    results = Prefetcher(fail_at_three, int, threads=2, window=4, limit=9).run(range(9))
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(KeyError):
         next(results)

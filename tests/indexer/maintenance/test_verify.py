@@ -19,7 +19,7 @@ from core.errors import CollectionError
 from indexer.ann import optimize
 from indexer.collection import tags
 from indexer.collection.collection import Collection, Space
-from indexer.collection.index_files.manifest import Manifest, place
+from indexer.collection.index_files.manifest import Manifest, manifest_file
 from indexer.collection.storage import lock, row_reader, tables
 from indexer.maintenance import compact, verify
 from indexer.maintenance.repair import Kind
@@ -296,7 +296,7 @@ def test_a_damaged_index_is_told_of_and_goes(folder: Path) -> None:
     paint(folder / "new.jpg", "blue")
     index(folder)
     assert [index.missing for index in clipdex.open(folder).status().indexes] == [1, 0]
-    manifest = Manifest.model_validate_json(place(collection.path, "images").read_bytes())
+    manifest = Manifest.model_validate_json(manifest_file(collection.path, "images").read_bytes())
     built = collection.path / "indexes" / manifest.folder / "keys.npy"
     built.write_bytes(built.read_bytes()[:-8] + bytes(8))
     result = check(folder)

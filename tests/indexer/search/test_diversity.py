@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 import clipdex
 from core.errors import QueryError
-from indexer.search.date_sort import by_date
-from indexer.search.diversity import POOL, diverse
+from indexer.search.date_sort import sorted_by_date
+from indexer.search.diversity import POOL, diversify
 from indexer.search.ranking import Ranked
 from indexer.search.relevance import THRESHOLD
 from indexer.search.searcher import Searcher
@@ -72,9 +72,9 @@ def test_maximal_marginal_relevance_is_its_formula() -> None:
     while len(order) < 30:
         rest = [row for row in range(30) if row not in order]
         order.append(max(rest, key=lambda r: 0.6 * scores[r] - 0.4 * max(vectors[r] @ vectors[o] for o in order)))
-    assert diverse(vectors, scores, 0.4).tolist() == order
+    assert diversify(vectors, scores, 0.4).tolist() == order
     many = np.repeat(vectors[:1], POOL + 5, axis=0)
-    assert diverse(many, many @ query, 0.4).tolist() == list(range(POOL + 5))
+    assert diversify(many, many @ query, 0.4).tolist() == list(range(POOL + 5))
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_what_matches_comes_in_the_order_of_time(tmp_path: Path) -> None:
     assert dated == ["00.jpg", *sorted((item for item in relevant if item != "00.jpg"), reverse=True)]
     snapshot = searcher.snapshot()
     whole = Ranked(np.array([7, 3, 9]), np.array([0.9, 0.8, 0.7], np.float32))
-    assert by_date(snapshot, whole, [0.9, 0.8, 0.1], slice(0, 5)).rows.tolist() == [7, 3]
-    assert by_date(snapshot, whole, [0.9, 0.1, 0.8], slice(0, 5)).rows.tolist() == [9, 7], "a guess is left out"
-    assert by_date(snapshot, whole, [0.1, 0.1, 0.1], slice(0, 5)).rows.tolist() == [7, 3, 9], "all are guesses"
-    assert by_date(snapshot, whole, [None] * 3, slice(1, 2)).scores.tolist() == pytest.approx([0.9])
+    assert sorted_by_date(snapshot, whole, [0.9, 0.8, 0.1], slice(0, 5)).rows.tolist() == [7, 3]
+    assert sorted_by_date(snapshot, whole, [0.9, 0.1, 0.8], slice(0, 5)).rows.tolist() == [9, 7], "a guess is left out"
+    assert sorted_by_date(snapshot, whole, [0.1, 0.1, 0.1], slice(0, 5)).rows.tolist() == [7, 3, 9], "all are guesses"
+    assert sorted_by_date(snapshot, whole, [None] * 3, slice(1, 2)).scores.tolist() == pytest.approx([0.9])
     assert [searcher.search("red", limit=1, offset=n, sort="date")[0].id for n in range(3)] == dated[:3]
     assert [hit.id for hit in searcher.search(where="width>0", limit=3, sort="date")] == ["00.jpg", "39.jpg", "38.jpg"]
     with pytest.raises(QueryError, match="unknown order 'time'"):

@@ -26,7 +26,7 @@ from indexer.search.relevance import (
     relevances,
     sample,
 )
-from indexer.search.relevance_cache import Backgrounds
+from indexer.search.relevance_cache import BackgroundCache
 from indexer.search.searcher import Searcher
 from tests.indexer.pictures import index, paint
 
@@ -165,7 +165,7 @@ def test_hits_carry_the_relevance_of_their_query_on_every_page(searcher: Searche
 
 def test_whoever_asks_something_else_does_not_wait_for_a_background(searcher: Searcher) -> None:
     snapshot, begun, go_on = searcher.snapshot(), threading.Event(), threading.Event()
-    backgrounds, found = Backgrounds(), list[list[float | None]]()
+    backgrounds, found = BackgroundCache(), list[list[float | None]]()
 
     def slow_to_load() -> Encoder:
         begun.set()

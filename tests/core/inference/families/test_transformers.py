@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import ConfigError, MissingExtraError, ModelError
 from core.inference.families.encoder import FamilyEncoder
-from core.inference.load import lasting, load_encoder
+from core.inference.load import load_encoder, stable_name
 from core.text.zeroshot import classify
 from tests.core.hub_server import COMMIT
 from tests.core.inference.families.models import LENGTH, SIDE, TRANSFORMERS, transformers_folder
@@ -177,8 +177,8 @@ def test_a_collection_finds_a_folder_of_another_family_from_anywhere(
 ) -> None:
     (tmp_path / "m").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert lasting("transformers:m") == f"transformers:{tmp_path / 'm'}"
-    assert lasting("openclip:ViT-B-16-SigLIP/webli") == "openclip:ViT-B-16-SigLIP/webli"
+    assert stable_name("transformers:m") == f"transformers:{tmp_path / 'm'}"
+    assert stable_name("openclip:ViT-B-16-SigLIP/webli") == "openclip:ViT-B-16-SigLIP/webli"
 
 
 @pytest.mark.usefixtures("nothing_installed")
