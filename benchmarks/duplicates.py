@@ -3,7 +3,7 @@
     python -m benchmarks.duplicates [PHOTOS] [--photos 200]     (a folder of different photos; shared/data unless given)
 
 Each photo lies in one collection with an equal copy or not, some changed copies (`benchmarks/changes.py`), and one that
-looks as if it had been taken again. A pair is right for "image" if both come from one photo without being taken
+looks as if it had been taken again. A pair is right for "picture" if both come from one photo without being taken
 again, for "scene" if one of them was. Beside it: DCT hashes compared by Hamming distance, as imagededup's PHash does by
 default (all pairs of at most 10 bits); imagededup itself where it is installed, else the same hash from here.
 """

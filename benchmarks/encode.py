@@ -32,9 +32,10 @@ from core.formats.convert.vocabulary import find
 from core.image.decode import open_image, open_reduced
 from core.image.preprocess import normalise
 from core.inference.clip_encoder import CLIPEncoder
-from core.inference.device import choose_precision, processor
+from core.inference.device import processor
 from core.inference.lazy_towers import of_weights
 from core.inference.load import MODELS, load_encoder
+from core.inference.precision import choose_precision
 from core.model.clip import CLIP
 from core.model.config import CLIPConfig, ModelConfig, PreprocessConfig, preset
 from core.model.init import initialise

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.server.remote_image import Fetched
     from clipdex import Hit
     from indexer.dedup.collapse import Grouping
-    from indexer.dedup.copies import Kind
+    from indexer.dedup.duplicate_rule import Kind
     from indexer.search.searcher import Searcher
 
 DATED = 1_000  # hits that are put in the order of their dates, where so many match

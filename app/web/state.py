@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from clipdex import Status
     from core.inference.heatmap import Heat
     from indexer.ann.optimize import Health
-    from indexer.dedup.copies import Kind
+    from indexer.dedup.duplicate_rule import Kind
     from indexer.search.searcher import Searcher
 
 NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that are shown otherwise, or of no interest

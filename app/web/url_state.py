@@ -20,7 +20,7 @@ from app.library import searchers
 from app.server.remote_image import is_address, refusal
 from app.web import state
 from app.web.search_service import PageQuery
-from indexer.dedup.copies import KINDS, Kind
+from indexer.dedup.duplicate_rule import KINDS, Kind
 from indexer.search.query import Box
 
 KEPT = ("c", "plain")  # what stays in the URL whatever is asked

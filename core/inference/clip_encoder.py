@@ -14,7 +14,8 @@ from core.formats import fingerprints, model_dir, weights_file
 from core.image.preprocess import LEFT_BY_JPEG, normalise, resize_crop
 from core.inference import lazy_towers, numpy_text
 from core.inference.cpu_parallelism import Lanes
-from core.inference.device import Precision, choose_device, choose_precision
+from core.inference.device import choose_device
+from core.inference.precision import Precision, choose_precision
 from core.inference.text_cache import TextCache
 from core.model.config import ModelConfig, ViTConfig
 from core.text.tokenizer import Tokenizer
@@ -188,7 +189,7 @@ class CLIPEncoder:
     def _encode_images(self, pixels: np.ndarray) -> np.ndarray:
         import torch
 
-        from core.inference.precision import input_dtype
+        from core.inference.tower_precision import input_dtype
 
         tower = self._towers["visual"]
         # A copy: torch takes no read-only array (a map of a file) and none with negative strides (a mirrored one).

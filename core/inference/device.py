@@ -1,4 +1,4 @@
-"""Chooses the device and the number format, and detects what the processor can do.
+"""Chooses the device, and detects what the processor can do.
 
 Both answers are functions of what the machine has, asked where they are needed and handed on as values. `processor()`
 is the one place that knows what the CPU can do; `CLIPDEX_CPU=avx2` restricts it, and PyTorch with it, to what a machine
@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 from core.errors import ConfigError, unknown_choice
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 RESTRICTION = "CLIPDEX_CPU"
 # What a restriction is called for PyTorch's own kernels, oneDNN and MKL: each has its own names.
 RESTRICTED = {
@@ -85,25 +83,6 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
     else:
         native = device.type == "cpu" and processor().native_bf16
     return torch.bfloat16 if native else None
-
-
-def choose_precision(name: str, device: torch.device) -> Precision:
-    """The number format to encode in.
-
-    `auto` takes bf16 where the hardware multiplies it natively, else int8 on a CPU that has it, else fp32. Raises
-    `ConfigError` for an unknown name, and for int8 where it does not work.
-    """
-    if name not in PRECISIONS:
-        raise ConfigError(unknown_choice("precision", name, PRECISIONS))
-    has_bytes = device.type == "cpu" and processor().largest_weight > 0
-    if name == "auto":
-        return "bf16" if autocast_dtype(device) is not None else "int8" if has_bytes else "fp32"
-    if name == "int8" and not has_bytes:
-        raise ConfigError(
-            f"precision 'int8' does not work on this {device.type} device, only on a CPU with AVX2 or more; "
-            "use auto, fp32, bf16 or fp16"
-        )
-    return cast(Precision, name)
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.formats import fingerprints
-from core.inference.device import Precision
+from core.inference.precision import Precision
 from core.model.config import CLIPConfig
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Towers:
 
     def __getitem__(self, tower: Tower) -> nn.Module:
         if tower not in self._towers:
-            from core.inference.precision import reduced
+            from core.inference.tower_precision import reduced
 
             with self._locks[tower]:
                 if tower not in self._towers:

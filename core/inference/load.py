@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from core.encoder import Encoder
 from core.errors import ConfigError, ModelError, unknown_choice
 from core.inference import families
-from core.inference.device import PRECISIONS, restrict
+from core.inference.device import restrict
+from core.inference.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from core.formats import hub

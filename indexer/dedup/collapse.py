@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.collection.snapshot import row_of
-from indexer.dedup.copies import Copies, Kind
+from indexer.dedup.duplicate_rule import Copies, Kind
 
 if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot

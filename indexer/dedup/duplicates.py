@@ -7,7 +7,7 @@
 - scene: another image of the same scene, such as the next one of a burst: near in the model's space, and laid on each
   other the thumbnails nearly fit; neither alone tells it from another scene of its kind.
 
-An image stands for all its copies in the next kind: a group of kind "image" holds one of each set of equal files, a
+An image stands for all its copies in the next kind: a group of kind "picture" holds one of each set of equal files, a
 group of kind "scene" one of each set of the same image. Nothing is compared with everything
 (`indexer.dedup.neighbor_pairs`).
 """
@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.dedup.copies import CANDIDATE, KINDS, NEAREST, SURE_CANDIDATE, Closeness, Kind, Thumbnails, are_copies
+from indexer.dedup.duplicate_rule import (
+    CANDIDATE,
+    KINDS,
+    NEAREST,
+    SURE_CANDIDATE,
+    Closeness,
+    Kind,
+    Thumbnails,
+    are_copies,
+)
 from indexer.dedup.image_similarity import perceptual_hash, sameness
 from indexer.dedup.keep_policy import Best, KeepPolicy
 from indexer.dedup.neighbor_pairs import neighbor_pairs

@@ -170,7 +170,7 @@ class Query:
     holding: tuple[str, ...] = ()  # phrases that a caption or the file name must hold, each of them
     not_holding: tuple[str, ...] = ()  # and must not
     hybrid: bool = False  # rank by full text, too
-    collapse: str | None = None  # "bytes", "image" or "scene": leave out copies of better hits
+    collapse: str | None = None  # "bytes", "picture" or "scene": leave out copies of better hits
     diverse: float = 0.0  # from 0 to 1: how much a hit should differ from those before it
     sort: str = "score"  # or "date": what is relevant, the newest first
     tiles: bool = False  # score each image by its best part, where that is better than the whole

@@ -21,7 +21,7 @@ from indexer.search.relevance import NEEDED
 
 if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot
-    from indexer.dedup.copies import Kind
+    from indexer.dedup.duplicate_rule import Kind
     from indexer.search.query import Query
 
 FULL_TEXT, FUSED = "full text", "fused"

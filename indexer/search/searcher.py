@@ -72,10 +72,11 @@ class Searcher(Curation):
         Like("2.jpg", 0.5)]`. `without` leads away from words or parts. `where` are conditions such as "width>=1000"
         that must all be met (see `indexer.search.filters`), `holding` phrases that a caption or the file name must
         hold. With `hybrid` full-text search ranks, too. Conditions alone list what they keep, by id, and their scores
-        are 0. `collapse` leaves out copies of better hits ("bytes", "image" or "scene", see `indexer.dedup.copies`),
-        `diverse` from 0 to 1 prefers hits that differ from those before, `sort="date"` orders what is relevant by time.
-        With `tiles` an image counts by its best part, if that is better than the whole: `hit.box` says which. Raises
-        `QueryError` for a query that cannot be answered and `ImageError` for an image that cannot be read.
+        are 0. `collapse` leaves out copies of better hits ("bytes", "picture" or "scene", see
+        `indexer.dedup.duplicate_rule`), `diverse` from 0 to 1 prefers hits that differ from those before, `sort="date"`
+        orders what is relevant by time. With `tiles` an image counts by its best part, if that is better than the
+        whole: `hit.box` says which. Raises `QueryError` for a query that cannot be answered and `ImageError` for an
+        image that cannot be read.
         """
         if isinstance(query, Query):
             if options:

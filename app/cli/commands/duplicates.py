@@ -25,7 +25,7 @@ TITLES = {
 
 def command(
     folder: Folder = Path(),
-    kind: Annotated[list[str] | None, typer.Option(help="Only this: bytes, image or scene; all by default.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this: bytes, picture or scene; all by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the groups of images that are there more than once, by kind; the one to keep of each group comes first.
@@ -34,7 +34,7 @@ def command(
     import clipdex
     from app.cli.output import note, print_json
     from core.errors import QueryError, unknown_choice
-    from indexer.dedup.copies import KINDS
+    from indexer.dedup.duplicate_rule import KINDS
     from indexer.dedup.duplicates import best_of, duplicates
 
     for name in kind or ():

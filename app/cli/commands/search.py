@@ -32,7 +32,7 @@ def command(
     plain: Annotated[bool, typer.Option("--plain", help="Take QUERY as words; no sign in it means anything.")] = False,
     hybrid: Annotated[bool, typer.Option("--hybrid", help="Rank by words in captions and file names, too.")] = False,
     tiles: Annotated[bool, typer.Option("--tiles", help="Look at parts of images, too: finds small things.")] = False,
-    collapse: Annotated[str | None, typer.Option(help="Leave out copies: bytes, image or scene.")] = None,
+    collapse: Annotated[str | None, typer.Option(help="Leave out copies: bytes, picture or scene.")] = None,
     diverse: Annotated[float, typer.Option(help="From 0 to 1: prefer hits that differ from those before.")] = 0.0,
     sort: Annotated[str, typer.Option(help="score, or date: what seems to match, the newest first.")] = "score",
     templates: Annotated[str | None, typer.Option(help="Put words into prompts: 80, 7, 1 or a file.")] = None,

@@ -18,7 +18,7 @@ from app.web import redirect, state, url_state
 from app.web.components import duplicate_groups, image_viewer, page_frame, waiting
 from app.web.components.markdown import as_text
 from core.errors import ClipdexError
-from indexer.dedup.copies import KINDS, Kind
+from indexer.dedup.duplicate_rule import KINDS, Kind
 from indexer.dedup.duplicates import Group, best_of, duplicates
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from core.errors import ConfigError, unknown_choice
 from core.formats import weights
-from core.inference.device import PRECISIONS, autocast_dtype, choose_device
+from core.inference.device import autocast_dtype, choose_device
+from core.inference.precision import PRECISIONS
 from core.inference.text_cache import TextCache
 
 if TYPE_CHECKING:

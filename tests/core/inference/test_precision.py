@@ -17,11 +17,12 @@ from core.errors import ConfigError, ModelError
 from core.formats import fingerprints
 from core.formats.model_dir import fingerprint, save_model
 from core.inference.clip_encoder import CLIPEncoder
-from core.inference.device import RESTRICTION, choose_precision, processor
+from core.inference.device import RESTRICTION, processor
 from core.inference.inference_blocks import FastTextTransformer, FastVisionTransformer
 from core.inference.load import load_encoder
-from core.inference.precision import reduced
+from core.inference.precision import choose_precision
 from core.inference.quantized_linear import ByteLinear, Inner, PackedLinear, RoundedLinear
+from core.inference.tower_precision import reduced
 from core.model.config import ViTConfig
 from core.model.text import TextTransformer
 from core.model.transformer import Block
@@ -115,7 +116,8 @@ def test_auto_takes_what_the_processor_multiplies_natively_and_impossible_wishes
 def restricted(name: str, *questions: str) -> list[str]:
     """The answers of one program that runs on a processor restricted to `name`."""
     code = [
-        "import torch; from PIL import Image; from core.inference.device import choose_precision, processor",
+        "import torch; from PIL import Image; from core.inference.device import processor",
+        "from core.inference.precision import choose_precision",
         "from core.inference.load import load_encoder; from core.errors import ConfigError",
     ]
     code += [f"try: print({question})\nexcept ConfigError as error: print(error)" for question in questions]

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 import clipdex
 from core.errors import CollectionError
-from indexer.dedup.copies import SAME, Closeness, Kind
+from indexer.dedup.duplicate_rule import SAME, Closeness, Kind
 from indexer.dedup.duplicates import Group, best_of, duplicates
 from indexer.dedup.image_similarity import lightness, perceptual_hash, sameness
 from indexer.dedup.neighbor_pairs import neighbor_pairs
@@ -130,7 +130,7 @@ def test_the_command_lists_groups_for_people_and_programs(folder: Path) -> None:
 def test_what_is_nothing_twice_is_said(tmp_path: Path) -> None:
     picture(1).save(tmp_path / "1.png")
     index(tmp_path)
-    assert command("duplicates", tmp_path)[2] == "note: no image is here more than once (bytes, image, scene)\n"
+    assert command("duplicates", tmp_path)[2] == "note: no image is here more than once (bytes, picture, scene)\n"
     with pytest.raises(CollectionError):
         clipdex.open(tmp_path / "absent")
 

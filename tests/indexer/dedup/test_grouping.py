@@ -12,7 +12,7 @@ from PIL import Image
 import clipdex
 from core.errors import QueryError
 from indexer.dedup.collapse import Grouping
-from indexer.dedup.copies import Copies, Kind
+from indexer.dedup.duplicate_rule import Copies, Kind
 
 
 @pytest.fixture(scope="module")
