@@ -1,7 +1,7 @@
 """Groups the duplicates of a collection: equal bytes, same image, same scene.
 
 - bytes: the files are the same, byte for byte.
-- image: the same image, encoded again, resized, cropped, recoloured or with a border. Candidates are near in the
+- picture: the same image, encoded again, resized, cropped, recoloured or with a border. Candidates are near in the
   model's space or in perceptual hash; a pair counts if one thumbnail lies on the other
   (`indexer.dedup.image_similarity`).
 - scene: another image of the same scene, such as the next one of a burst: near in the model's space, and laid on each

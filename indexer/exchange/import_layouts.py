@@ -149,7 +149,7 @@ def _described(folder: Path, shards: list[Shard], texts: Texts | None) -> Layout
     place = next((name for name in PLACES if name in columns and _is_text(columns[name])), None)
     if place is None:
         raise DataError(
-            f"{shards[0].metadata} has the columns {', '.join(columns) or 'none'}, and none of those that say where a "
+            f"{shards[0].metadata} has the columns {', '.join(columns) or 'none'}, and none of those that say where an "
             f"image is: {', '.join(PLACES)}"
         )
     captions = next((name for name in CAPTIONS if name in columns and _holds_text(columns[name])), None)

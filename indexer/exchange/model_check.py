@@ -74,7 +74,7 @@ def _pictures(
             break
     if not pixels:
         return None
-    return _compared("pictures", encode_each(lambda part: encoder.encode_prepared(np.stack(part)), pixels), given)
+    return _compared("images", encode_each(lambda part: encoder.encode_prepared(np.stack(part)), pixels), given)
 
 
 def _captions(layout: Layout, encoder: Encoder, rows: Sequence[tuple[int, int, str, str]]) -> Agreement | None:

@@ -27,12 +27,12 @@ from tests.indexer.pictures import index, paint, state
 # Four images, two of them in a group; two have the same content, one cannot be read; one text beside an image, and
 # one file that is neither.
 CONTENTS = {"red.jpg": "red", "album/blue.jpg": "blue", "album/red too.jpg": "red", "bad.jpg": None}
-OTHERS = {"red.txt": b"a red thing\n", "notes.md": b"no picture"}
+OTHERS = {"red.txt": b"a red thing\n", "notes.md": b"no image"}
 
 
 def data_of(name: str, place: Path) -> bytes:
     colour = CONTENTS[name]
-    return paint(place / "painted.jpg", colour).read_bytes() if colour else b"no picture"
+    return paint(place / "painted.jpg", colour).read_bytes() if colour else b"no image"
 
 
 def lay_out_folder(place: Path) -> Path:

@@ -18,7 +18,7 @@ function makeCopy(copy, group, report) {
   image.alt = "";
   image.loading = "lazy";
   image.decoding = "async";
-  image.addEventListener("error", () => { image.remove(); look.append(element("span", "gone", "This picture cannot be shown")); });
+  image.addEventListener("error", () => { image.remove(); look.append(element("span", "gone", "This image cannot be shown")); });
   image.src = copy.thumb;
   look.append(image);
   if (kept) look.append(element("span", "badge", "Keep"));

@@ -79,7 +79,7 @@ function describe(tile, item, scores) {
   // The address changes with the image, also while its tile is on the screen.
   if (tile.dataset.thumb !== item.thumb) note(tile, "");
   tile.querySelector("img").alt = named;
-  bring(tile, item.thumb, () => { tile.querySelector("img").hidden = true; note(tile, "This picture cannot be shown"); });
+  bring(tile, item.thumb, () => { tile.querySelector("img").hidden = true; note(tile, "This image cannot be shown"); });
   const count = item.copies ? `. ${item.copies} more like it` : item.copy ? ". Of the same group" : "";
   const place = scores ? `. ${placeOf(item)}` : "";
   tile.querySelector(".look").setAttribute("aria-label", named + place + count);

@@ -5,7 +5,7 @@
 
 const RECENT = "clipdex-recent", MOST = 12, SHOWN = 6;
 const KEYS = {
-  "Everywhere": [["/", "to the search box"], ["?", "these keys"], ["ctrl + v", "search with a copied picture"], ["tab", "on to the next control"]],
+  "Everywhere": [["/", "to the search box"], ["?", "these keys"], ["ctrl + v", "search with a copied image"], ["tab", "on to the next control"]],
   "Images": [
     ["arrows", "walk over them"], ["home, end", "to the first, to the last"], ["enter", "see one large"],
     ["s", "find similar"], ["+", "more like this"], ["-", "less like this"], ["c", "copy the path"],

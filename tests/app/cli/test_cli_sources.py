@@ -49,7 +49,7 @@ def test_a_file_needs_a_place_for_its_collection(tmp_path: Path) -> None:
 def test_the_columns_of_a_table_are_named_and_remembered(tmp_path: Path) -> None:
     paint_three(tmp_path / "a")
     file, kept = tmp_path / "a" / "list.csv", tmp_path / "kept"
-    file.write_text("image,title,width,stars\nred.jpg,a red thing,5,4\n")
+    file.write_text("picture,title,width,stars\nred.jpg,a red thing,5,4\n")
     words = ["index", str(file), "--to", str(kept), "--model", "toy"]
     assert "which column of list.csv holds the images? Say --image-column" in fails(*words)
     assert "clipdex itself keeps of every image: width" in fails(*words, "--image-column", "picture")

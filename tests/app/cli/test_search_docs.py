@@ -26,17 +26,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search-docs")
     names = {"trips/123.jpg": "red", "trips/parking_lot.jpg": "red", "lighthouse.jpg": "blue", "a/snow.jpg": "yellow"}
     for number, (name, colour) in enumerate(names.items()):
-        paint(folder / "Images" / name, colour, number)
+        paint(folder / "Pictures" / name, colour, number)
     large = Image.fromarray(np.full((900, 1200, 3), 200, np.uint8))
-    (folder / "Images" / "trips" / "2024").mkdir()
+    (folder / "Pictures" / "trips" / "2024").mkdir()
     exif = Image.Exif()
     exif[0x0110] = "Canon EOS"
     exif.get_ifd(0x8769)[0x9003] = "2024:05:31 12:30:00"
-    large.save(folder / "Images" / "trips" / "2024" / "large.jpg", exif=exif)
-    (folder / "Images" / "trips" / "2024" / "large.txt").write_text("a white parking lot\nsnow")
+    large.save(folder / "Pictures" / "trips" / "2024" / "large.jpg", exif=exif)
+    (folder / "Pictures" / "trips" / "2024" / "large.txt").write_text("a white parking lot\nsnow")
     large.save(folder / "photo.jpg")
     np.save(folder / "red.npy", load_encoder("toy").encode_texts(["red"])[0])
-    clipdex.index(folder / "Images", model="toy")
+    clipdex.index(folder / "Pictures", model="toy")
     return folder
 
 
@@ -58,9 +58,9 @@ def test_every_command_on_the_page_works(place: Path, monkeypatch: pytest.Monkey
 def test_the_line_and_the_conditions_find_what_the_page_says(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     line = 'red car -snow "parking lot" folder:trips after:2024-01-01'
-    assert f"clipdex search '{line}' Images" in PAGE
-    assert command("search", line, "Images")[1].split() == ["0.0000", "Pictures/trips/2024/large.jpg"]
-    named = set(clipdex.open("Images").snapshot().columns)
+    assert f"clipdex search '{line}' Pictures" in PAGE
+    assert command("search", line, "Pictures")[1].split() == ["0.0000", "Pictures/trips/2024/large.jpg"]
+    named = set(clipdex.open("Pictures").snapshot().columns)
     told = PAGE[PAGE.index("Columns are") : PAGE.index("whatever the source")]
     assert {name for name in named if f"`{name}`" not in told} == set()
 

@@ -45,7 +45,7 @@ class Web(BaseHTTPRequestHandler):
         elif where == "/red.png":
             self._say(200, Web.picture)
         elif where == "/page":
-            self._say(200, b"<html>no picture</html>")
+            self._say(200, b"<html>no image</html>")
         elif where == "/declared":
             self._say(200, b"", **{"Content-Length": str(10**12)})
         elif where == "/endless":

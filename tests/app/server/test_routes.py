@@ -130,7 +130,7 @@ def test_a_name_that_is_no_utf8_is_served(odd: Server) -> None:
 def test_a_file_that_is_gone_or_no_picture_any_more_is_not_found(odd: Server, name: str) -> None:
     assert odd.get(odd.address("thumb", name))[0] == 200
     status, _, body = odd.get(odd.address("image", name))
-    assert (status, body) == (404, b"no such picture")
+    assert (status, body) == (404, b"no such image")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_file_that_is_gone_or_no_picture_any_more_is_not_found(odd: Server, na
 @pytest.mark.parametrize("kind", ["thumb", "image"])
 def test_nothing_outside_the_table_is_served(odd: Server, kind: str, item: str) -> None:
     status, _, body = odd.get(odd.address(kind, item))
-    assert (status, body) == (404, b"no such picture")
+    assert (status, body) == (404, b"no such image")
 
 
 @pytest.mark.parametrize(

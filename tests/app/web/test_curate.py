@@ -166,7 +166,7 @@ def running(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 def test_a_zip_is_given_out_for_what_was_offered_only(running: Server) -> None:
     status, _, body = running.get("/export/0000")
-    assert status == 404 and b"select the pictures again" in body
+    assert status == 404 and b"select the images again" in body
 
 
 def test_only_the_last_offers_are_kept() -> None:

@@ -18,6 +18,7 @@ from clipdex import index
 from tests.app.conftest import EACH, paint
 from tests.app.jobs.test_jobs import many, waited
 from tests.app.web.test_pages import opened, shown, tiles
+from tests.indexer.object_store import bucket as bucket
 
 COUNT = 4 * EACH + 1
 

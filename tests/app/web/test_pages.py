@@ -245,7 +245,7 @@ def test_what_cannot_be_answered_is_said_in_place(app: AppTest, params: dict[str
 
 def test_an_upload_that_is_no_picture_is_said_in_place(app: AppTest) -> None:
     app.run()
-    app.file_uploader[0].set_value(("notes.txt", b"not a picture", "text/plain")).run()
+    app.file_uploader[0].set_value(("notes.txt", b"not an image", "text/plain")).run()
     assert not app.exception
     assert len(app.error) == 1
     assert "not an image" in app.error[0].value
@@ -472,12 +472,13 @@ def test_results_in_the_order_of_their_dates(tmp_path: Path, monkeypatch: pytest
         if year:
             exif.get_ifd(0x8769)[0x9003] = f"{year}:01:01 10:00:00"
         Image.new("RGB", (60 + number, 40), COLOURS["red"]).save(tmp_path / f"{year or 'none'}.jpg", exif=exif)
+    os.utime(tmp_path / "none.jpg", (1_640_000_000, 1_640_000_000))  # in 2021, after the one that was taken then
     index(tmp_path, model="toy")
     app = opened(tmp_path, monkeypatch)
     app.query_params.update({"plain": "1", "q": "red", "sort": "date"})
     app.run()
     assert not app.exception
-    assert tiles(app) == ["2023.jpg", "2022.jpg", "2021.jpg", "none.jpg"]
+    assert tiles(app) == ["2023.jpg", "2022.jpg", "none.jpg", "2021.jpg"]
 
 
 def test_near_duplicates_take_one_place_and_are_shown_by_a_click(

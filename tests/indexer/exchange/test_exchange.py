@@ -98,7 +98,7 @@ def test_an_embedding_folder_becomes_the_collection_that_indexing_would_make(
     assert (done.added, done.present, done.failed, done.total, done.unreachable) == (12, 0, {}, 12, 0)
     assert done.images == pictures / "album" or done.images == pictures
     assert done.agreement is not None
-    assert (done.agreement.what, done.agreement.count) == ("pictures", 12)
+    assert (done.agreement.what, done.agreement.count) == ("images", 12)
     assert done.agreement.mean > 0.9999
     lines = [f'"{name}",{text}' for name, text in zip(ids, words, strict=True)]
     (tmp_path / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
@@ -141,7 +141,7 @@ def test_pictures_that_cannot_be_reached_are_found_without_thumbnail_and_size(pi
     assert (result.findings, result.without_thumbnail) == ([], 12)
     # Where their folder is now, the images are reached, and the paths need not be those of another machine.
     done = bring(folder, images=pictures)
-    assert (done.added, done.unreachable, done.agreement and done.agreement.what) == (12, 0, "pictures")
+    assert (done.added, done.unreachable, done.agreement and done.agreement.what) == (12, 0, "images")
     assert clipdex.open(pictures).thumbnail(ids[3])[:3] == b"\xff\xd8\xff"
 
 
@@ -251,7 +251,7 @@ def test_vectors_go_into_a_collection_in_an_object_store_with_pictures_there(
     given = write(tmp_path / "given", embedded(pictures, ids), columns)
     done = bring(given, images=f"{bucket}/photos", to=f"{bucket}/imported")
     assert (done.added, done.unreachable, done.texts, done.failed) == (12, 0, 12, {})
-    assert done.agreement is not None and done.agreement.what == "pictures"
+    assert done.agreement is not None and done.agreement.what == "images"
     assert (done.collection, done.images) == (f"{bucket}/imported", f"{bucket}/photos")
     searcher = clipdex.open(f"{bucket}/imported")
     assert searcher.search(image=pictures / ids[3], limit=1)[0].id == ids[3]

@@ -133,7 +133,7 @@ def test_a_picture_that_breaks_becomes_a_failure_and_comes_back_when_repaired(tm
     paint_three(tmp_path)
     index(tmp_path)
     good = (tmp_path / "red.jpg").read_bytes()
-    (tmp_path / "red.jpg").write_bytes(b"no picture any more")
+    (tmp_path / "red.jpg").write_bytes(b"no image any more")
     assert counts(index(tmp_path)) == {"failed": 1, "unchanged": 2}
     assert (ids(tmp_path), failures(tmp_path)) == (["blue.png", "green.jpg"], {"red.jpg": "not an image"})
     report = index(tmp_path)

@@ -236,7 +236,7 @@ def test_a_collection_whose_failures_have_no_marks_yet_is_well_and_gets_them_wit
 
 def test_a_thumbnail_is_taken_out_where_the_file_has_changed_or_gone(folder: Path) -> None:
     for name in ("03.jpg", "04.jpg", "05.jpg"):
-        change(folder, "images", name, thumbnail=b"no picture")
+        change(folder, "images", name, thumbnail=b"no image")
     before = state(folder)["images"]
     (folder / "04.jpg").unlink()
     paint(folder / "05.jpg", "blue")

@@ -121,7 +121,7 @@ def test_names_that_are_not_like_the_one_asked_for_are_not_suggested(many: Searc
         many.search(like="quite another.png")
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff\xe0 cut"])
+@pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 cut"])
 def test_a_query_picture_that_cannot_be_read_is_an_image_error(many: Searcher, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "query.jpg").write_bytes(content)
     for form in (content, tmp_path / "query.jpg", tmp_path / "absent.jpg", tmp_path):

@@ -440,9 +440,9 @@ def test_ids_lead_only_to_members_of_the_named_tar_files(tmp_path: Path, jpeg: d
 
 
 def test_failures_of_members_are_remembered(tmp_path: Path, jpeg: dict[str, bytes]) -> None:
-    place = tar(tmp_path / "a.tar", {"good.jpg": jpeg["red"], "bad.jpg": b"no picture", "cut.jpg": jpeg["blue"][:300]})
+    place = tar(tmp_path / "a.tar", {"good.jpg": jpeg["red"], "bad.jpg": b"no image", "cut.jpg": jpeg["blue"][:300]})
     for _ in range(2):
         report = index(place, to=tmp_path / "kept")
         assert report.failed == {"not an image": 1, "truncated": 1}
     assert "read" not in report.stages
-    assert state(tmp_path / "kept")["failures"]["bad.jpg"]["size"] == len(b"no picture")
+    assert state(tmp_path / "kept")["failures"]["bad.jpg"]["size"] == len(b"no image")

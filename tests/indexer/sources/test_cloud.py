@@ -49,7 +49,7 @@ def test_objects_are_indexed_changed_and_removed(shelf: Any, tmp_path: Path) -> 
     shelf.put("blue & ü #1.png", tmp_path / "a" / "blue.png")
     shelf.put("trips/2024/red.txt", b"a red thing")
     shelf.put("captions.csv", b"image,caption\ngreen.jpg,grass\n")
-    shelf.put("bad.jpg", b"no picture")
+    shelf.put("bad.jpg", b"no image")
     shelf.put("notes.md", b"x")
     shelf.put(".hidden/x.jpg", b"x")
     report = index(shelf.url, to=kept)

@@ -124,7 +124,7 @@ ZOO: dict[str, tuple[Callable[[], bytes], Outcome]] = {
     # A JPEG has no checksum and does not say how long its data is: every program fills the rest with grey.
     "higher than its data.jpg": (lambda: jpeg_of(64, 4800), ((64, 4800), GREY)),
     # No images.
-    "text.jpg": (lambda: b"this is a text, not a picture\n", "not an image"),
+    "text.jpg": (lambda: b"this is a text, not an image\n", "not an image"),
     "page.png": (lambda: b"<!DOCTYPE html><html>404</html>", "not an image"),
     "zeros.jpg": (lambda: bytes(5000), "not an image"),
     "random.jpg": (lambda: np.random.default_rng(3).bytes(5000), "not an image"),
