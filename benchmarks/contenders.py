@@ -92,7 +92,7 @@ class Bare(Contender):
         import faiss
 
         self.efforts = self.of.efforts
-        self._make = {"hnsw": _ef, "ivf-rabitq": _nprobe, "ivf-pq": _lists}[self.of.kind]
+        self._make = {"hnsw": _ef, "ivf-pq": _lists}[self.of.kind]
         self.faiss, self.index = faiss, self.of.index
 
     def build(self, pictures: np.ndarray, examples: np.ndarray, place: Path) -> None: ...
@@ -151,10 +151,6 @@ class Refined(Bare):
 
 def _ef(faiss: Any, effort: int) -> Any:
     return faiss.SearchParametersHNSW(efSearch=effort)
-
-
-def _nprobe(faiss: Any, effort: int) -> Any:
-    return faiss.IVFRaBitQSearchParameters(nprobe=effort)
 
 
 def _lists(faiss: Any, effort: int) -> Any:

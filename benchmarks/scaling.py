@@ -44,7 +44,7 @@ class Measured:
     shard_bytes: float  # of an outcome in a staging file
     thumbnail_bytes: float
     driver_bytes: float  # of memory for each image of the source, where the run is started
-    code_bytes: float  # of a vector in the index ivf-rabitq
+    code_bytes: float  # of a vector in the index ivf-pq
 
     @classmethod
     def read(cls) -> Measured:
@@ -76,14 +76,14 @@ def tables(measured: Measured) -> dict[str, str]:
         f"vectors, float32: {DIM} × 4 B": [size(n * DIM * 4) for n in SIZES.values()],
         f"thumbnails, {m.thumbnail_bytes:,.0f} B (measured)": [size(n * m.thumbnail_bytes) for n in SIZES.values()],
         f"all of a row, {m.row_bytes:,.0f} B (measured)": [size(n * m.row_bytes) for n in SIZES.values()],
-        f"index ivf-rabitq, {m.code_bytes:,.0f} B (measured)": [size(n * m.code_bytes) for n in SIZES.values()],
+        f"index ivf-pq, {m.code_bytes:,.0f} B (measured)": [size(n * m.code_bytes) for n in SIZES.values()],
     }
     memory = {
         f"where the run is started, {m.driver_bytes:,.0f} B an image (measured)": [
             size(n * m.driver_bytes) for n in SIZES.values()
         ],
         f"exact search, vectors in memory, {DIM * 4:,} B": [size(n * DIM * 4) for n in SIZES.values()],
-        f"search through ivf-rabitq, all of it in memory, {m.code_bytes:,.0f} B": [
+        f"search through ivf-pq, all of it in memory, {m.code_bytes:,.0f} B": [
             size(n * m.code_bytes) for n in SIZES.values()
         ],
         f"staging file of a GPU's shard, {SHARD:,} × {m.shard_bytes:,.0f} B": [size(SHARD * m.shard_bytes)]
@@ -107,8 +107,9 @@ def tables(measured: Measured) -> dict[str, str]:
 
 
 def code_bytes(dim: int, measured: Measured) -> float:
-    """Bytes of a vector of another length in ivf-rabitq: half a byte a number, and the rest as measured."""
-    return dim / 2 + (measured.code_bytes - DIM / 2)
+    """Bytes of a vector of another length in ivf-pq: half a byte for each of at most 256 numbers, and the rest as
+    measured."""
+    return min(dim, 256) / 2 + (measured.code_bytes - min(DIM, 256) / 2)
 
 
 def markdown(head: list[str], rows: dict[str, list[str]]) -> str:
@@ -230,7 +231,7 @@ def _code_bytes() -> float:
 
     vectors = np.random.default_rng(0).standard_normal((8_000, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return index_class("ivf-rabitq").build(vectors).size_bytes / len(vectors)
+    return index_class("ivf-pq").build(vectors).size_bytes / len(vectors)
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from indexer.ann.recall_plot import draw
 from indexer.ann.tuning import CONFIDENCE, K, Sample, measure, measure_filters, nearest
 from tests.shared import SHARED
 
-RECALL, COMPRESSED_RECALL = 0.98, 0.95
+RECALL = 0.98
 QUERIES, TIMED, IMAGES, FILTERED = 400, 200, 100, 30
 SIZES = 100_000, 1_000_000
 LARGE = "1,000,000: "
@@ -92,10 +92,10 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
     at = f"{n:,}: "
     texts = data.texts[:QUERIES]
     answers = nearest(data.pictures, texts, K)[1].min(axis=1)
-    ours, graph, compressed = Ours("ivf-pq"), Ours("hnsw"), Ours("ivf-rabitq")
+    ours, graph = Ours("ivf-pq"), Ours("hnsw")
     everybody: list[Contender] = [
         *(each for own in (ours, graph) for each in (own, Bare(own), Refined(own))),
-        *(PlainFAISS(), HNSWLib(), USearch(), LanceIVFPQ(), compressed),
+        *(PlainFAISS(), HNSWLib(), USearch(), LanceIVFPQ()),
     ]
     efforts: dict[Contender, int] = {}
     curves: dict[str, list[tuple[float, float]]] = {}
@@ -113,8 +113,7 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
             continue
         if isinstance(each, Bare):
             each.efforts = (efforts[each.of],)
-        target = COMPRESSED_RECALL if each is compressed else RECALL
-        found, efforts[each], recall = curve(each, data.pictures, texts, answers, target)
+        found, efforts[each], recall = curve(each, data.pictures, texts, answers, RECALL)
         if not isinstance(each, Bare):
             curves[each.name] = found
         numbers[f"{at}{each.name}: effort, ann_recall@10"] = f"{efforts[each]}, {recall:.4f}"
@@ -132,7 +131,6 @@ def size(n: int, arguments: argparse.Namespace, numbers: Numbers, targets: list[
     gc.collect()  # gigabytes of others' indexes: what follows needs the memory
     for own in [each for each in (ours, graph) if each in efforts]:
         targets += alone(at, own, efforts[own], data, numbers)
-    numbers[f"{at}ivf-rabitq: MB in memory"] = compressed.index.size_bytes / 1e6 if compressed in efforts else 0.0
     Refined.forget()
     targets += filtered(at, ours, efforts[ours], data, numbers)
     return median
@@ -150,7 +148,7 @@ def real(arguments: argparse.Namespace, numbers: Numbers) -> list[Target]:
     graph, plain = Ours("hnsw"), PlainFAISS()
     efforts: dict[Contender, int] = {}
     found: dict[Contender, float] = {}
-    everybody: list[Contender] = [Ours("ivf-pq"), graph, Ours("ivf-rabitq"), plain, HNSWLib(), USearch(), LanceIVFPQ()]
+    everybody: list[Contender] = [Ours("ivf-pq"), graph, plain, HNSWLib(), USearch(), LanceIVFPQ()]
     for each in everybody:
         try:
             each.prepare(data.pictures, data.examples, arguments.cache)
@@ -352,7 +350,7 @@ def table(numbers: Numbers) -> str:
         "| searching by words | " + " | ".join(f"{shown}: recall@10 | ms" for shown in columns.values()) + " |",
         "| --- " * (1 + 2 * len(columns)) + "|",
     ]
-    names = {"ivf-pq": "clipdex `ivf-pq`", "hnsw": "clipdex `hnsw`", "ivf-rabitq": "clipdex `ivf-rabitq`"}
+    names = {"ivf-pq": "clipdex `ivf-pq`", "hnsw": "clipdex `hnsw`"}
     others = ("plain HNSW32 in FAISS", "hnswlib", "usearch", "LanceDB IVF_PQ")
     for name, shown in {**names, **{other: other for other in others}}.items():
         cells = [shown]

@@ -51,7 +51,6 @@ STEPS = 4  # of building and measuring one, as `_build` begins them
 FEWEST_CAPTIONS = 100  # to measure with; fewer say too little
 EXAMPLES = 5_000  # captions that an index may learn from, none of them among those it is measured with
 BUILDING = "building-"
-LISTS = ("ivf-pq", "ivf-rabitq")  # kinds that read lists of what is near
 MOST_TOUCHED = 0.25  # of the effort that an index has; one that needs more is not the fastest any more
 
 
@@ -182,7 +181,7 @@ def shortcoming(manifest: Manifest) -> tuple[str | None, str | None]:
 
 def _better(kind: str) -> list[str]:
     """Kinds that find more, with more memory or more time."""
-    order = ["lance", "ivf-pq", "ivf-rabitq", "hnsw", "exact"]
+    order = ["lance", "ivf-pq", "hnsw", "exact"]
     return order[order.index(kind) + 1 :][:2] if kind in order else ["exact"]
 
 
@@ -195,8 +194,6 @@ def _best(
     best: tuple[bool, float, Choice, Manifest] | None = None
     reasons = choice.reasons
     for kind in (choice.kind, *choice.instead):
-        if best is not None and best[0] and kind in LISTS:
-            continue  # lists reach the recall, if slowly: another kind of lists would have to read as many
         this = replace(choice, kind=kind, reasons=reasons)
         beside = None if best is None else folder / best[3].folder
         steps.expect(0 if best is None else STEPS)

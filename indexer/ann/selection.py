@@ -10,12 +10,10 @@ from indexer.ann.kinds import INDEXES
 # Comparing with everything reads every vector: at the 15 GB/s that a desktop's memory gives, 300 MB take 20 ms.
 EXACT_BYTES = 300_000_000
 LINK_BYTES = 270  # that HNSW keeps for each vector beside its float16 numbers
-CODE_BITS = 4.5  # that IVF-RaBitQ keeps for each number, its lists and factors included
 MOST_CODES = 256 * 4  # bits that IVF-PQ keeps for each vector
 KINDS = (
     ("ivf-pq", "the fastest where lists hold what is near"),
     ("hnsw", "the fastest where they do not"),
-    ("ivf-rabitq", "the most exact of the small ones"),
 )
 
 
@@ -36,7 +34,6 @@ def needed(kind: str, n: int, d: int) -> int:
         "exact": 4.0 * d,
         "ivf-pq": codes,
         "hnsw": 2.0 * d + LINK_BYTES,
-        "ivf-rabitq": CODE_BITS / 8 * d + 16,
         "gpu": 2.0 * d,
     }
     return round(each.get(kind, 0) * n)

@@ -28,7 +28,7 @@ from indexer.search.searcher import Searcher
 from tests.indexer.pictures import COLOURS, index, paint, state
 
 SLOW = os.environ.get("CLIPDEX_SLOW") == "1"
-KINDS = ("exact", "hnsw", "ivf-pq", "ivf-rabitq")
+KINDS = ("exact", "hnsw", "ivf-pq")
 WORDS = ("red house", "blue", "a white boat and a green tree", "zebra")
 FILTERS = {
     "": lambda item: True,

@@ -20,7 +20,7 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 def command(
     folder: Folder = Path(),
-    kind: Annotated[str, typer.Option(help="auto, exact, ivf-pq, hnsw, ivf-rabitq, lance or gpu.")] = "auto",
+    kind: Annotated[str, typer.Option(help="auto, exact, ivf-pq, hnsw, lance or gpu.")] = "auto",
     memory: Annotated[str | None, typer.Option(help="What an index may take in memory: 4G, 500M; else half.")] = None,
     recall: Annotated[float, typer.Option(help="The part of the ten exact answers to find.")] = 0.98,
     report: Annotated[bool, typer.Option("--report", help="Draw recall against latency as a PNG file.")] = False,

@@ -15,7 +15,6 @@ INDEXES = {
     "exact": ("indexer.ann.kinds.exact", "ExactIndex"),
     "hnsw": ("indexer.ann.kinds.hnsw", "HNSWIndex"),
     "ivf-pq": ("indexer.ann.kinds.ivf_pq", "IVFPQIndex"),
-    "ivf-rabitq": ("indexer.ann.kinds.ivf_rabitq", "IVFRaBitQIndex"),
     "lance": ("indexer.ann.kinds.lance", "LanceIndex"),
     "gpu": ("indexer.ann.kinds.gpu", "GPUIndex"),
 }

@@ -112,7 +112,7 @@ def test_where_the_fastest_kind_has_to_touch_too_much_the_next_one_is_built(
 ) -> None:
     monkeypatch.setattr("indexer.ann.selection.EXACT_BYTES", 1)
     first = optimize(collection_of(tmp_path, VECTORS), recall=0.5)[0]
-    assert (first.choice.kind, first.choice.instead) == ("ivf-pq", ("hnsw", "ivf-rabitq"))
+    assert (first.choice.kind, first.choice.instead) == ("ivf-pq", ("hnsw",))
     monkeypatch.setattr("indexer.ann.optimize.MOST_TOUCHED", 0)
     found = optimize(Collection.open(tmp_path / ".clipdex"))[0]
     assert found.choice.kind == manifest_of(tmp_path).kind == "hnsw"
@@ -206,7 +206,7 @@ def test_searches_go_on_while_an_index_is_built_and_switched(tmp_path: Path) -> 
     thread = threading.Thread(target=search)
     thread.start()
     try:
-        for kind in ("hnsw", "exact", "ivf-rabitq", "hnsw"):
+        for kind in ("hnsw", "exact", "ivf-pq", "hnsw"):
             optimize(collection, kind=kind)
     finally:
         stop.set()
