@@ -124,8 +124,9 @@ class Refined(Bare):
         super().prepare(pictures, examples, cache)
         index: Any = self.of.index
         base = index.index
+        projection = getattr(index, "projection", None)
         turn = self.faiss.LinearTransform(pictures.shape[1], base.d, False)
-        axes = np.eye(base.d, dtype=np.float32) if index.projection is None else index.projection.axes.T
+        axes = np.eye(base.d, dtype=np.float32) if projection is None else projection.axes.T
         self.faiss.copy_array_to_vector(np.ascontiguousarray(axes).ravel(), turn.A)
         turn.is_trained = True
         base = self.faiss.IndexPreTransform(turn, base)

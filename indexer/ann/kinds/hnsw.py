@@ -1,6 +1,7 @@
-"""HNSW: a graph over shortened float16 vectors.
+"""HNSW: a graph over float16 copies of the vectors.
 
-Malkov and Yashunin 2016, arXiv 1603.09320.
+Malkov and Yashunin 2016, arXiv 1603.09320. In all dimensions: over vectors shortened as for `ivf-pq` it needed
+a third of the memory, and on real vectors seven times the time (benchmarks/LOG.md).
 """
 
 from __future__ import annotations
@@ -11,22 +12,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from indexer.ann.kinds import faiss_tools
-from indexer.ann.kinds.dimension_reduction import Projection, fit
 
 LINKS = 32  # per vector on the upper levels, twice as many on the lowest
-BUILD_EFFORT = 100
-EFFORTS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+BUILD_EFFORT = 40  # 100 takes twice as long to build and finds less for texts (benchmarks/LOG.md)
+EFFORTS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 
 
 class HNSWIndex:
-    """A graph over float16 copies of the vectors, in fewer dimensions where examples of queries show that they do."""
+    """A graph over float16 copies of the vectors."""
 
     kind: ClassVar[str] = "hnsw"
     efforts = EFFORTS
     oversample = 1
 
-    def __init__(self, index: Any, projection: Projection | None) -> None:
-        self.index, self.projection = index, projection
+    def __init__(self, index: Any) -> None:
+        self.index = index
         self._plain: dict[int, Any] = {}  # effort -> FAISS's parameters for a search of everything
         self.n = int(index.ntotal)
         # The lowest level; the others, where one vector in LINKS is; its level and where its links begin.
@@ -36,24 +36,19 @@ class HNSWIndex:
     @classmethod
     def build(cls, vectors: np.ndarray, queries: np.ndarray | None = None) -> HNSWIndex:
         faiss = faiss_tools.library()
-        projection = fit(vectors, queries)
-        short = vectors if projection is None else projection.vectors(vectors)
-        half = faiss.ScalarQuantizer.QT_fp16
-        index = faiss.IndexHNSWSQ(short.shape[1], half, LINKS, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.IndexHNSWSQ(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = BUILD_EFFORT
-        index.train(short)
-        index.add(short)
-        return cls(index, projection)
+        index.train(vectors)
+        index.add(vectors)
+        return cls(index)
 
     def search(
         self, queries: np.ndarray, k: int, *, effort: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         wanted = min(k, self.n)
-        parameters = self._parameters(max(effort, wanted), allowed)
-        short = queries if self.projection is None else self.projection.queries(queries)
-        scores, positions = faiss_tools.search(self.index, short, wanted, parameters)
-        if self.projection is not None:
-            scores = self.projection.scores(queries, scores)
+        scores, positions = faiss_tools.search(
+            self.index, queries, wanted, self._parameters(max(effort, wanted), allowed)
+        )
         return faiss_tools.padded(positions, scores, k)
 
     def _parameters(self, effort: int, allowed: np.ndarray | None) -> Any:
@@ -66,12 +61,7 @@ class HNSWIndex:
 
     def save(self, folder: Path) -> None:
         faiss_tools.write(self.index, folder)
-        if self.projection is not None:
-            self.projection.save(folder)
 
     @classmethod
     def load(cls, folder: Path, n: int, d: int) -> HNSWIndex:
-        projection = Projection.load(folder, d)
-        mapped = faiss_tools.library().IO_FLAG_MMAP_IFC
-        short = d if projection is None else projection.axes.shape[1]
-        return cls(faiss_tools.read(folder, "IndexHNSWSQ", n, short, mapped), projection)
+        return cls(faiss_tools.read(folder, "IndexHNSWSQ", n, d, faiss_tools.library().IO_FLAG_MMAP_IFC))

@@ -6,7 +6,6 @@ mended, or stands in `STREAMLIT` with the reason why we cannot.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,12 @@ from tests.shared import ROOT
 AXE = sorted((ROOT / ".venv").glob("axe-core-*/package/axe.min.js"))
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 GRAVE = ("serious", "critical")
-LOOKS = [(1400, "light"), (400, "dark"), (1400, "dark"), (400, "light")]
+LOOKS = [
+    pytest.param(1400, "light", id="1400 light"),
+    pytest.param(400, "dark", id="400 dark"),  # the first two cover both widths and both schemes
+    pytest.param(1400, "dark", id="1400 dark", marks=pytest.mark.long),
+    pytest.param(400, "light", id="400 light", marks=pytest.mark.long),
+]
 WALL = 2500  # pixels: a screen as wide as a wall
 # Whether the page, or what scrolls in it, is wider than its window.
 STICKS_OUT = """async () => {
@@ -79,12 +83,10 @@ def findings(page: Page) -> list[str]:
 
 
 @needs_axe
-@pytest.mark.parametrize(("width", "scheme"), LOOKS, ids=[f"{width} {scheme}" for width, scheme in LOOKS])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_no_page_has_a_grave_barrier_nor_an_error_in_the_console(
     browser: Browser, server: Server, width: int, scheme: str
 ) -> None:
-    if (width, scheme) in LOOKS[2:] and not os.environ.get("CLIPDEX_SLOW"):
-        pytest.skip("the other two looks cover both widths and both schemes; all four with CLIPDEX_SLOW=1")
     dark = scheme == "dark"
     context = browser.new_context(
         viewport={"width": width, "height": 900},
