@@ -12,6 +12,7 @@ from core.errors import ConfigError, MissingExtraError
 from indexer.ann import exact_search
 from indexer.ann.kinds import INDEXES, index_class
 from indexer.ann.kinds.base import VectorIndex
+from indexer.ann.kinds.dimension_reduction import Projection, fit
 
 N, D, K = 2_000, 32, 10
 SMALL = (1, 2, 5, 40)
@@ -141,7 +142,7 @@ def test_an_unknown_kind_lists_the_known_ones() -> None:
         index_class("hnws")
 
 
-def test_a_graph_over_fewer_dimensions_finds_the_same_where_examples_show_that_it_may(tmp_path: Path) -> None:
+def test_vectors_are_shortened_where_examples_show_that_they_may(tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     axes = np.linalg.qr(generator.normal(size=(160, 24)))[0].T  # what the vectors say lies in 24 of 160 dimensions
     noise = 0.02 * generator.normal(size=(N, 160))
@@ -149,18 +150,19 @@ def test_a_graph_over_fewer_dimensions_finds_the_same_where_examples_show_that_i
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     queries = np.random.default_rng(2).normal(size=(300, 24)) @ axes
     queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
-    short, whole = index_class("hnsw").build(rows, queries[100:]), index_class("hnsw").build(rows)
-    assert short.size_bytes < whole.size_bytes - 100 * N
-    short.save(tmp_path)
-    loaded = index_class("hnsw").load(tmp_path, N, 160)
+    projection = fit(rows, queries[100:])
+    assert projection is not None and projection.axes.shape[1] == 64
+    projection.save(tmp_path)
+    loaded = Projection.load(tmp_path, 160)
+    assert loaded is not None
     with pytest.raises(ValueError, match="no axes of 161 numbers"):
-        index_class("hnsw").load(tmp_path, N, 161)
-    right = 0
+        Projection.load(tmp_path, 161)
+    short, right = loaded.vectors(rows), 0
     for query in queries[:100]:
-        positions, scores = loaded.search(query[np.newaxis], 4 * K, effort=256)
-        assert np.abs(scores[0] - exact_search.cosines(rows, positions[0], query)).max() < 0.05
+        scores = loaded.scores(query[np.newaxis], loaded.queries(query[np.newaxis]) @ short.T)[0]
+        assert np.abs(scores - rows @ query).max() < 0.05
         best = exact_search.top_k(rows, query, K)[0]
-        right += len(set(best.tolist()) & set(positions[0].tolist()))
+        right += len(set(best.tolist()) & set(np.argsort(-scores)[: 4 * K].tolist()))
     assert right >= 0.99 * 100 * K
 
 
@@ -168,4 +170,5 @@ def test_vectors_that_need_all_their_dimensions_keep_them() -> None:
     generator = np.random.default_rng(3)
     rows = generator.normal(size=(N, 96)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    assert index_class("hnsw").build(rows, rows[:100]).size_bytes == index_class("hnsw").build(rows).size_bytes
+    assert fit(rows, rows[:100]) is None
+    assert fit(rows, None) is None
