@@ -13,7 +13,6 @@ from core.schema import Frozen
 FOLDER = "indexes"
 INDEX, VECTORS, KEYS = "index", "vectors.npy", "keys.npy"  # in the folder that a manifest names
 FORMAT = 1
-QUERY_KINDS = ("text", "image")
 
 QueryKind = Literal["text", "image"]
 

@@ -74,17 +74,21 @@ print("killed", len(killed), "added", report.added)
 """
 
 
+def run(code: str, *words: str | Path) -> str:
+    """What a program prints."""
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.serial
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds Ray's workers in Linux's /proc")
 def test_a_cluster_of_this_machine_whose_workers_die_makes_what_one_run_makes(tmp_path: Path) -> None:
     folder = library(tmp_path / "pictures")
     index(folder, to=tmp_path / "local")
-    done = subprocess.run(
-        [sys.executable, "-c", LOCAL, folder, tmp_path / "spread"],
-        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    killed, added = done.stdout.split()[-3::2]
+    printed = run(LOCAL, folder, tmp_path / "spread")
+    killed, added = printed.split()[-3::2]
     assert int(killed) >= 1
     assert int(added) == 18
     assert_equal_row_for_row(tmp_path / "local", tmp_path / "spread")
@@ -98,12 +102,8 @@ def test_three_machines_of_which_one_dies_make_what_one_run_makes(tmp_path: Path
     for number in range(60):
         paint(folder / f"more/{number:02}.png", "green", seed=1000 + number, size=(900, 700))
     index(folder, to=tmp_path / "local")
-    done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, folder, tmp_path / "spread"],
-        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "killed at" in done.stdout and " of 82" in done.stdout
+    printed = run(CLUSTER, folder, tmp_path / "spread")
+    assert "killed at" in printed and " of 82" in printed
     assert_equal_row_for_row(tmp_path / "local", tmp_path / "spread")
     assert not (tmp_path / "spread" / "staging").exists()
 
@@ -114,12 +114,7 @@ def test_the_command_starts_a_cluster_of_this_machine(tmp_path: Path) -> None:
     folder = library(tmp_path / "pictures")
     index(folder, to=tmp_path / "local")
     command = ["index", str(folder), "--to", str(tmp_path / "spread"), "--model", "toy", "--engine", "ray", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main())", *command],
-        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert '"added": 18' in done.stdout
+    assert '"added": 18' in run("from app.cli import main; main()", *command)
     assert_equal_row_for_row(tmp_path / "local", tmp_path / "spread")
 
 
