@@ -18,7 +18,7 @@ def items(searcher: Searcher, given: Sequence[str]) -> list[str]:
     from core.errors import QueryError
     from indexer.collection.snapshot import row_of
 
-    found = {one: known(searcher, one) for one in given}
+    found = {one: known_id(searcher, one) for one in given}
     nothing = [one for one, item in found.items() if item is None]
     if nothing and len(found) == 1:
         row_of(searcher.snapshot(), nothing[0])
@@ -29,9 +29,9 @@ def items(searcher: Searcher, given: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(item for item in found.values() if item is not None))
 
 
-def known(searcher: Searcher, one: str) -> str | None:
+def known_id(searcher: Searcher, one: str) -> str | None:
     """The id of the image that an id or a path names, as it is or as a search prints it; None where it names none."""
-    from core.escaping import unshown
+    from core.escaping import unescape_line
     from indexer.sources.filenames import escape, unescape
 
     rows = searcher.snapshot().rows
@@ -39,7 +39,7 @@ def known(searcher: Searcher, one: str) -> str | None:
         if item in rows:
             return item
     places = [(name, part.location) for name, part in searcher.collection.source.parts.items()]
-    for path in dict.fromkeys((one, unshown(one))):
+    for path in dict.fromkeys((one, unescape_line(one))):
         for name, place in places:
             if isinstance(place, Path) and path and "\0" not in path:
                 item = name + escape(os.path.relpath(path, place))

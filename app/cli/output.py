@@ -36,9 +36,9 @@ def note(message: str, prefix: str = "note: ") -> None:
 def printable(text: str) -> str:
     """The text without control characters: a file name must not be able to steer the terminal.
     `app.cli.image_arguments` reads it back; bytes of a name that are not UTF-8 stdout writes as they were."""
-    from core.escaping import shown
+    from core.escaping import escape_line
 
-    return shown(text)
+    return escape_line(text)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -56,10 +56,10 @@ def texts(given: Sequence[str], usual: float = 1.0) -> list[Text]:
 
 def likes(given: Sequence[str], searcher: Searcher, box: Box | None) -> list[Like]:
     """`--like`: ids or paths of the collection's images with weights, or a region of the only one."""
-    from app.cli.image_arguments import items, known
+    from app.cli.image_arguments import items, known_id
     from indexer.search.query import Like
 
-    pairs = [weighted(one, lambda name: known(searcher, name) is not None) for one in given]
+    pairs = [weighted(one, lambda name: known_id(searcher, name) is not None) for one in given]
     return [Like(items(searcher, [name])[0], weight, box) for name, weight in pairs]
 
 

@@ -149,7 +149,7 @@ class Jobs:
             if "progress" in told:
                 job.progress = Progress(**told["progress"])
                 if job.order.task == "index" and job.progress.stage == "embed" and not is_listed:
-                    is_listed, is_new = True, job.place not in open_collections.known()
+                    is_listed, is_new = True, job.place not in open_collections.open_places()
                     open_collections.add(
                         job.place
                     )  # it can be searched while it grows; once, for somebody may close it meanwhile

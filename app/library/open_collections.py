@@ -34,18 +34,18 @@ _removed: set[Path] = set()
 _lock = threading.Lock()
 
 
-def known() -> list[Path]:
+def open_places() -> list[Path]:
     """The collections, those that the server was started with first. One whose disk is not there is among them."""
     remembered = _remembered()
     with _lock:
-        every = [*named(), *remembered, *_added]
+        every = [*start_places(), *remembered, *_added]
         return [place for place in dict.fromkeys(every) if place not in _removed]
 
 
-def first() -> Path | None:
+def first_open() -> Path | None:
     """The one to show where none is named: not one that is only remembered, and not there, while there are others."""
-    places, remembered = known(), set(_remembered()) - set(named())
-    if not named():
+    places, remembered = open_places(), set(_remembered()) - set(start_places())
+    if not start_places():
         path_probe.begin(places)
     there = (place for place in places if place not in remembered or path_probe.is_there(place))
     return next(there, next(iter(places), None))
@@ -54,13 +54,13 @@ def first() -> Path | None:
 def _remembered() -> list[Path]:
     """Those of earlier servers, as far as they may be read from here."""
     within = roots()
-    places = [as_place(told) for told in recent_collections.places()]
+    places = [as_place(told) for told in recent_collections.remembered_places()]
     if within is None:
         return places
     return [place for place in places if url_of(place) is None and _lay_in(place, tuple(within))]
 
 
-def named() -> list[Path]:
+def start_places() -> list[Path]:
     """Those that the server was started with: the variable, arguments after `--`, or the collection around here."""
     told = os.environ.get(VARIABLE, "")
     if told.startswith("["):
@@ -74,7 +74,7 @@ def as_place(text: str) -> Path:
     return Path(text) if url_of(text) else Path(text).expanduser().absolute()
 
 
-def shown(place: Path) -> str:
+def display_name(place: Path) -> str:
     """A place as people know it."""
     return url_of(place) or str(place)
 
@@ -90,8 +90,8 @@ def add(place: Path) -> None:
         _removed.discard(place)
         if place not in _added:
             _added.append(place)
-    if place not in named():
-        recent_collections.keep(shown(place))
+    if place not in start_places():
+        recent_collections.remember(display_name(place))
 
 
 def remove(place: Path) -> None:
@@ -100,7 +100,7 @@ def remove(place: Path) -> None:
         _removed.add(place)
         if place in _added:
             _added.remove(place)
-    recent_collections.forget(shown(place))
+    recent_collections.forget_place(display_name(place))
 
 
 def collection_of(place: Path) -> Collection:
@@ -108,7 +108,12 @@ def collection_of(place: Path) -> Collection:
     here: the folder of a collection that went may lie in another one."""
     found = Collection.find(place)
     within = roots()
-    if within is not None and place not in named() and url_of(place) is None and not _lies_in(found.path, within):
+    if (
+        within is not None
+        and place not in start_places()
+        and url_of(place) is None
+        and not _lies_in(found.path, within)
+    ):
         raise CollectionError(f"no collection in {place}")
     return found
 
@@ -120,12 +125,12 @@ def opened(text: str) -> tuple[Path, bool]:
     path = collection_of(place).path
     if url_of(place) is None:
         place = path.parent if path.name == FOLDER else path
-        others = known()
+        others = open_places()
         path_probe.begin(others)
         for other in others:
             if _is_of(other, path):
                 return other, False
-    is_new = place not in known()
+    is_new = place not in open_places()
     add(place)
     return place, is_new
 
@@ -144,7 +149,7 @@ def roots() -> list[Path] | None:
     chosen = json.loads(os.environ.get(FOLDERS_VARIABLE) or "[]")
     if not chosen and not _is_reachable():
         return None
-    return [*map(as_place, chosen), *(place for place in named() if url_of(place) is None)]
+    return [*map(as_place, chosen), *(place for place in start_places() if url_of(place) is None)]
 
 
 def _is_reachable() -> bool:
@@ -202,7 +207,7 @@ def _unwrapped(text: str) -> str:
     return typed
 
 
-def around(place: Path) -> Path | None:
+def collection_around(place: Path) -> Path | None:
     """The folder of the nearest collection that a folder lies in, if it may be read from here."""
     within = roots()
     with suppress(OSError):

@@ -41,7 +41,7 @@ def file() -> Path | None:
     return user_state_path("clipdex", appauthor=False) / NAME
 
 
-def places() -> list[str]:
+def remembered_places() -> list[str]:
     """Full paths and URLs, the first to come first. Looks whether the file is another one, and reads it only then."""
     return _known()[0]
 
@@ -51,16 +51,16 @@ def problem() -> str:
     return " ".join(part for part in (_known()[1], _unwritten) if part)
 
 
-def keep(place: str) -> None:
+def remember(place: str) -> None:
     """Remember one more. Where that cannot be written, `problem` says so; nobody's work ends for that."""
-    if place in places() or not _is_place(place):
+    if place in remembered_places() or not _is_place(place):
         return
     _change(lambda known: known if place in known else [*known, place])
 
 
-def forget(place: str) -> None:
+def forget_place(place: str) -> None:
     """Do not remember one any longer."""
-    if place in places():
+    if place in remembered_places():
         _change(lambda known: [each for each in known if each != place])
 
 

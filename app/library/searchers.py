@@ -23,7 +23,7 @@ SECONDS_CURRENT = 5.0  # for which the newest version of a collection counts as 
 
 def folder_of(name: str) -> Path | None:
     """The collection of a name that `key` made."""
-    return next((place for place in open_collections.known() if key(place) == name), None)
+    return next((place for place in open_collections.open_places() if key(place) == name), None)
 
 
 @st.cache_resource(show_spinner=False, max_entries=MOST_OPEN)
@@ -52,4 +52,4 @@ def key(place: Path) -> str:
 
 def thumbnails(place: Path, items: Sequence[str]) -> dict[str, bytes]:
     """The thumbnails of several items of a collection, those that are there. Raises CollectionError."""
-    return thumbnail_cache.read(key(place), searcher(place).snapshot(), items)
+    return thumbnail_cache.read_thumbnails(key(place), searcher(place).snapshot(), items)

@@ -22,12 +22,12 @@ _kept: dict[Mark, bytes] = {}  # of all sessions; the routes read it, too
 _lock = threading.Lock()
 
 
-def kept(key: str, item: str, stamp: str) -> bytes | None:
+def cached(key: str, item: str, stamp: str) -> bytes | None:
     """A thumbnail that was read before; None otherwise."""
     return _kept.get((key, item, stamp)) or None
 
 
-def read(key: str, snapshot: Snapshot, items: Sequence[str]) -> dict[str, bytes]:
+def read_thumbnails(key: str, snapshot: Snapshot, items: Sequence[str]) -> dict[str, bytes]:
     """The thumbnails of several items of a collection, those that are there. Raises CollectionError."""
     marks: dict[str, Mark] = {item: (key, item, snapshot.stamp(item)) for item in items}
     found = {item: content for item, mark in marks.items() if (content := _kept.get(mark)) is not None}

@@ -49,7 +49,7 @@ def base() -> str:
     return f"/{base}" if base else ""
 
 
-def item_of(token: str) -> str | None:
+def decode_item(token: str) -> str | None:
     """The id in a URL; None when it is not one that `address` made."""
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -60,7 +60,7 @@ def item_of(token: str) -> str | None:
 
 def marks(told: Sequence[str]) -> list[tuple[str | None, str]]:
     """The items and stamps of a URL for many; None for an item that `address` did not make."""
-    return [(item_of(token), stamp) for token, _, stamp in (one.partition(".") for one in told)]
+    return [(decode_item(token), stamp) for token, _, stamp in (one.partition(".") for one in told)]
 
 
 async def listed(request: Request, kind: type[T], *, most: int, longest: int) -> list[T] | Response:

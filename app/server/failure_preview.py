@@ -32,7 +32,7 @@ MOST_KEPT = 2_000
 _kept: dict[tuple[str, str, str], bytes] = {}
 
 
-def of(collection: Collection, failures: Sequence[Failure]) -> dict[str, bytes]:
+def previews_of(collection: Collection, failures: Sequence[Failure]) -> dict[str, bytes]:
     """What can be shown of files, by location, small; those of which nothing can are left out."""
     marks = {each.location: (str(collection.path), each.location, str(each.when)) for each in failures}
     wanted = [each.location for each in failures if each.reason not in HOPELESS and marks[each.location] not in _kept]

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.server.addresses import HEADERS, LASTING, LONGEST_LIST, MOST_TILES, SHORT, item_of, listed, marks
+from app.server.addresses import HEADERS, LASTING, LONGEST_LIST, MOST_TILES, SHORT, decode_item, listed, marks
 from app.server.thumbnails import together
 from core.errors import ClipdexError
 
@@ -106,7 +106,7 @@ async def _answer(request: Request, read: Reader) -> Response:
 def _read(key: str, token: str, read: Reader) -> tuple[bytes, str] | None:
     from app.library import searchers
 
-    item, folder = item_of(token), searchers.folder_of(key)
+    item, folder = decode_item(token), searchers.folder_of(key)
     if item is None or folder is None:
         return None
     try:

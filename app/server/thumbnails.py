@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from app.library.thumbnail_cache import kept
+from app.library.thumbnail_cache import cached
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -53,7 +53,7 @@ def together(contents: Sequence[bytes | None]) -> bytes:
 def _asked_for(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
     """The answer to a request for one thumbnail, or for many, if all of them are in memory."""
     from app.library import searchers
-    from app.server.addresses import HEADERS, LASTING, MOST_TILES, base, item_of, marks
+    from app.server.addresses import HEADERS, LASTING, MOST_TILES, base, decode_item, marks
     from core.image.decode import thumbnail_type
 
     kind, _, rest = str(scope["path"]).removeprefix(f"{base()}/").partition("/")
@@ -61,10 +61,10 @@ def _asked_for(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
         return None
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as the routes do
     key, _, token = rest.partition("/")
-    asked = marks(query.get("t", [])) if kind == "thumbs" else [(item_of(token), query.get("v", [""])[0])]
+    asked = marks(query.get("t", [])) if kind == "thumbs" else [(decode_item(token), query.get("v", [""])[0])]
     if not 0 < len(asked) <= MOST_TILES or searchers.folder_of(key) is None:
         return None
-    found = [kept(key, item, stamp) if item is not None and stamp else None for item, stamp in asked]
+    found = [cached(key, item, stamp) if item is not None and stamp else None for item, stamp in asked]
     if not all(found):
         return None
     content = together(found) if kind == "thumbs" else found[0] or b""

@@ -38,7 +38,7 @@ def _warm() -> None:
 
     _sent.wait(PATIENCE)
     with suppress(ClipdexError):  # the page says it
-        if (place := open_collections.first()) is not None:
+        if (place := open_collections.first_open()) is not None:
             source = searchers.searcher(place)
             source.search("an image", limit=1)
             if source.encoder.name != TESTING:

@@ -11,7 +11,7 @@ _DATES = {operator: word for word, operator in DATES.items()}
 _SIGNS = {"=": ":", ":": ":", "!=": ":", ">=": " ≥", "<=": " ≤", ">": " >", "<": " <"}
 
 
-def spoken(piece: str) -> str:
+def filter_label(piece: str) -> str:
     """A piece of a line (`line_text.pieces`) as people say it; phrases and words stay as they are."""
     found = _CONDITION.fullmatch(piece)
     if found is None:

@@ -38,12 +38,12 @@ def label(name: str) -> str:
     """A known model in one line."""
     if name == BUNDLED:
         return f"{name} · comes with clipdex, no network needed"
-    offer = of(name)
+    offer = offer_of(name)
     best = "recommended · " if name == RECOMMENDED_MODEL else ""
     return f"{name} · {best}{'to download' if offer.must_download else 'on this machine'}"
 
 
-def of(model: str) -> Offer:
+def offer_of(model: str) -> Offer:
     """What is known about a model by its name or path, without loading it. Raises `ModelError`, `SourceError`."""
     from app.library import open_collections
     from core.errors import ModelError, unknown_choice

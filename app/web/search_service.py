@@ -68,6 +68,7 @@ class PageResults:
     seen: int = 0  # how far down the ranking these go
     copies: dict[str, list[Hit]] = field(default_factory=dict)
     """The near-duplicates that stand behind a hit, by its id, where they are grouped."""
+    seconds: float = 0.0  # that the search took
 
     def told(self, limit: int, possible: int) -> str:
         """How many images match, of the possible ones, among hits that were asked for up to a limit."""
@@ -85,7 +86,7 @@ class PageResults:
 
 
 @contextmanager
-def named(name: str) -> Iterator[None]:
+def naming_upload(name: str) -> Iterator[None]:
     """Say which uploaded image cannot be read."""
     try:
         yield
@@ -103,7 +104,7 @@ def find(source: Searcher, asked: PageQuery, limit: int, grouping: Grouping | No
         pictures.append(Picture(source.collection.source.read(source.item(one).id), box=box))
 
     def ask(count: int) -> list[Hit]:
-        with named(asked.picture_name if asked.picture is not None else "the image"):
+        with naming_upload(asked.picture_name if asked.picture is not None else "the image"):
             return source.search(
                 line,
                 image=pictures,

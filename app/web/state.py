@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,20 +35,12 @@ if TYPE_CHECKING:
 NUMBERS = {"id", "hash", "size", "width", "height", "modified"}  # columns that are shown otherwise, or of no interest
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What was found, and how long it took."""
-
-    found: PageResults
-    seconds: float
-
-
 # --- the open collection -------------------------------------------------------------------------------------------
 
 
 def folders() -> list[Path]:
     """The collections of this server; none before the first folder was indexed."""
-    return open_collections.known()
+    return open_collections.open_places()
 
 
 def folder() -> Path:
@@ -62,7 +54,7 @@ def folder() -> Path:
         return named
     found: Path | None = st.session_state.get("first-folder")
     if found not in folders():  # once found it stays: a disk that is connected later must not turn a page over
-        found = st.session_state["first-folder"] = open_collections.first()
+        found = st.session_state["first-folder"] = open_collections.first_open()
     if found is None:
         raise CollectionError("there is no collection yet: choose a folder of images to index")
     return found
@@ -84,7 +76,7 @@ def searcher() -> Searcher:
     return searchers.searcher(folder())
 
 
-def look() -> None:
+def look_for_newer() -> None:
     """Let what follows in this run of a page see the newest version; in an object store, where a look takes a while,
     that of a few seconds ago will do."""
     from indexer.collection.storage.store import LocalStore
@@ -245,7 +237,7 @@ def _grouping(_source: Searcher, version: str, kind: Kind) -> Grouping:
     return Grouping(_source.snapshot(), kind)
 
 
-def answer(question: PageQuery, limit: int) -> Answer:
+def answer(question: PageQuery, limit: int) -> PageResults:
     """The first `limit` hits; opening and closing an item does not search again. Raises ClipdexError."""
     source = searcher()
     mark = (_version(source), question, limit)
@@ -254,7 +246,7 @@ def answer(question: PageQuery, limit: int) -> Answer:
         start = time.perf_counter()
         grouping = _grouping(source, _version(source), question.group) if question.group else None
         found = find(source, question, limit, grouping)
-        kept = (mark, Answer(found, time.perf_counter() - start))
+        kept = (mark, replace(found, seconds=time.perf_counter() - start))
         st.session_state["answer"] = kept
-    answered: Answer = kept[1]
+    answered: PageResults = kept[1]
     return answered

@@ -210,7 +210,7 @@ def change(**view: Value) -> None:
 # --- how many ----------------------------------------------------------------------------------------------------
 
 
-def shown() -> int:
+def shown_count() -> int:
     """How many hits are shown: what the URL says, or as far as this session has scrolled."""
     text = st.query_params.get("n", "")
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else PAGE_SIZE
@@ -222,12 +222,12 @@ def shown() -> int:
 
 def show_more() -> None:
     """Show another page of hits below, and keep that in the URL."""
-    _go({**_present(), "n": str(min(shown() + PAGE_SIZE, MOST_SHOWN))})
+    _go({**_present(), "n": str(min(shown_count() + PAGE_SIZE, MOST_SHOWN))})
 
 
 def scroll_on() -> None:
     """Show many more hits below; no step for the back button."""
-    st.session_state["scrolled"] = (_question(), min(shown() * 3 + PAGE_SIZE, MOST_SHOWN))
+    st.session_state["scrolled"] = (_question(), min(shown_count() * 3 + PAGE_SIZE, MOST_SHOWN))
 
 
 def go_past(item_id: str) -> None:

@@ -66,14 +66,14 @@ def weights_digests(file: Path, config: CLIPConfig) -> dict[str, str]:
 def confirm(file: Path, found: str, remembered: str) -> None:
     """Raises `ModelError` unless a tower has the digest that was remembered for it."""
     if found != remembered:
-        forget(file)
+        discard(file)
         raise ModelError(
             f"{file} was changed while it was in use, or without a trace in its times; its vectors would not be "
             "those of the model that was opened: start again"
         )
 
 
-def forget(file: Path) -> None:
+def discard(file: Path) -> None:
     """Forget the digests of a file that turned out to be another one."""
     with contextlib.suppress(OSError):
         _place(file).unlink(missing_ok=True)

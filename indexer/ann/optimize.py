@@ -37,7 +37,7 @@ from indexer.collection.index_files.manifest import (
     QueryKind,
     manifest_file,
 )
-from indexer.collection.index_files.replace import alone, replace_manifest
+from indexer.collection.index_files.replace import building_alone, replace_manifest
 from indexer.collection.snapshot import TARGETS, Snapshot
 from indexer.collection.storage import lock
 
@@ -101,7 +101,7 @@ def optimize(
         raise ConfigError(f"a memory of {memory:,} bytes holds no index")
     steps, most = Steps(progress), memory or _half_of_memory()
     folder = collection.path / FOLDER
-    with alone(folder):
+    with building_alone(folder):
         snapshot = Snapshot.load(collection)
         found = []
         rows_of = {"images": snapshot.images.num_rows, "texts": snapshot.texts.num_rows}
@@ -321,7 +321,7 @@ def sweep(folder: Path) -> None:
     used = {lock.LOCK, *(f"{target}.{kind}" for target in TARGETS for kind in ("json", "png"))}
     for target in TARGETS:
         try:
-            manifest = trust.read(folder / f"{target}.json")
+            manifest = trust.read_manifest(folder / f"{target}.json")
         except trust.UntrustedError:
             continue
         if manifest is not None:

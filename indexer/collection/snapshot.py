@@ -22,7 +22,7 @@ from core.validation import require
 from indexer.collection.collection import Collection
 from indexer.collection.index_files.opened_files import files_of, is_unchanged
 from indexer.collection.storage import snapshot_cache, tables, tile_table
-from indexer.collection.storage.arrays import numbers, places
+from indexer.collection.storage.arrays import numbers, row_indices
 from indexer.collection.storage.columns import HIDDEN
 from indexer.collection.tile_set import TileSet
 
@@ -294,7 +294,7 @@ class Ids(Sequence[str]):
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
             start, stop, step = place.indices(len(self))
-            return self._column.take(places(np.arange(start, stop, step))).to_pylist()
+            return self._column.take(row_indices(np.arange(start, stop, step))).to_pylist()
         return self._column[place].as_py()
 
     def __iter__(self) -> Iterator[str]:

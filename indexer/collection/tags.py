@@ -85,7 +85,7 @@ def counts(snapshot: Snapshot) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def of(snapshot: Snapshot, item_id: str) -> list[str]:
+def tags_of(snapshot: Snapshot, item_id: str) -> list[str]:
     """The tags of an image, sorted; none for an unknown id."""
     row = snapshot.rows.get(item_id)
     found: list[str] | None = None if row is None else snapshot.images["tags"][row].as_py()

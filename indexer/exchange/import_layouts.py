@@ -126,7 +126,7 @@ def _clip_retrieval(folder: Path) -> list[Shard]:
 
 
 def _shard(vectors: Path, texts: Path | None, metadata: Path) -> Shard:
-    shard = Shard(npy.read(vectors), None if texts is None else npy.read(texts), metadata, vectors.name)
+    shard = Shard(npy.map_npy(vectors), None if texts is None else npy.map_npy(texts), metadata, vectors.name)
     rows = _opened(metadata).metadata.num_rows
     for name, matrix in ((vectors.name, shard.vectors), (texts and texts.name, shard.texts)):
         if matrix is not None and len(matrix) != rows:

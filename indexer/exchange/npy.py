@@ -18,7 +18,7 @@ KINDS = ("float16", "float32", "float64")
 MOST_NUMBERS = 100_000  # in a vector; a larger one is a mistake or an attack
 
 
-def read(path: Path) -> np.ndarray:
+def map_npy(path: Path) -> np.ndarray:
     """The vectors of a file (n, d), mapped into memory in the numbers they are stored in. Raises `DataError`."""
     try:
         with path.open("rb") as file:

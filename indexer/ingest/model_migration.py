@@ -36,7 +36,7 @@ def take_over(collection: Collection, job: Job, load: str | None) -> Report:
     job = replace(job, listing=without_empty(collection.source, job.listing, known))
     future = begin(collection, job.encoder, load)
     future.upgrade()
-    tile_table.keep(future, None)
+    tile_table.set_wanted(future, None)
     run = Run(future, job)
     run.execute()
     if run.stopped:

@@ -57,7 +57,7 @@ class Run:
         self.collection, self.source = collection, collection.source
         self.known = ExistingRows.read(collection)
         listing = without_empty(self.source, job.listing, self.known)
-        words, options = source_columns.keep(collection, job.words), job.options
+        words, options = source_columns.add_source_columns(collection, job.words), job.options
         self.job = replace(job, listing=listing, words=words)
         with_tiles = self.known.tiled is not None
         self.untiled = self.known.untiled(tiles.input_side(job.encoder)) if with_tiles else set()

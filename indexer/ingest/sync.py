@@ -69,7 +69,7 @@ def index(
         if collection.info.sources != list(roster.infos):
             collection.save(collection.info.model_copy(update={"sources": list(roster.infos)}))
         model_migration.clean(collection)
-        tile_table.keep(collection, options.tiles)
+        tile_table.set_wanted(collection, options.tiles)
         job = Job(encoder, listing, words, options, meter, watch)
         if encoder.fingerprint == collection.info.model.fingerprint:
             report = _bring_up_to_date(collection, job)

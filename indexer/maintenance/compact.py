@@ -16,7 +16,7 @@ from indexer.ann.optimize import sweep
 from indexer.collection import concepts
 from indexer.collection.collection import Collection
 from indexer.collection.index_files import manifest as indexes
-from indexer.collection.index_files.replace import alone
+from indexer.collection.index_files.replace import building_alone
 from indexer.collection.storage import lock, tables, tile_table
 from indexer.ingest import model_migration
 
@@ -69,5 +69,5 @@ def _remove_probes(folder: Path) -> None:
 def _sweep_indexes(folder: Path) -> None:
     """Indexes that no manifest names any more, or that a killed run was building."""
     if folder.is_dir():
-        with alone(folder):
+        with building_alone(folder):
             sweep(folder)

@@ -50,7 +50,7 @@ def project(snapshot: Snapshot, *, seed: int = 0, progress: Progress | None = No
     return Map(places, 0, False)
 
 
-def kept(snapshot: Snapshot) -> Map | None:
+def cached_map(snapshot: Snapshot) -> Map | None:
     """The map that was made before, with what came since put beside its nearest ones; None where there is none that
     can be used."""
     n = len(snapshot.ids)
@@ -69,7 +69,7 @@ def kept(snapshot: Snapshot) -> Map | None:
     return Map(found, len(pairing.new), pairing.change > MOST_CHANGED)
 
 
-def forget(snapshot: Snapshot) -> None:
+def discard_map(snapshot: Snapshot) -> None:
     """Delete the map, if there is one."""
     with suppress(OSError):
         _file(snapshot).unlink(missing_ok=True)

@@ -182,7 +182,7 @@ class _Reader:
         self.at = found.end()
 
 
-def read(line: str, columns: Mapping[str, Any]) -> Line:
+def parse_line(line: str, columns: Mapping[str, Any]) -> Line:
     """What a line means in a collection with these columns. Raises `QueryError` for a parenthesis left open."""
     require("what a person typed", line, TEXT)
     return _Reader(line, columns).read()

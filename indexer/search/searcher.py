@@ -23,7 +23,7 @@ from core.validation import require_many
 from indexer.collection.collection import Collection
 from indexer.collection.snapshot import TARGETS, Snapshot, row_of
 from indexer.collection.storage import snapshot_cache, tables
-from indexer.collection.storage.arrays import places
+from indexer.collection.storage.arrays import row_indices
 from indexer.maintenance.status import Failure, Status, failures_of, status_of
 from indexer.search import batch, query_parser, tile_search
 from indexer.search.curation import Curation
@@ -95,7 +95,7 @@ class Searcher(Curation):
         """What a line means that a person typed, such as `red car -snow folder:trips`: the `text` of a search.
 
         Raises `QueryError` for a line that has no meaning (see `indexer.search.query_parser`)."""
-        return query_parser.read(line, self.snapshot().columns)
+        return query_parser.parse_line(line, self.snapshot().columns)
 
     def find(self, query: Query) -> Hits:
         """The answer to a query that was put together before. Raises as `search`."""
@@ -266,9 +266,9 @@ class Searcher(Curation):
         by_part |= page.parts
         rows, captions = page.rows, None
         if query.target == "texts":
-            captions = snapshot.texts["text"].take(places(rows)).to_pylist()
+            captions = snapshot.texts["text"].take(row_indices(rows)).to_pylist()
             rows = snapshot.text_owners[rows]
-        found = snapshot.images.select(["id", "width", "height"]).take(places(rows)).to_pylist()
+        found = snapshot.images.select(["id", "width", "height"]).take(row_indices(rows)).to_pylist()
         relevance = self._backgrounds.relevances(query, snapshot, page, lambda: self._encoder_of(snapshot))
         hits = [
             Hit(

@@ -125,7 +125,7 @@ def _begins_with(remember: bool) -> str:
     """What a server shows that was started without a collection."""
     if remember and (problem := recent_collections.problem()):
         return problem
-    if remember and recent_collections.places():
+    if remember and recent_collections.remembered_places():
         return "There is no collection here: it shows those that were opened in the browser before."
     return "There is no collection here: its first page asks for a folder to index."
 

@@ -25,7 +25,7 @@ def component(name: str, *before: str) -> Any:
     return st.components.v2.component(f"clipdex_{name}", html=read(f"{name}.html"), css=read(f"{name}.css"), js=scripts)
 
 
-def told(key: str, what: str, then: Callable[[Any], object]) -> None:
+def on_report(key: str, what: str, then: Callable[[Any], object]) -> None:
     """Do something with what the component reported (in its callback)."""
     if (value := st.session_state[key].get(what)) is not None:
         then(value)

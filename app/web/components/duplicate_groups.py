@@ -11,7 +11,7 @@ import streamlit as st
 from app.formatting import format_size, sendable
 from app.server.addresses import address
 from app.web import state, url_state
-from app.web.components.custom_component import component, told
+from app.web.components.custom_component import component, on_report
 from app.web.components.grid import show_thumbnail
 from app.web.components.markdown import as_text
 
@@ -55,8 +55,8 @@ def show(snapshot: Snapshot, groups: Sequence[Shown], on_keep: Callable[[int, st
     component("duplicate_groups")(
         key=_KEY,
         data={"groups": listed},
-        on_opened_change=lambda: told(_KEY, "opened", lambda one: url_state.open_item(str(one))),
-        on_keep_change=lambda: told(_KEY, "keep", lambda pair: on_keep(int(pair[0]), str(pair[1]))),
+        on_opened_change=lambda: on_report(_KEY, "opened", lambda one: url_state.open_item(str(one))),
+        on_keep_change=lambda: on_report(_KEY, "keep", lambda pair: on_keep(int(pair[0]), str(pair[1]))),
     )
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from app.web import state, url_state
 from app.web.components.markdown import as_text
 from app.web.components.search_bar import ask_line
-from app.web.filter_labels import spoken
+from app.web.filter_labels import filter_label
 from indexer.search.facets import facets, matching, without_each
 from indexer.search.query_formatter import condition_text, narrowed
 from indexer.search.query_parser import Line
@@ -150,7 +150,7 @@ def nothing_found(line: Line | None) -> None:
     with st.container(horizontal=True, key="ways"):
         for number, (text, rest, count) in enumerate(way for way in ways if way[2]):
             st.button(
-                f"Without {as_text(spoken(text))} :gray[{count:,} {'image' if count == 1 else 'images'}]",
+                f"Without {as_text(filter_label(text))} :gray[{count:,} {'image' if count == 1 else 'images'}]",
                 key=f"way-{number}",
                 on_click=ask_line,
                 args=(rest,),

@@ -16,7 +16,7 @@ from app.formatting import is_match, sendable
 from app.library import searchers
 from app.server.addresses import address, tiles_address
 from app.web import state, url_state
-from app.web.components.custom_component import component, told
+from app.web.components.custom_component import component, on_report
 from app.web.components.markdown import as_text
 from core.errors import ClipdexError
 
@@ -87,12 +87,12 @@ def show(
         },
         default={"selection": []},
         on_selection_change=lambda: None,  # another run of the page, which asks `selected`
-        on_opened_change=lambda: told(_KEY, "opened", url_state.open_item),
-        on_similar_change=lambda: told(_KEY, "similar", url_state.ask_like),
-        on_toward_change=lambda: told(_KEY, "toward", url_state.toward),
-        on_away_change=lambda: told(_KEY, "away", url_state.away),
-        on_unfolded_change=lambda: told(_KEY, "unfolded", url_state.unfold),
-        on_more_change=lambda: told(_KEY, "more", lambda _: url_state.scroll_on()),
+        on_opened_change=lambda: on_report(_KEY, "opened", url_state.open_item),
+        on_similar_change=lambda: on_report(_KEY, "similar", url_state.ask_like),
+        on_toward_change=lambda: on_report(_KEY, "toward", url_state.toward),
+        on_away_change=lambda: on_report(_KEY, "away", url_state.away),
+        on_unfolded_change=lambda: on_report(_KEY, "unfolded", url_state.unfold),
+        on_more_change=lambda: on_report(_KEY, "more", lambda _: url_state.scroll_on()),
     )
 
 

@@ -16,7 +16,7 @@ from app.formatting import format_size, sendable
 from app.server.addresses import address
 from app.web import flash, state, url_state
 from app.web.components import tag_editor
-from app.web.components.custom_component import component, told
+from app.web.components.custom_component import component, on_report
 from app.web.components.grid import show_thumbnail
 from app.web.components.markdown import as_text
 
@@ -90,8 +90,8 @@ def _picture(item: Details, heat: dict[str, Any] | None, hit: Hit | None, on_ste
             "found": list(hit.box) if hit is not None and hit.box else None,
             **(heat or {"heat": "", "box": [0, 0, 1, 1]}),
         },
-        on_part_change=lambda: told(_KEY, "part", lambda box: _on_part(item.id, box)),
-        on_step_change=lambda: told(_KEY, "step", on_step),
+        on_part_change=lambda: on_report(_KEY, "part", lambda box: _on_part(item.id, box)),
+        on_step_change=lambda: on_report(_KEY, "step", on_step),
     )
 
 

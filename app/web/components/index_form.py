@@ -87,7 +87,7 @@ def new_collection() -> None:
 def _say_around(typed: str) -> None:
     """Images that can be found already, before they are indexed a second time."""
     with suppress(ClipdexError):
-        if typed.strip() and (above := open_collections.around(open_collections.allowed(typed))) is not None:
+        if typed.strip() and (above := open_collections.collection_around(open_collections.allowed(typed))) is not None:
             st.info(
                 f"{as_text(str(above))} is indexed, with what lies in it: open that instead, unless this folder shall "
                 "be a collection of its own.",
@@ -96,7 +96,7 @@ def _say_around(typed: str) -> None:
 
 
 def _begin(order: Order, place: Path, look: bool) -> None:
-    name = open_collections.shown(place)
+    name = open_collections.display_name(place)
     if look:
         begun_here(jobs.start(order.model_copy(update={"task": "forecast"}), place, f"What would change in {name}"))
     else:
@@ -145,7 +145,7 @@ def choose_model(name: str, *, but: str = "") -> model_choices.Offer | None:
         if not typed.strip():
             return None
     with problems_in_place():
-        offer = model_choices.of(typed)
+        offer = model_choices.offer_of(typed)
         about = f":gray[{as_text(offer.about)}]" if offer.about else ""
         if offer.licence:
             about += f" :gray[· Licence: {as_text(offer.licence)}]"

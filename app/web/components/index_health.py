@@ -43,7 +43,9 @@ def health(status: Status) -> None:
         built = any(each.built for each in found)
         if st.button("Build it anew" if built else "Build an index", key="optimize", help=_help(status)):
             order = Order(task="optimize", to=str(status.collection))
-            jobs.start(order, state.folder(), f"Building the search index of {open_collections.shown(state.folder())}")
+            jobs.start(
+                order, state.folder(), f"Building the search index of {open_collections.display_name(state.folder())}"
+            )
             st.rerun()
 
 

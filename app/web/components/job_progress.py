@@ -88,12 +88,12 @@ def _running(job: Job) -> None:
             args=(job,),
             help="What is finished stays; the next run goes on from there.",
         )
-    st.progress(min(1.0, done / total) if total else 0.0, text=as_text(told(job)))
+    st.progress(min(1.0, done / total) if total else 0.0, text=as_text(describe_job(job)))
     if stopping:
         st.caption("Stopping after this batch.")
 
 
-def told(job: Job) -> str:
+def describe_job(job: Job) -> str:
     """How far it is, in one line."""
     progress = job.progress
     if job.step is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.formatting import sendable
-from app.web.components.custom_component import component, told
+from app.web.components.custom_component import component, on_report
 from app.web.map_colors import HIDDEN, Colours
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def show(
             "area": None if area is None else area.tolist(),
             "label": sendable(label),
         },
-        on_area_change=lambda: told(_KEY, "area", on_area),
-        on_opened_change=lambda: told(_KEY, "opened", on_open),
-        on_stale_change=lambda: told(_KEY, "stale", lambda _: on_stale()),
+        on_area_change=lambda: on_report(_KEY, "area", on_area),
+        on_opened_change=lambda: on_report(_KEY, "opened", on_open),
+        on_stale_change=lambda: on_report(_KEY, "stale", lambda _: on_stale()),
     )

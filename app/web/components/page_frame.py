@@ -36,7 +36,7 @@ def begin(title: str, *, first: bool = True) -> None:
         _not_open(first)
     elif first and not state.folders():
         st.switch_page("app/web/pages/library.py")
-    state.look()
+    state.look_for_newer()
 
 
 def _not_open(first: bool) -> None:

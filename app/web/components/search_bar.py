@@ -9,9 +9,9 @@ import streamlit as st
 
 from app.settings import LARGEST_UPLOAD
 from app.web import state, url_state
-from app.web.components.custom_component import component, told
+from app.web.components.custom_component import component, on_report
 from app.web.components.markdown import as_text
-from app.web.filter_labels import spoken
+from app.web.filter_labels import filter_label
 from indexer.search.query_formatter import pieces, written
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def helper(words: str = "", *, is_start: bool = False) -> None:
     if not url_state.plain():
         data = {"q": words, "start": is_start, "limit": LARGEST_UPLOAD, "collection": state.key()}
         component("search_bar")(
-            key=_KEY, data=data, on_ask_change=lambda: told(_KEY, "ask", lambda one: url_state.start(str(one)))
+            key=_KEY, data=data, on_ask_change=lambda: on_report(_KEY, "ask", lambda one: url_state.start(str(one)))
         )
 
 
@@ -62,7 +62,7 @@ def chips(question: PageQuery, line: Line | None) -> None:
     found: list[tuple[str, str, Callable[..., None], tuple[Any, ...]]] = []
     if line is not None and line.is_special:
         for text, rest in pieces(line):
-            found.append((spoken(text), f"without {spoken(text)}", ask_line, (rest,)))
+            found.append((filter_label(text), f"without {filter_label(text)}", ask_line, (rest,)))
     if question.picture is not None:
         found.append((f"image {question.picture_name}", "without the image", url_state.drop_picture, ()))
     if url := url_state.url():

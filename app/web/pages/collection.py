@@ -53,7 +53,7 @@ def page() -> None:
 def _order(status: Status, task: Task, title: str, **more: object) -> None:
     """Begin a piece of work on this collection."""
     order = Order(task=task, to=str(status.collection)).model_copy(update=more)
-    jobs.start(order, state.folder(), f"{title} {open_collections.shown(state.folder())}")
+    jobs.start(order, state.folder(), f"{title} {open_collections.display_name(state.folder())}")
 
 
 def _update(status: Status, last: LastRun | None) -> None:
@@ -92,7 +92,10 @@ def _sourced(status: Status, more: dict[str, object]) -> dict[str, object]:
 def _update_command(status: Status) -> str:
     words = ["clipdex", "index", str(status.folder)]
     if status.collection != Path(status.folder) / FOLDER:
-        words += ["--to", open_collections.shown(state.folder()) if url_of(state.folder()) else str(status.collection)]
+        words += [
+            "--to",
+            open_collections.display_name(state.folder()) if url_of(state.folder()) else str(status.collection),
+        ]
     return shlex.join(words)
 
 

@@ -11,7 +11,7 @@ from app.formatting import sendable
 from app.web import redirect, state, url_state
 from app.web.components import grid, page_frame, search_bar
 from app.web.components.markdown import as_text
-from app.web.search_service import PageQuery, named
+from app.web.search_service import PageQuery, naming_upload
 from core.errors import QueryError
 from core.image.decode import open_image, thumbnail
 from core.text import zeroshot
@@ -56,7 +56,7 @@ def page() -> None:
 
 
 def _picture(name: str, content: bytes) -> Image.Image:
-    with named(name):
+    with naming_upload(name):
         image = open_image(content)
     st.image(thumbnail(image, SHOWN_SIDE), width="stretch", caption=as_text(name), alt="The image to describe")
     return image
@@ -77,7 +77,7 @@ def _choose(count: int) -> None:
     if not count:
         return
     with state.errors_in_place():
-        some = state.answer(PageQuery(text=FEATURED_BY), FEATURED).found.hits
+        some = state.answer(PageQuery(text=FEATURED_BY), FEATURED).hits
     st.markdown(":gray[Upload an image, paste or drop one, or choose one of this collection]")
     grid.show(some, scores=False)
 

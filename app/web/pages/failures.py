@@ -77,7 +77,7 @@ def _actions(status: Status, chosen: Sequence[Failure]) -> None:
     with st.container(horizontal=True), index_form.problems_in_place():
         if st.button("Try them all again", key="failures-retry", type="primary"):
             order = Order(task="index", to=str(status.collection), retry_failures=True)
-            jobs.start(order, state.folder(), f"Trying again in {open_collections.shown(state.folder())}")
+            jobs.start(order, state.folder(), f"Trying again in {open_collections.display_name(state.folder())}")
             st.rerun()
         st.download_button(
             "Export as CSV", table(chosen), "not-readable.csv", "text/csv", key="failures-csv", on_click="ignore"
@@ -97,7 +97,7 @@ def table(failures: Sequence[Failure]) -> bytes:
 
 def _list(failures: Sequence[Failure]) -> None:
     with st.spinner("Looking at what can be shown of them …", show_time=False):
-        seen = failure_preview.of(state.searcher().collection, failures)
+        seen = failure_preview.previews_of(state.searcher().collection, failures)
     st.html(f'<ul class="failed">{"".join(_row(failure, seen.get(failure.location)) for failure in failures)}</ul>')
 
 

@@ -106,7 +106,9 @@ def _open_form() -> None:
                 place, is_new = open_collections.opened(typed)
                 if is_new:
                     st.rerun()
-                st.info(f"{as_text(open_collections.shown(place))} is open here already.", icon=":material/info:")
+                st.info(
+                    f"{as_text(open_collections.display_name(place))} is open here already.", icon=":material/info:"
+                )
         again = (
             " What is opened or indexed here stands here the next time, too."
             if recent_collections.file() is not None

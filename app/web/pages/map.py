@@ -15,7 +15,7 @@ from app.web import manual_selection, map_colors, redirect, state, url_state
 from app.web.components import filter_panel, grid, image_viewer, page_frame, selection_actions, waiting
 from app.web.components import map as drawing
 from app.web.components.markdown import as_text
-from indexer.map.projection import Map, forget, kept, project
+from indexer.map.projection import Map, cached_map, discard_map, project
 from indexer.search.query import Query
 from indexer.search.query_vectors import combined, part_vectors
 from indexer.search.ranking import allowed
@@ -58,7 +58,7 @@ def page() -> None:
 
 
 def _made(snapshot: Snapshot, progress: background_cache.Progress) -> Map:
-    found = kept(snapshot)
+    found = cached_map(snapshot)
     return found if found is not None and not found.stale else project(snapshot, progress=progress)
 
 
@@ -177,7 +177,7 @@ def _notes(snapshot: Snapshot, drawn: Map) -> None:
 
 
 def _anew(snapshot: Snapshot) -> None:
-    forget(snapshot)
+    discard_map(snapshot)
     background_cache.discard(NAME, snapshot)
 
 
@@ -224,7 +224,7 @@ def _selected(
         return
     if count > url_state.MOST_SHOWN:
         st.caption(f"The first {url_state.MOST_SHOWN:,} of them can be seen; a smaller area shows all.")
-    limit = url_state.shown()
+    limit = url_state.shown_count()
     hits = manual_selection.hits(source, snapshot, rows[:limit].tolist(), scores)
     more = max(0, min(count, url_state.MOST_SHOWN) - len(hits))
     grid.show(

@@ -14,7 +14,7 @@ from app.server import remote_image
 from app.web import state, url_state
 from app.web.components import filter_panel, grid, image_viewer, page_frame, search_bar, selection_actions
 from app.web.components.markdown import as_text
-from app.web.search_service import PageQuery
+from app.web.search_service import PageQuery, PageResults
 from core.errors import ClipdexError
 from indexer.search.facets import matching
 
@@ -58,7 +58,7 @@ def _start(count: int) -> None:
         for example in _examples():
             st.button(example, key=f"example-{example}", on_click=url_state.start, args=(example,))
     with state.errors_in_place():
-        some = state.answer(PageQuery(text=FEATURED_BY), FEATURED).found.hits
+        some = state.answer(PageQuery(text=FEATURED_BY), FEATURED).hits
     st.markdown(":gray[From this collection]")
     grid.show(some, scores=False, curated=True)
     selection_actions.show()
@@ -77,24 +77,26 @@ def _examples() -> Sequence[str]:
 def _results(question: PageQuery) -> None:
     question = _with_fetched(question)
     with state.errors_in_place():
-        answer = state.answer(question, url_state.shown())
-        found, line = answer.found, answer.found.line
+        answer = state.answer(question, url_state.shown_count())
+        line = answer.line
         words = line.text if line is not None else ""
         cut = state.searcher().first_cut(words) if words else None
         possible = matching(state.searcher().snapshot(), line)  # those that are excluded do not count
     search_bar.chips(question, line)
-    _heading(question, words, found.told(url_state.shown(), possible), answer)
+    _heading(question, words, answer.told(url_state.shown_count(), possible), answer)
     _notes(question, cut, line.doubts if line is not None else ())
-    if not found.hits:
+    if not answer.hits:
         selection_actions.show()
         filter_panel.nothing_found(line)
         return
-    hits = found.with_copies(url_state.unfolded())
-    more = max(0, min(possible, url_state.MOST_SHOWN) - found.seen) if len(found.hits) == url_state.shown() else 0
+    hits = answer.with_copies(url_state.unfolded())
+    more = (
+        max(0, min(possible, url_state.MOST_SHOWN) - answer.seen) if len(answer.hits) == url_state.shown_count() else 0
+    )
     ends = None if question.by_date else grid.relevance_line(hits)
     # Who asks with images wants their neighbours, also the farther ones.
     grid.show(
-        hits, question=_mark(question), more=more, line=ends, copies=found.copies, curated=True, folds=bool(words)
+        hits, question=_mark(question), more=more, line=ends, copies=answer.copies, curated=True, folds=bool(words)
     )
     if more and url_state.plain():
         with st.container(horizontal=True, horizontal_alignment="center"):
@@ -126,13 +128,13 @@ def _with_fetched(question: PageQuery) -> PageQuery:
     return question
 
 
-def _heading(question: PageQuery, words: str, told: str, answer: state.Answer) -> None:
+def _heading(question: PageQuery, words: str, told: str, answer: PageResults) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         if title := question.title(words):
             st.title(as_text(title), anchor=False, width="content")
         st.markdown(f":gray[{told} · {answer.seconds * 1000:.0f} ms]", width="content")
         st.button("Clear search", icon=":material/close:", key="clear", type="tertiary", on_click=url_state.start)
-        filter_panel.tools(question, answer.found.line)
+        filter_panel.tools(question, answer.line)
 
 
 def _notes(question: PageQuery, cut: str | None, doubts: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import CollectionError
 from indexer.collection.index_files import trust
 from indexer.collection.index_files.manifest import FOLDER, Manifest, manifest_file
-from indexer.collection.index_files.replace import alone, replace_manifest
+from indexer.collection.index_files.replace import building_alone, replace_manifest
 from indexer.collection.index_files.row_pairing import digest
 from indexer.collection.snapshot import TARGETS
 
@@ -39,11 +39,11 @@ def follow(collection: Collection, versions: Sequence[int]) -> None:
     with suppress(CollectionError):
         if not any(manifest_file(collection.path, target).exists() for target in TARGETS):
             return
-        with alone(collection.path / FOLDER):
+        with building_alone(collection.path / FOLDER):
             newest = _Newest(collection)
             for target in TARGETS:
                 with suppress(trust.UntrustedError):
-                    manifest = trust.read(manifest_file(collection.path, target))
+                    manifest = trust.read_manifest(manifest_file(collection.path, target))
                     if manifest is None or manifest.versions[0] >= last:
                         continue
                     if unbroken and manifest.versions[0] == first:

@@ -63,14 +63,14 @@ class PerManifest(Generic[T]):
 def load(collection: Collection, file: Path, use: Callable[[IndexFiles], T]) -> T | None:
     """`use` of the files that the manifest at `file` names; None where there is none. Raises `UntrustedError`."""
     for attempt in range(TRIES):
-        manifest = trust.read(file)
+        manifest = trust.read_manifest(file)
         if manifest is None:
             return None
         try:
             return use(_load(collection, file.parent / manifest.folder, manifest))
         except trust.UntrustedError:
             # A new index may have taken the place of this one between two looks.
-            if attempt == TRIES - 1 or trust.read(file) == manifest:
+            if attempt == TRIES - 1 or trust.read_manifest(file) == manifest:
                 raise
     return None
 

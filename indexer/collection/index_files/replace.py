@@ -25,7 +25,7 @@ def replace_manifest(collection: Collection, manifest: Manifest) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def building_alone(folder: Path) -> Iterator[None]:
     """Hold the one right to build indexes here; runs and searches are not held up."""
     try:
         folder.mkdir(exist_ok=True)

@@ -58,7 +58,7 @@ def relinked(folder: Path, manifest: Manifest) -> Manifest:
     return sealed(manifest.model_copy(update={"files": told}))
 
 
-def read(file: Path) -> Manifest | None:
+def read_manifest(file: Path) -> Manifest | None:
     """The manifest in a file, None where there is none. Raises `UntrustedError` if it is not one of this user's."""
     try:
         if file.stat().st_size > MOST_BYTES:

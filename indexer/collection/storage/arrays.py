@@ -26,7 +26,7 @@ def numbers(column: Any) -> np.ndarray:
     return found
 
 
-def places(rows: np.ndarray) -> Any:
+def row_indices(rows: np.ndarray) -> Any:
     """Places of rows as pyarrow's `take` wants them."""
     import pyarrow as pa
 

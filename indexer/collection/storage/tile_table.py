@@ -51,7 +51,7 @@ def names(collection: Collection) -> list[str]:
     return [*tables.KEYS, NAME] if is_there(collection) else [*tables.KEYS]
 
 
-def keep(collection: Collection, wanted: bool | None) -> None:
+def set_wanted(collection: Collection, wanted: bool | None) -> None:
     """Let a collection have tiles from now on, or none, or whatever it had before. The caller holds the lock.
 
     Searches that have just begun read the table no more once it is gone, and begin anew."""

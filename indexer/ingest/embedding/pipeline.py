@@ -26,7 +26,7 @@ from core.image.metadata import Metadata, metadata
 from indexer.collection.storage.tile_table import Tiles
 from indexer.ingest.embedding.memory_budget import Room
 from indexer.ingest.embedding.prefetch import Prefetcher, overlapped
-from indexer.ingest.embedding.tiles import MOST, ZOOM, boxes, fractions, input_side, look
+from indexer.ingest.embedding.tiles import MOST, ZOOM, boxes, fractions, input_side, prepare_tiles
 from indexer.ingest.report import Stopwatch
 from indexer.sources import Item
 
@@ -200,7 +200,7 @@ class Pipeline:
             opened, pixels = read_picture(self.encoder, data, 1.0 if self.side is None else ZOOM, admit)
             image, width, height = opened
             parts = [] if self.side is None else boxes(width, height, self.side)
-            views = [pixels, *look(self.encoder, opened, parts)]
+            views = [pixels, *prepare_tiles(self.encoder, opened, parts)]
             places = None if self.side is None else fractions(parts, width, height)
             thumbnail = decode.thumbnail(image, shrink=self.shrink)
             found = description(image), metadata(image), thumbnail

@@ -58,7 +58,7 @@ def input_side(encoder: Encoder) -> int:
     return int(encoder.prepare(Image.new("RGB", (8, 8))).shape[0])
 
 
-def look(encoder: Encoder, opened: Opened, wanted: list[PixelBox]) -> list[np.ndarray]:
+def prepare_tiles(encoder: Encoder, opened: Opened, wanted: list[PixelBox]) -> list[np.ndarray]:
     """What the encoder sees of each tile of an image that was opened for it, uint8 (s, s, 3)."""
     image, width, height = opened
     across, down = image.width / width, image.height / height

@@ -56,7 +56,7 @@ def renamed(listing: Listing) -> Listing:
     return replace(listing, columns=Columns(columns.ids, columns.table.rename_columns(others)))
 
 
-def keep(collection: Collection, words: Captions) -> Captions:
+def add_source_columns(collection: Collection, words: Captions) -> Captions:
     """Give the collection the columns that the sources have; the words with those columns in the collection's types.
 
     The caller holds the lock.

@@ -132,7 +132,7 @@ def test_a_misspelt_model_lists_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"unknown model 'tinny'; choose one of: tiny, .*; or type the full path of one"
     ):
-        model_choices.of("tinny")
+        model_choices.offer_of("tinny")
 
 
 def test_a_place_that_is_in_use_is_said_in_the_words_of_the_page(

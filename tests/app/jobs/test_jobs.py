@@ -20,7 +20,7 @@ from app.jobs.supervisor import Job, Jobs
 from app.jobs.worker import TASKS, Order, Teller
 from app.library import open_collections
 from app.server import failure_preview
-from app.web.components.job_progress import told
+from app.web.components.job_progress import describe_job
 from core.errors import CollectionError, SourceError
 from indexer.ann.build_progress import Step
 from indexer.collection.collection import Collection
@@ -175,7 +175,7 @@ def test_the_steps_of_building_an_index_are_told_and_counted(tmp_path: Path, mon
     assert [(step.number, step.of) for step in steps] == [(number, 4) for number in range(1, 5)]
     assert steps[0].message == "building ivf-pq over 2 images"
     job = Job(1, order, tmp_path, "Building", began=time.time() - 100, step=steps[1], step_began=time.time() - 70)
-    assert told(job) == (
+    assert describe_job(job) == (
         "Step 2 of 4: measuring by words what it finds of the exact answer · 1:10 at this step, 1:40 so far"
     )
 
@@ -247,7 +247,7 @@ def test_half_a_photo_is_shown_and_nothing_of_what_is_none(tmp_path: Path) -> No
     searcher = clipdex.open(tmp_path)
     failures = searcher.failures()
     assert {failure.location for failure in failures} == {"half.jpg", "none.jpg"}
-    seen = failure_preview.of(searcher.collection, failures)
+    seen = failure_preview.previews_of(searcher.collection, failures)
     assert list(seen) == ["half.jpg"]
     with Image.open(io.BytesIO(seen["half.jpg"])) as shown:
         assert shown.size == (168, 126)

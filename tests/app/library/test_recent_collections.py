@@ -48,11 +48,11 @@ def test_what_was_added_is_there_again_and_what_was_removed_is_not(tmp_path: Pat
         open_collections.add(place)
     open_collections.remove(tmp_path / "c")
     begin_anew()
-    assert open_collections.known() == [tmp_path / "ü ~ {}", odd]
+    assert open_collections.open_places() == [tmp_path / "ü ~ {}", odd]
     open_collections.remove(odd)
-    assert open_collections.known() == [tmp_path / "ü ~ {}"]
+    assert open_collections.open_places() == [tmp_path / "ü ~ {}"]
     begin_anew()
-    assert open_collections.known() == [tmp_path / "ü ~ {}"]
+    assert open_collections.open_places() == [tmp_path / "ü ~ {}"]
     assert [each.name for each in sorted(listed.parent.iterdir())] == ["collections.json", "collections.json.lock"]
     assert listed.stat().st_mode & 0o77 == 0
 
@@ -63,18 +63,22 @@ def test_those_the_server_was_started_with_stand_first_and_are_not_remembered_fo
     open_collections.add(tmp_path / "a")
     monkeypatch.setenv("CLIPDEX_COLLECTION", json.dumps([str(tmp_path / "b")]))
     open_collections.add(tmp_path / "b")
-    assert open_collections.known() == [tmp_path / "b", tmp_path / "a"]
+    assert open_collections.open_places() == [tmp_path / "b", tmp_path / "a"]
     begin_anew()
     monkeypatch.setenv("CLIPDEX_COLLECTION", "[]")
-    assert open_collections.known() == [tmp_path / "a"]
+    assert open_collections.open_places() == [tmp_path / "a"]
 
 
 def test_nothing_is_remembered_where_that_is_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(recent_collections.VARIABLE, "")
     open_collections.add(tmp_path)
-    assert (open_collections.known(), recent_collections.places(), recent_collections.file()) == ([tmp_path], [], None)
+    assert (open_collections.open_places(), recent_collections.remembered_places(), recent_collections.file()) == (
+        [tmp_path],
+        [],
+        None,
+    )
     begin_anew()
-    assert open_collections.known() == []
+    assert open_collections.open_places() == []
     monkeypatch.delenv(recent_collections.VARIABLE)
     assert recent_collections.file() == Path(os.environ["XDG_STATE_HOME"]) / "clipdex" / "collections.json"
 
@@ -87,10 +91,10 @@ def test_a_damaged_list_is_an_empty_one_that_is_said_and_put_aside(
 ) -> None:
     listed.parent.mkdir()
     listed.write_bytes(content)
-    assert recent_collections.places() == []
+    assert recent_collections.remembered_places() == []
     assert "is damaged" in recent_collections.problem()
     open_collections.add(tmp_path)
-    assert recent_collections.places() == [str(tmp_path)]
+    assert recent_collections.remembered_places() == [str(tmp_path)]
     assert recent_collections.problem() == ""
     assert listed.with_name("collections.json.damaged").read_bytes() == content
 
@@ -114,26 +118,26 @@ def test_what_is_no_place_is_left_out_and_said(listed: Path) -> None:
     ]
     listed.parent.mkdir()
     listed.write_text(json.dumps({"collections": [*good, *bad]}))
-    assert recent_collections.places() == good
+    assert recent_collections.remembered_places() == good
     assert f"{len(bad)} entries name no place" in recent_collections.problem()
 
 
 def test_no_more_are_remembered_than_a_page_can_show(tmp_path: Path) -> None:
     for number in range(recent_collections.MOST):
-        recent_collections.keep(f"/{number}")
-    recent_collections.keep("/one more")
-    assert recent_collections.places() == [f"/{number}" for number in range(recent_collections.MOST)]
+        recent_collections.remember(f"/{number}")
+    recent_collections.remember("/one more")
+    assert recent_collections.remembered_places() == [f"/{number}" for number in range(recent_collections.MOST)]
     assert f"No more than {recent_collections.MOST}" in recent_collections.problem()
-    recent_collections.forget("/0")
-    recent_collections.keep("/one more")
-    assert (recent_collections.places()[-1], recent_collections.problem()) == ("/one more", "")
+    recent_collections.forget_place("/0")
+    recent_collections.remember("/one more")
+    assert (recent_collections.remembered_places()[-1], recent_collections.problem()) == ("/one more", "")
 
 
 def test_a_list_that_cannot_be_written_ends_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(recent_collections.VARIABLE, str(tmp_path / "file" / "list.json"))
     open_collections.add(tmp_path)
-    assert open_collections.known() == [tmp_path]
+    assert open_collections.open_places() == [tmp_path]
     assert "cannot be written" in recent_collections.problem()
 
 
@@ -147,19 +151,19 @@ def test_what_is_no_file_is_neither_read_nor_put_aside(tmp_path: Path, listed: P
 
 
 def test_servers_that_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    recent_collections.keep("/gone")
+    recent_collections.remember("/gone")
 
     def server(number: int) -> None:
         for each in range(5):
-            recent_collections.keep(f"/{number}/{each}")
-        recent_collections.forget("/gone")
+            recent_collections.remember(f"/{number}/{each}")
+        recent_collections.forget_place("/gone")
 
     servers = [threading.Thread(target=server, args=(number,)) for number in range(6)]
     for each in servers:
         each.start()
     for each in servers:
         each.join()
-    assert sorted(recent_collections.places()) == sorted(
+    assert sorted(recent_collections.remembered_places()) == sorted(
         f"/{number}/{each}" for number in range(6) for each in range(5)
     )
 
@@ -167,7 +171,7 @@ def test_servers_that_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -
 def test_what_another_server_opens_is_seen_at_once(tmp_path: Path, listed: Path) -> None:
     open_collections.add(tmp_path / "a")
     listed.write_text(json.dumps({"collections": [str(tmp_path / "a"), str(tmp_path / "b")]}))
-    assert open_collections.known() == [tmp_path / "a", tmp_path / "b"]
+    assert open_collections.open_places() == [tmp_path / "a", tmp_path / "b"]
 
 
 def test_where_folders_are_restricted_no_other_collection_is_shown(
@@ -178,19 +182,19 @@ def test_where_folders_are_restricted_no_other_collection_is_shown(
         folder.mkdir(parents=True)
     (tmp_path / "open" / "way out").symlink_to(outside)
     for place in (inside, outside, tmp_path / "open" / "way out", tmp_path / "open" / ".." / "out"):
-        recent_collections.keep(str(place))
-    recent_collections.keep("s3://bucket/collection")
+        recent_collections.remember(str(place))
+    recent_collections.remember("s3://bucket/collection")
     monkeypatch.setenv("CLIPDEX_FOLDERS", json.dumps([str(tmp_path / "open")]))
-    assert open_collections.known() == [inside]
+    assert open_collections.open_places() == [inside]
     open_collections.remove(inside)
-    assert len(recent_collections.places()) == 3  # `out` was kept once
-    assert str(inside) not in recent_collections.places()
+    assert len(recent_collections.remembered_places()) == 3  # `out` was kept once
+    assert str(inside) not in recent_collections.remembered_places()
 
 
 def test_a_collection_above_what_may_be_read_is_not_opened(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recent_collections.keep(str(collection / "red"))
+    recent_collections.remember(str(collection / "red"))
     monkeypatch.setenv("CLIPDEX_FOLDERS", json.dumps([str(collection / "red")]))
     app = at("library", [], monkeypatch)
     monkeypatch.setenv("CLIPDEX_FOLDERS", json.dumps([str(collection / "red")]))
@@ -207,7 +211,7 @@ def test_a_collection_whose_disk_is_not_there_is_listed_and_holds_up_no_page(
 ) -> None:
     gone = tmp_path / "unplugged"
     for place in (gone, collection):
-        recent_collections.keep(str(place))
+        recent_collections.remember(str(place))
     app = at("library", [], monkeypatch)
     assert as_text(f"there is no folder {gone} now: connect its disk") in shown(app)
     assert f"{COUNT} images" in shown(app)
@@ -220,7 +224,7 @@ def test_a_collection_whose_disk_is_not_there_is_listed_and_holds_up_no_page(
     assert f"there is no folder {as_text(str(gone))}" in app.error[0].value
     app.switch_page("app/web/pages/library.py").run()
     app.button(key=f"leave-{searchers.key(gone)}").click().run()
-    assert recent_collections.places() == [str(collection)]
+    assert recent_collections.remembered_places() == [str(collection)]
 
 
 class Asleep(type(Path())):  # type: ignore[misc]
@@ -265,7 +269,7 @@ def test_the_same_collection_is_opened_once_however_it_is_called(
         assert not app.error
         assert app.info[0].value == f"{as_text(str(collection))} is open here already."
         assert state.folders() == [collection]
-    assert recent_collections.places() == []
+    assert recent_collections.remembered_places() == []
 
 
 def test_a_folder_inside_a_collection_opens_that_collection(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +281,7 @@ def test_a_folder_inside_a_collection_opens_that_collection(collection: Path, mo
 
 def test_a_server_without_a_collection_of_its_own_says_what_it_shows(tmp_path: Path, listed: Path) -> None:
     assert "asks for a folder to index" in ui._begins_with(remember=True)
-    recent_collections.keep(str(tmp_path))
+    recent_collections.remember(str(tmp_path))
     assert "opened in the browser before" in ui._begins_with(remember=True)
     assert "asks for a folder to index" in ui._begins_with(remember=False)
     listed.write_text("{")

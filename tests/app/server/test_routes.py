@@ -23,7 +23,7 @@ from PIL import Image
 import clipdex
 from app.cli.commands.ui import server_command
 from app.library import searchers
-from app.server.addresses import address, item_of
+from app.server.addresses import address, decode_item
 from app.settings import LARGEST_UPLOAD
 from tests.app.conftest import Server, paint, serve
 from tests.shared import ROOT
@@ -57,8 +57,8 @@ def test_an_id_survives_its_way_through_a_url() -> None:
     for item in ("a.png", "Ordner/ä b%20?#&.jpg", "..\\x", os.fsdecode(b"caf\xe9"), "日本/🙂.png"):
         token = address("thumb", "k", item).rsplit("/", 1)[-1]
         assert token.replace("-", "").replace("_", "").isalnum()
-        assert item_of(token) == item
-    assert item_of("not base64!") is None
+        assert decode_item(token) == item
+    assert decode_item("not base64!") is None
     assert address("thumb", "k", "a.png", "5f-2a") == address("thumb", "k", "a.png") + "?v=5f-2a"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.web.filter_labels import spoken
+from app.web.filter_labels import filter_label
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from app.web.filter_labels import spoken
     ],
 )
 def test_a_condition_is_said_as_people_say_it_and_words_stay(piece: str, said: str) -> None:
-    assert spoken(piece) == said
+    assert filter_label(piece) == said

@@ -296,7 +296,7 @@ def forge(folder: Path) -> None:
     links = faiss.vector_to_array(index.hnsw.neighbors)
     faiss.copy_array_to_vector(np.full_like(links, 2**30), index.hnsw.neighbors)
     faiss.write_index(index, str(file))
-    told = trust.read(folder / "images.json")
+    told = trust.read_manifest(folder / "images.json")
     assert told is not None
     forged = told.model_copy(update={"files": trust.describe(folder / told.folder)})
     (folder / "images.json").write_text(forged.model_dump_json())
@@ -366,7 +366,7 @@ def test_the_key_is_for_the_user_alone(made: Path) -> None:
 
 
 def manifest_of(folder: Path) -> Manifest:
-    found = trust.read(manifest_file(folder / ".clipdex", "images"))
+    found = trust.read_manifest(manifest_file(folder / ".clipdex", "images"))
     assert found is not None
     return found
 

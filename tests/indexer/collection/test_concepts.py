@@ -16,7 +16,7 @@ from indexer.ingest.sync import index as sync
 from indexer.maintenance.compact import compact
 from indexer.search.query import Concept, Text
 from indexer.search.query_formatter import pieces, written
-from indexer.search.query_parser import read
+from indexer.search.query_parser import parse_line
 from tests.indexer.pictures import Half, index, paint
 
 COLOURS = ("red", "green", "blue")
@@ -119,10 +119,10 @@ def test_concepts_that_are_kept_at_once_are_all_there(folder: Path) -> None:
     ],
 )
 def test_concepts_in_a_line(line: str, concepts: tuple[str, ...], not_concepts: tuple[str, ...], text: str) -> None:
-    found = read(line, {})
+    found = parse_line(line, {})
     assert (found.concepts, found.not_concepts, found.text) == (concepts, not_concepts, text)
     if found.is_special:
-        assert read(written(found), {}) == found
+        assert parse_line(written(found), {}) == found
         ((label, rest),) = pieces(found)
         assert label.lstrip("-").startswith("concept:") and not rest.is_special
 
@@ -130,6 +130,6 @@ def test_concepts_in_a_line(line: str, concepts: tuple[str, ...], not_concepts: 
 def test_a_concept_alone_and_with_words_makes_parts() -> None:
     from indexer.search.query import Query
 
-    query = Query.of(["red", read("concept:dog -concept:cat", {})], concept=Concept("bird", 0.5))
+    query = Query.of(["red", parse_line("concept:dog -concept:cat", {})], concept=Concept("bird", 0.5))
     assert query.parts == (Text("red"), Concept("dog"), Concept("bird", 0.5), Concept("cat", -0.5))
     assert query.labels() == ["red", "concept dog", "concept bird", "-concept cat"]

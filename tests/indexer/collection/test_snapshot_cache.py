@@ -15,7 +15,7 @@ from core.inference.toy import ToyEncoder
 from indexer.collection.collection import Collection
 from indexer.collection.snapshot import TARGETS, Snapshot, keep_newest
 from indexer.collection.storage import snapshot_cache, tables
-from indexer.collection.storage.arrays import numbers, places
+from indexer.collection.storage.arrays import numbers, row_indices
 from indexer.ingest import sync
 from indexer.ingest.options import Options
 from indexer.search.searcher import Searcher
@@ -138,7 +138,7 @@ def test_numbers_and_places_go_both_ways(count: int, start: int) -> None:
     marks = pa.array([value > 0 for value in values], pa.bool_())
     assert numbers(marks.slice(start)).tolist() == [value > 0 for value in values][start:]
     table, rows = pa.table({"a": pa.array(values, pa.int32())}), np.arange(len(values))[::-1]
-    assert table.take(places(rows))["a"].to_pylist() == values[::-1]
+    assert table.take(row_indices(rows))["a"].to_pylist() == values[::-1]
 
 
 def test_null_is_no_number() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import clipdex
 from indexer.map.layout import lay_out, nearest, principal
-from indexer.map.projection import FOLDER, forget, kept, project
+from indexer.map.projection import FOLDER, cached_map, discard_map, project
 from tests.app.conftest import paint
 from tests.indexer.dedup.test_duplicates import unit
 from tests.indexer.pictures import index
@@ -63,10 +63,10 @@ def test_the_work_tells_how_far_it_is() -> None:
 
 def test_a_kept_map_is_read_again_and_a_damaged_one_is_none(cards: Path) -> None:
     snapshot = clipdex.open(cards).snapshot()
-    forget(snapshot)
-    assert kept(snapshot) is None
+    discard_map(snapshot)
+    assert cached_map(snapshot) is None
     made = project(snapshot)
-    again = kept(snapshot)
+    again = cached_map(snapshot)
     assert again is not None
     assert np.array_equal(again.places, made.places)
     assert (again.new, again.stale) == (0, False)
@@ -74,19 +74,19 @@ def test_a_kept_map_is_read_again_and_a_damaged_one_is_none(cards: Path) -> None
     whole = file.read_bytes()
     for damaged in (b"", whole[:-1], whole[:60] + bytes([whole[60] ^ 1]) + whole[61:], b"x" + whole[1:]):
         file.write_bytes(damaged)
-        assert kept(snapshot) is None
+        assert cached_map(snapshot) is None
     assert np.array_equal(project(snapshot).places, made.places)
 
 
 def test_a_new_picture_lies_beside_its_nearest_and_a_renamed_one_stays(cards: Path) -> None:
     first = clipdex.open(cards).snapshot()
     project(first)
-    before = kept(first)
+    before = cached_map(first)
     paint(cards / "blue" / "new.png", "blue", 7)
     (cards / "red" / "red-0.png").rename(cards / "red" / "renamed.png")
     index(cards)
     snapshot = clipdex.open(cards).snapshot()
-    now = kept(snapshot)
+    now = cached_map(snapshot)
     assert before is not None
     assert now is not None
     assert (now.new, now.stale) == (1, False)
@@ -102,7 +102,7 @@ def test_a_map_of_other_pictures_is_none_and_one_of_few_is_worth_making_anew(car
         paint(cards / "green" / f"more-{number}.png", "green", 40 + number)
     index(cards)
     snapshot = clipdex.open(cards).snapshot()
-    now = kept(snapshot)
+    now = cached_map(snapshot)
     assert now is not None
     assert now.stale
     assert np.isfinite(now.places).all()
@@ -111,7 +111,7 @@ def test_a_map_of_other_pictures_is_none_and_one_of_few_is_worth_making_anew(car
     for number in range(5):
         Image.new("RGB", (30, 30), (number * 50, 0, 200)).save(cards / f"other-{number}.png")
     index(cards, allow_removal=True)
-    assert kept(clipdex.open(cards).snapshot()) is None
+    assert cached_map(clipdex.open(cards).snapshot()) is None
 
 
 @pytest.fixture

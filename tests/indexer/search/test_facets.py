@@ -12,7 +12,7 @@ from PIL import Image
 import clipdex
 from indexer.search.facets import Facet, facets, matching, own_columns, without_each
 from indexer.search.query_formatter import narrowed, pieces, written
-from indexer.search.query_parser import Line, read
+from indexer.search.query_parser import Line, parse_line
 from indexer.search.searcher import Searcher
 
 SHOTS = [
@@ -121,14 +121,14 @@ COLUMNS = {"folder": None, "camera": None, "taken": None, "width": None}
     ],
 )
 def test_a_line_is_written_so_that_it_means_the_same(line: str) -> None:
-    meant = read(line, COLUMNS)
-    again = read(written(meant), COLUMNS)
+    meant = parse_line(line, COLUMNS)
+    again = parse_line(written(meant), COLUMNS)
     assert again == meant
     assert written(again) == written(meant)
 
 
 def test_pieces_are_taken_away_one_by_one() -> None:
-    line = read('boat -night "red sail" -"blue sail" folder:trips width>10 width>10', COLUMNS)
+    line = parse_line('boat -night "red sail" -"blue sail" folder:trips width>10 width>10', COLUMNS)
     said = {text: written(rest) for text, rest in pieces(line)}
     assert list(said) == ['"red sail"', '-"blue sail"', "-night", "folder=trips", "width>10"]
     assert said["-night"] == 'boat "red sail" -"blue sail" folder=trips width>10 width>10'

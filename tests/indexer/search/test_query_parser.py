@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import QueryError
 from indexer.search.filters import Condition
-from indexer.search.query_parser import Line, read
+from indexer.search.query_parser import Line, parse_line
 
 COLUMNS = {
     "id": pa.string(),
@@ -67,7 +67,7 @@ def folder(value: str, operator: str = "=") -> Condition:
     ],
 )
 def test_a_line_means_what_the_grammar_says(line: str, meant: Line) -> None:
-    assert read(line, COLUMNS) == meant
+    assert parse_line(line, COLUMNS) == meant
 
 
 @pytest.mark.parametrize(
@@ -109,25 +109,25 @@ def test_a_line_means_what_the_grammar_says(line: str, meant: Line) -> None:
     ],
 )
 def test_an_ordinary_sentence_stays_one(line: str) -> None:
-    assert read(line, COLUMNS) == Line(line)
+    assert parse_line(line, COLUMNS) == Line(line)
 
 
 def test_a_parenthesis_after_a_minus_must_be_closed() -> None:
     with pytest.raises(QueryError, match=r"the parenthesis in '-\(snow \(ice\)' is not closed: .*--plain"):
-        read("a car -(snow (ice)", COLUMNS)
+        parse_line("a car -(snow (ice)", COLUMNS)
 
 
 def test_what_looks_like_a_filter_but_is_none_is_told() -> None:
-    assert read("after:party", COLUMNS) == Line("after:party", doubts=("after:party",))
-    assert read("foldr:trips cat", COLUMNS) == Line("foldr:trips cat", doubts=("foldr:trips",))
-    assert read("-camra:canon cat", COLUMNS) == Line("cat", without=("camra:canon",), doubts=("-camra:canon",))
+    assert parse_line("after:party", COLUMNS) == Line("after:party", doubts=("after:party",))
+    assert parse_line("foldr:trips cat", COLUMNS) == Line("foldr:trips cat", doubts=("foldr:trips",))
+    assert parse_line("-camra:canon cat", COLUMNS) == Line("cat", without=("camra:canon",), doubts=("-camra:canon",))
     for word in ("wdith>5", "wdith>=5", "foo:bar", "number:5", "farbe=rot", "größe!=3"):
-        assert read(f"red {word}", COLUMNS) == Line(f"red {word}", doubts=(word,))
-    assert read("ratio 16:9 at 12:30 http://folder:80 note: this C:/a x>y <3 :-) a->b a=>b", COLUMNS).doubts == ()
+        assert parse_line(f"red {word}", COLUMNS) == Line(f"red {word}", doubts=(word,))
+    assert parse_line("ratio 16:9 at 12:30 http://folder:80 note: this C:/a x>y <3 :-) a->b a=>b", COLUMNS).doubts == ()
 
 
 def test_without_a_date_of_taking_there_is_no_after() -> None:
-    assert read("after:2024", {"id": pa.string()}) == Line("after:2024", doubts=("after:2024",))
+    assert parse_line("after:2024", {"id": pa.string()}) == Line("after:2024", doubts=("after:2024",))
 
 
 @settings(max_examples=200, deadline=None)
@@ -139,7 +139,7 @@ def test_without_a_date_of_taking_there_is_no_after() -> None:
 )
 def test_any_line_is_read_or_refused_with_a_sentence(line: str) -> None:
     with contextlib.suppress(QueryError):
-        found = read(line, COLUMNS)
+        found = parse_line(line, COLUMNS)
         if not (found.without or found.holding or found.not_holding or found.where):
             assert found.text == line
         kept = "".join(found.text.split())
@@ -150,4 +150,4 @@ def test_any_line_is_read_or_refused_with_a_sentence(line: str) -> None:
 @given(words=st.lists(st.from_regex(r"[a-zé'?.,!]*[a-zé]-?[a-z0-9:;.,!?]*", fullmatch=True), max_size=8))
 def test_words_without_signs_are_only_words(words: list[str]) -> None:
     line = " ".join(words)
-    assert read(line, {"width": pa.int32()}).text == line
+    assert parse_line(line, {"width": pa.int32()}).text == line
