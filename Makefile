@@ -91,4 +91,4 @@ bench: $(VENV)/.installed-test
 	done
 
 clean:
-	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build site .mypy_cache .pytest_cache .ruff_cache

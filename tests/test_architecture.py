@@ -116,7 +116,7 @@ def room(name: str) -> str:
 
 
 def circles(arrows: dict[str, set[str]]) -> set[str]:
-    """The names that can be reached from themselves."""
+    """The names that are part of a circle, or lie between two; none where there is no circle."""
     left = {name: {other for other in others if other != name} for name, others in arrows.items()}
     while ends := {name for name, others in left.items() if not others & left.keys()}:
         left = {name: others for name, others in left.items() if name not in ends}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,12 +20,14 @@ def run(*words: str | Path, cwd: Path) -> str:
 
 
 def main() -> None:
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # what an earlier build left would go into the wheel
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
         (wheel,) = folder.glob("*.whl")
         listed = zipfile.ZipFile(wheel).namelist()
-        missing = {"core/py.typed", "core/models/tiny/model.safetensors", "train/recipes/tiny.toml"} - set(listed)
+        needed = {"core/py.typed", "core/models/tiny/model.safetensors", "core/text/prompts.json"}
+        missing = (needed | {"train/recipes/tiny.toml", "app/web/components/grid.js"}) - set(listed)
         assert not missing, f"the wheel lacks {missing}"
         assert not [one for one in listed if one.startswith(("tests", "benchmarks", "docs"))]
         environment = folder / "env"

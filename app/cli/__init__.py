@@ -23,7 +23,7 @@ import typer
 from app.cli.output import fail, note
 from core.errors import ClipdexError, ClipdexWarning, ModelError
 
-# One line a command: `app/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
+# One line a command: `app/cli/commands/NAME.py` holds `command`, a function or (for a group) a typer app.
 COMMANDS = (
     *("index", "watch", "search", "describe", "classify", "status", "failures", "verify", "compact", "optimize"),
     *("duplicates", "tag", "concept"),

@@ -1,8 +1,8 @@
 """The collections that this server has open, and the folders it may read.
 
-It begins with the folders it was started with, and those that were opened or made in a browser before (`kept`); what
-is indexed or opened in the browser is added while it runs. Folders are typed into a page, so who can open the page
-decides what is read, and which of the kept ones are seen:
+It begins with the folders it was started with, and those that were opened or made in a browser before
+(`recent_collections`); what is indexed or opened in the browser is added while it runs. Folders are typed into a page,
+so who can open the page decides what is read, and which of the kept ones are seen:
 
 - where only this machine can reach the server, and no token was set, any folder that its user may read, as on the
   command line;

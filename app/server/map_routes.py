@@ -35,7 +35,7 @@ def map_routes() -> list[Route]:
 
 
 def map_address(key: str, mark: str) -> str:
-    """The URL of the places; `mark` as `derived.mark`, and what else changes with the places."""
+    """The URL of the places; `mark` as `background_cache.mark`, and what else changes with the places."""
     return f"{base()}/places/{key}/{mark}"
 
 

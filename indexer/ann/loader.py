@@ -54,9 +54,15 @@ def _with_index(files: IndexFiles) -> Opened:
     return Opened(files, index)
 
 
-def _open(collection: Collection, file: Path) -> Opened | None:
+def _open(collection: Collection, target: str) -> Opened | None:
     try:
-        return load(collection, file)
+        files = opened_files.trusted(collection, target)
+        if files is None:
+            return None
+        try:
+            return _with_index(files)
+        except trust.UntrustedError:  # another index may have taken the place of this one meanwhile
+            return load(collection, manifest_file(collection.path, target))
     except trust.UntrustedError as error:
         warnings.warn(
             f"{error}; searching without this index: clipdex optimize builds a new one", ClipdexWarning, stacklevel=5

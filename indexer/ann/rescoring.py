@@ -1,8 +1,8 @@
 """Turns the candidates of an index into exact answers.
 
-Products in float32 tell which of r proposals may be among the best k; only these are summed again as `exact.cosines`
-sums, so that scores and order are those of the exact search. A row takes 2 kB from anywhere in gigabytes, which is
-what this costs; that is why each row is fetched once.
+Products in float32 tell which of r proposals may be among the best k; only these are summed again as
+`exact_search.cosines` sums, so that scores and order are those of the exact search. A row takes 2 kB from anywhere in
+gigabytes, which is what this costs; that is why each row is fetched once.
 """
 
 from __future__ import annotations

@@ -66,8 +66,9 @@ class _Groups:
     def extend(self, rows: Sequence[int], *, most: int | None = None, compared: int | None = None) -> None:
         """Look at the hits that were not seen yet, until there are `most` groups; at pixels only of the first
         `compared` hits."""
-        hashes = self._snapshot.images["hash"].take(list(rows[self._seen :])).to_pylist() if rows else []
-        for row, digest in zip(rows[self._seen :], hashes, strict=True):
+        new = np.asarray(rows[self._seen :], np.int64)
+        hashes = self._snapshot.images["hash"].take(new).to_pylist()
+        for row, digest in zip(new.tolist(), hashes, strict=True):
             if most is not None and len(self.places) >= most:
                 return
             group = self._by_hash.get(digest) if digest else None

@@ -25,28 +25,17 @@ KINDS: tuple[Kind, ...] = ("bytes", "picture", "scene")
 
 
 # Closeness: how far a cosine is on the way from that of any two images of the collection to 1 (see `Closeness`).
-CANDIDATE = 0.45  # worth laying on each other
-
-
-SURE_CANDIDATE = 0.8  # also beyond the nearest NEAREST
-
-
 SCENE = 0.73  # mean of closeness and sameness of pixels
-
-
 SURELY_SCENE = 0.93  # closeness alone
-
-
 SAME = 0.9  # of pixels, see `sameness`
-
-
-NEAREST = 3  # better hits whose pixels are compared with those of a hit
-
-
-MOST_PAIRS = 100_000  # that were compared, the oldest dropped first: some 20 MB
+# Which pairs are worth laying on each other.
+CANDIDATE = 0.45
+SURE_CANDIDATE = 0.8  # also beyond the nearest NEAREST
+NEAREST = 3
+# Among hits people wait, and a comparison takes 12 ms: only the nearest two better hits, the second if it is very near.
+HIT_CANDIDATE = 0.7
+MOST_PAIRS = 100_000  # comparisons that are remembered, the oldest dropped first: some 20 MB
 KEPT = 20_000  # thumbnails in memory, about 12 kB each
-
-
 SAMPLED = 4_096
 
 
@@ -131,9 +120,9 @@ class Copies:
             return None
         vectors = self._snapshot.vectors
         closeness = self._close(vectors[list(leaders)] @ vectors[row])
-        for place in np.argsort(-closeness, kind="stable")[:NEAREST].tolist():
+        for nth, place in enumerate(np.argsort(-closeness, kind="stable")[:2].tolist()):
             near = closeness[place : place + 1]
-            if near[0] < CANDIDATE:
+            if near[0] < (SURE_CANDIDATE if nth else HIT_CANDIDATE):
                 return None
             known = are_copies(self._kind, near, np.zeros(1))[0]  # closeness alone may tell
             if known or are_copies(self._kind, near, np.array([self.sameness(row, leaders[place])]))[0]:

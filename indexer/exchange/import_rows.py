@@ -174,12 +174,6 @@ class Rows:
     def _refuse(self, location: str, reason: str, message: str) -> None:
         self.writer.take(Failed(Item(location, -1, -1), reason, message))
 
-    def _written(self, row: dict[str, Any]) -> None:
-        self.counts["added"] += 1
-
-    def _failed(self, problem: Any) -> None:
-        self.reasons[problem.reason] += 1
-
 
 def _append_captions(collection: Collection, words: dict[str, list[str]]) -> None:
     """Captions as `clipdex index` reads them again."""

@@ -1,7 +1,7 @@
 """Brings a collection up to date with its sources.
 
 The source is listed, compared with the collection, and a run (`run`) does what the plan (`plan`) says. Where another
-model was asked for, the same happens in tables beside the present ones (`remodel`).
+model was asked for, the same happens in tables beside the present ones (`model_migration`).
 """
 
 from __future__ import annotations

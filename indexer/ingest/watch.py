@@ -97,7 +97,7 @@ class Changes:
             from watchdog.observers import Observer
         except ImportError:
             return None
-        # It meets new folders inside new folders twice, as is not a fault, and would say so in pages.
+        # It meets new folders inside new folders twice, which is no fault, and would say so in pages.
         warnings.filterwarnings("ignore", r"Callback with id .* already exists for watch", RuntimeWarning)
         handler = FileSystemEventHandler()
         handler.on_any_event = self._noticed  # type: ignore[method-assign]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import SupportsIndex, overload
 
 from indexer.search.query import Hit
 
@@ -21,6 +22,18 @@ class Hits(list[Hit]):
         """`thumbnails` gives the thumbnails of ids, as bytes of image files."""
         super().__init__(hits)
         self._thumbnails = thumbnails
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> Hits: ...
+    def __getitem__(self, place: SupportsIndex | slice) -> Hit | Hits:
+        found = super().__getitem__(place)
+        return Hits(found, self._thumbnails) if isinstance(found, list) else found
+
+    def __reduce__(self) -> tuple[type[list[Hit]], tuple[list[Hit]]]:
+        """Copied and pickled as a plain list: thumbnails belong to an open collection."""
+        return list, (list(self),)
 
     def _repr_html_(self) -> str:
         """The first hits as a grid, for Jupyter."""

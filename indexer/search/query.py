@@ -138,7 +138,7 @@ P = TypeVar("P", bound=Part)
 
 
 class QueryOptions(TypedDict, total=False):
-    """The options of a search; each of the first nine may be one value or several."""
+    """The options of a search; those of type `OneOrMany` may be one value or several."""
 
     text: OneOrMany[str | Text | Line]  # more words
     image: OneOrMany[str | Path | bytes | Image.Image | Picture]

@@ -5,7 +5,7 @@ accounts for everything that was met: images, what could not be looked at, and h
 
 An id is the name of an item within its source, with single slashes and never one at its beginning. The first source
 of a collection uses it as it is; a further one puts its own name and two slashes before it (`album//trips/red.jpg`), so
-that ids stay unique whatever files come later. See `several`.
+that ids stay unique whatever files come later. See `multi`.
 """
 
 from __future__ import annotations

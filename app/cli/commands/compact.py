@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from app.cli.commands import AsJson, Folder
 from app.formatting import compaction_summary
-
-if TYPE_CHECKING:
-    pass
 
 
 def command(

@@ -1,10 +1,10 @@
 """IVF-PQ: inverted lists with 4-bit product quantization, FAISS fast scan.
 
-The vectors are shortened as for `hnsw`, and turned at random so that no direction holds more than another. Then each
-few numbers of what is left beyond the middle of a list are one of 16 codewords, so that a processor looks up 32 vectors
-with one instruction (André, Kermarrec and Le Scouarnec 2015, Quick ADC, arXiv 1704.07355; Johnson et al. 2017, arXiv
-1702.08734). A list lies in memory in one piece, which is what makes it faster than a graph whose every step is another
-place. Its rough scores are good for proposals only.
+The vectors are shortened (`dimension_reduction`), and turned at random so that no direction holds more than another.
+Then each few numbers of what is left beyond the middle of a list are one of 16 codewords, so that a processor looks up
+32 vectors with one instruction (André, Kermarrec and Le Scouarnec 2015, Quick ADC, arXiv 1704.07355; Johnson et al.
+2017, arXiv 1702.08734). A list lies in memory in one piece, which is what makes it faster than a graph whose every step
+is another place. Its rough scores are good for proposals only.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class PerManifest(Generic[T]):
 
     A collection that another model took over has another space: its values are kept apart."""
 
-    def __init__(self, make: Callable[[Collection, Path], T]) -> None:
+    def __init__(self, make: Callable[[Collection, str], T]) -> None:
         self._make = make
         self._lock = threading.Lock()
         self._values: dict[tuple[Path, str, str, datetime], tuple[tuple[int, ...] | None, T]] = {}
@@ -52,7 +52,7 @@ class PerManifest(Generic[T]):
         with self._lock:
             found = self._values.get(key)
             if found is None or found[0] != stamp:
-                found = stamp, self._make(collection, file)
+                found = stamp, self._make(collection, target)
                 self._values.pop(key, None)
                 while len(self._values) >= MOST_OPEN:
                     self._values.pop(next(iter(self._values)))
@@ -77,7 +77,18 @@ def load(collection: Collection, file: Path, use: Callable[[IndexFiles], T]) -> 
 
 def files_of(collection: Collection, target: str) -> IndexFiles | None:
     """The files beside the index in use, kept open until it is replaced; None where there are none to be trusted."""
-    return _files.get(collection, target)
+    try:
+        return trusted(collection, target)
+    except trust.UntrustedError:  # whoever searches with the index is warned
+        return None
+
+
+def trusted(collection: Collection, target: str) -> IndexFiles | None:
+    """As `files_of`. Raises `UntrustedError` where there are files, and they are not to be trusted."""
+    found = _files.get(collection, target)
+    if isinstance(found, trust.UntrustedError):
+        raise found
+    return found
 
 
 def is_unchanged(manifest: Manifest, versions: tuple[int, int], table: Any) -> bool:
@@ -87,14 +98,14 @@ def is_unchanged(manifest: Manifest, versions: tuple[int, int], table: Any) -> b
     return manifest.versions[counted] == versions[counted] and manifest.rows == digest(table, target)
 
 
-def _trusted(collection: Collection, file: Path) -> IndexFiles | None:
+def _open(collection: Collection, target: str) -> IndexFiles | trust.UntrustedError | None:
     try:
-        return load(collection, file, lambda files: files)
-    except trust.UntrustedError:  # whoever searches with the index is warned
-        return None
+        return load(collection, manifest_file(collection.path, target), lambda files: files)
+    except trust.UntrustedError as error:
+        return error
 
 
-_files = PerManifest(_trusted)
+_files = PerManifest(_open)
 
 
 def _load(collection: Collection, folder: Path, manifest: Manifest) -> IndexFiles:

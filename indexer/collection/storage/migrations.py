@@ -32,7 +32,7 @@ def migrate(
     if version > to:
         raise CollectionError(
             f"the collection {path} has format {version} and this clipdex knows formats up to {to}; "
-            "update clipdex to open it"
+            "update clipdex to open it, or index again elsewhere (--to) if a development version wrote it"
         )
     for number in range(version, to):
         info = steps[number](path, info) | {"format_version": number + 1}

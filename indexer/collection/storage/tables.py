@@ -66,9 +66,9 @@ def schemas(dim: int) -> dict[str, Any]:
                 required("height", pa.int32()),
                 required("embedded", pa.list_(pa.string())),  # captions inside the file itself
                 required("texts_key", pa.string()),
-                required("thumbnail", pa.binary()),  # JPEG; WebP in collections of earlier versions
+                required("thumbnail", pa.binary()),  # JPEG
                 vector,
-                # What follows is null where it is not known: in rows of an older clipdex, too.
+                # What follows is null where it is not known.
                 pa.field("taken", pa.timestamp("us")),  # by the camera's clock, in no zone
                 pa.field("camera", pa.string()),
                 pa.field("lens", pa.string()),

@@ -1,6 +1,6 @@
 """Reads what the collection holds already.
 
-A compact image of the tables at the start of a run: enough to tell by a stat that a file is unchanged.
+A compact summary of the tables at the start of a run: enough to tell by a stat that a file is unchanged.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ExistingRows:
             table = collection.table("images")
             tiled = _tiled(collection, tiles)
             wanted = IMAGES if tiled is None else [*IMAGES, "width", "height"]
-            images = tables.read(table, [name for name in wanted if name in table.schema.names])
+            images = tables.read(table, wanted)
             return cls(images, tables.read(collection.table("failures"), FAILURES), tiled)
 
     @classmethod
@@ -75,8 +75,7 @@ class ExistingRows:
         return self._value("texts_key", item_id)
 
     def columns_key(self, item_id: str) -> str:
-        """Empty, too, in a collection of an older clipdex that no run has brought up to date yet."""
-        return (self._value("columns_key", item_id) or "") if "columns_key" in self._columns else ""
+        return self._value("columns_key", item_id) or ""
 
     def hashes(self) -> list[str]:
         digests: list[str] = self._columns["hash"].to_pylist()

@@ -134,3 +134,11 @@ def test_what_matches_comes_in_the_order_of_time(tmp_path: Path) -> None:
         searcher.search("red", sort="time")
     with pytest.raises(QueryError, match="only images can be put in the order of time"):
         searcher.search("red", sort="date", target="texts")
+
+
+def test_a_ranking_of_copies_alone_ends_where_it_was_about_to_be_read_deeper(tmp_path: Path) -> None:
+    for number in range(8):
+        picture(0).save(tmp_path / f"{number}.png")
+    index(tmp_path)
+    for limit in (3, 4, 5):  # 8 rows are exactly all that a limit of 4 asks for at first
+        assert len(clipdex.open(tmp_path).search("red", limit=limit, collapse="bytes")) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -153,3 +155,19 @@ def test_a_weight_is_a_number_other_than_0(weight: float) -> None:
 def test_a_region_is_four_fractions(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(QueryError, match="is not left, top, right, bottom as fractions"):
         Picture(b"", box=box)
+
+
+def test_hits_are_copied_and_pickled_as_a_list_and_a_part_of_them_is_shown_as_they_are(tmp_path: Path) -> None:
+    paint(tmp_path / "<red>.png", "red")
+    paint(tmp_path / "blue.png", "blue")
+    index(tmp_path)
+    hits = clipdex.open(tmp_path).search("red")
+    assert pickle.loads(pickle.dumps(hits)) == copy.deepcopy(hits) == list(hits) == hits
+    shown = hits[:1]._repr_html_()
+    assert "&lt;red&gt;.png" in shown and "<red>" not in shown and "data:image/jpeg;base64," in shown
+    assert hits[0].id == "<red>.png" and "blue" in hits._repr_html_()
+
+
+def test_an_unknown_option_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(QueryError, match=r"limt.*limit"):
+        Query.of("red", limt=3)  # type: ignore[call-arg]
