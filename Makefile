@@ -20,7 +20,7 @@ help:
 	@echo "make site      build the documentation site into site/, strictly"
 	@echo "make wheel     build the wheel, install it into an empty environment, run the demo there"
 	@echo "make pictures  screenshots of every screen of the app, into docs/"
-	@echo "make tour      a minute of the app as an animated picture, docs/tour.webp"
+	@echo "make tour      a minute of the app as an animated image, docs/tour.webp"
 	@echo "make bench     measurements with their targets; results in benchmarks/results/"
 	@echo "make install   only create $(VENV) and install; the command is then $(BIN)/clipdex"
 	@echo "make clean     remove $(VENV) and the caches of the tools"
@@ -36,11 +36,11 @@ $(BIN)/python:
 # version (a CPU build where one is configured), and nothing that comes later asks for another.
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[faiss-cpu]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e ".[faiss-cpu]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e ".[test]"
 	@touch $@
 
 # What finds barriers in the app's pages, for tests/app/web/test_access.py alone: a package of npm's, never a part of clipdex.

@@ -45,7 +45,7 @@ def check_weight(weight: Any) -> None:
     """Raises `QueryError` for what is no weight of a part of a query."""
     require("a weight", weight, NUMBER)
     if not math.isfinite(weight) or weight == 0:
-        raise QueryError(f"the weight {weight} is not a number other than 0")
+        raise QueryError(f"a weight must be a finite number other than 0, not {weight}")
 
 
 def described(given: Any) -> str:

@@ -125,9 +125,14 @@ def query_and_folder(query: str | None, folder: Path | None, *, needed: bool) ->
     if not os.path.exists(folder) and not _is_url(folder):  # noqa: PTH110
         raise QueryError(
             f"there is no folder {str(folder)!r}; if it is part of the query, put that in quotes: "
-            f'clipdex search "{query} {folder}"'
+            f"clipdex search {_quoted(f'{query} {folder}')}"
         )
     return query, folder
+
+
+def _quoted(text: str) -> str:
+    """Text as one word of a shell."""
+    return shlex.quote(text) if set(text) & set('"$`\\') else f'"{text}"'
 
 
 def _is_url(folder: str | Path) -> bool:

@@ -1,6 +1,6 @@
 """Decodes the bytes of an image file to upright RGB, within limits.
 
-Files are untrusted: only regular files are opened, the declared size is believed only as a reason to refuse, and a
+Files are untrusted: only regular files are opened, the declared size is believed only as a reason to refuse, and an
 image that is cut short is an error, never half an image in grey. What leaves here is upright and fully decoded.
 """
 

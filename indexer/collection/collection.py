@@ -142,6 +142,8 @@ class Collection:
             return cls.open(folder, mending=mending)
         try:
             if not folder.is_dir():
+                if folder.exists():
+                    raise CollectionError(f"{folder} is a file: name the folder of a collection")
                 raise CollectionError(f"there is no folder {folder}")
             for place in (folder, *folder.parents):
                 if _holds_collection(place):

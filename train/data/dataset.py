@@ -31,7 +31,7 @@ CHUNK = 256  # images handed to a decoding process at a time
 
 @dataclass(frozen=True)
 class Part:
-    """One source, decoded. Label l's captions are texts `first_text[l]` to `first_text[l] + text_count[l] - 1`; a
+    """One source, decoded. Label l's captions are texts `first_text[l]` to `first_text[l] + text_count[l] - 1`; an
     image with captions of its own has a label of its own."""
 
     source: AnySource

@@ -40,7 +40,7 @@ def command(
     for query in QUERIES:
         print(f'\n$ clipdex search "{query}" {folder} --limit 3')
         print_hits(searcher.search(query, limit=3))
-    print(f"\n$ clipdex ui {folder}")
+    print(f"\n$ clipdex ui {folder}" if ui else f"\nTo open the app: clipdex ui {folder}")
     if ui:
         ui_command.run(folder, port, remember=False)  # a demo leaves nothing behind but its folder
 

@@ -115,7 +115,9 @@ def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searche
         note(f"the model ignores {cut!r} and what follows; use fewer words")
     for doubt in line.doubts if line is not None else ():
         note(f"{doubt!r} was searched as words; {listing(searcher.snapshot().columns)}")
-    if not hits and question.offset:
+    if not hits and not len(searcher.snapshot().ids):
+        note("the collection holds no images yet: add some to its folder and run clipdex index again")
+    elif not hits and question.offset:
         count = len(searcher.find(replace(question, offset=0, limit=min(question.offset, MAX_LIMIT))))
         note(f"there {'is' if count == 1 else 'are'} only {count:,} {'hit' if count == 1 else 'hits'}")
     elif not hits and (question.where or question.holding or question.not_holding):
@@ -124,7 +126,7 @@ def _tell(line: Line | None, question: Query, hits: list[Hit], searcher: Searche
         told = f"nothing meets {' and '.join(said)}"
         if question.holding and not searcher.snapshot().texts.num_rows:
             told += "; the collection has no captions, so only the names of files were looked at"
-        note(told + ("; --plain takes signs as words" if line else ""))
+        note(told + ("; --plain takes signs as words" if line is not None and line.is_special else ""))
 
 
 def _print_json(words: str | None, question: Query, cut: str | None, hits: list[Hit]) -> None:

@@ -223,7 +223,7 @@ def test_a_folder_alone_is_told_apart_from_words(collection: Path, tmp_path: Pat
         (["red", "--vector", "gone.npy"], "gone.npy cannot be read: No such file or directory"),
         (["red", "--templates", "9"], "unknown templates '9'"),
         (["red", "--like", "'; DROP TABLE images"], "is indexed here"),
-        (["red", "--like", "red/red-01.png:0"], "the weight 0.0 is not a number other than 0"),
+        (["red", "--like", "red/red-01.png:0"], "a weight must be a finite number other than 0, not 0.0"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(collection: Path, words: list[str], message: str) -> None:

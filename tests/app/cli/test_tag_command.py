@@ -136,4 +136,4 @@ def test_lines_that_name_nothing_are_named_and_nothing_is_done(folder: Path, mon
 )
 def test_a_weight_that_is_none_is_told(folder: Path, option: str, told: str) -> None:
     code, out, err = command("search", option, told, "photos")
-    assert (code, out) == (2, "") and "is not a number other than 0" in err
+    assert (code, out) == (2, "") and "a weight must be a finite number other than 0" in err

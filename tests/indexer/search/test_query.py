@@ -145,7 +145,7 @@ def test_parts_that_make_no_sense_get_a_sentence(coloured: Searcher, asked: dict
 @pytest.mark.parametrize("weight", [0, 0.0, float("nan"), float("inf"), -float("inf")])
 def test_a_weight_is_a_number_other_than_0(weight: float) -> None:
     for part in (lambda: Text("a", weight), lambda: Like("a", weight), lambda: Vector([1.0], weight)):
-        with pytest.raises(QueryError, match="is not a number other than 0"):
+        with pytest.raises(QueryError, match="a weight must be a finite number other than 0"):
             part()
 
 
