@@ -77,7 +77,7 @@ def detect(path: Path) -> tuple[str, Path, Path | None]:
     if kind != "torchscript" and _openclip_mark(folder):
         return "openclip", folder, path
     if kind in ("unknown", "safetensors"):
-        is_what = "weights without a configuration" if kind == "safetensors" else "no checkpoint of PyTorch"
+        is_what = "weights without a configuration" if kind == "safetensors" else "not a checkpoint of PyTorch"
         is_what += " (--config names that of OpenCLIP's)" if kind == "safetensors" else ""
         raise ModelError(f"{path} is not a model by itself, it is {is_what}. A model is {_kinds()}")
     return "openai", folder, path

@@ -127,7 +127,7 @@ def test_public_addresses_are_public() -> None:
         ("inside", "10.0.0.1 is not on the public internet"),
         ("metadata", "169.254.169.254 is not on the public internet"),
         ("file", "only http:// and https://"),
-        ("secret", "holds a name or a password"),
+        ("secret", "contains a user name or a password"),
         ("nowhere", "does not lead to a valid URL"),
         ("loop", "leads from one address to the next"),
         ("none", "answered 404"),
@@ -183,9 +183,9 @@ def test_one_address_that_is_not_public_among_several_is_enough_to_refuse(monkey
     ("url", "message"),
     [
         ("ftp://example.com/a.png", "only http"),
-        ("http://", "no URL"),
-        ("http://example.com:99999/", "no URL"),
-        ("http://user:word@example.com/a.png", "a name or a password"),
+        ("http://", "not a valid URL"),
+        ("http://example.com:99999/", "not a valid URL"),
+        ("http://user:word@example.com/a.png", "a user name or a password"),
         ("http://example.com/" + "a" * 3000, "3,019 characters"),
         ("http://169.254.169.254/a.png", "^169.254.169.254 is not on the public internet"),
         ("http://[::1]/a.png", "^::1 is not on the public internet"),
@@ -254,7 +254,7 @@ def test_an_address_with_a_password_gets_into_no_url(
     app = opened(collection, monkeypatch).run()
     app.text_input(key="q").set_value(f"green http://user:word@{web}/red.png").run()
     assert not app.exception
-    assert "a name or a password" in app.error[0].value
+    assert "a user name or a password" in app.error[0].value
     assert "word" not in str(dict(app.query_params))
     assert len(Web.asked) == asked
     app.text_input(key="q").set_value(f"http://{web}/red.png").run()

@@ -219,21 +219,6 @@ def test_concepts_are_read_and_one_that_is_damaged_goes(folder: Path) -> None:
     assert [one.name for one in clipdex.open(folder).concepts()] == ["good"]
 
 
-def test_a_collection_whose_failures_have_no_marks_yet_is_well_and_gets_them_with_the_next_run(folder: Path) -> None:
-    Collection.find(folder).table("failures").drop_columns(["tags", "excluded"])
-    result = check(folder, mend=True)
-    assert (result.findings, result.rows["failures"]) == ([], 1)
-    assert len(clipdex.open(folder).failures()) == 1
-    clipdex.open(folder).tag("00.jpg", add="x")
-    content = (folder / "00.jpg").read_bytes()
-    (folder / "00.jpg").write_bytes(b"")
-    assert index(folder, dry_run=True).failed == {"not an image": 1}
-    assert index(folder).failed == {"empty file": 1, "not an image": 1}
-    (folder / "00.jpg").write_bytes(content)
-    index(folder)
-    assert clipdex.open(folder).tags() == {"x": 1} and check(folder).findings == []
-
-
 def test_a_thumbnail_is_taken_out_where_the_file_has_changed_or_gone(folder: Path) -> None:
     for name in ("03.jpg", "04.jpg", "05.jpg"):
         change(folder, "images", name, thumbnail=b"no image")

@@ -162,7 +162,7 @@ def test_what_is_not_finished_has_a_hidden_name(tmp_path: Path, monkeypatch: pyt
 def test_nothing_is_written_over_and_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
-    with pytest.raises(ModelError, match="no empty folder"):
+    with pytest.raises(ModelError, match="not an empty folder"):
         export(converted(), tmp_path / "photos", "transformers")
     with pytest.raises(ConfigError, match="'transformer'; choose one of: transformers, "):
         export(converted(), tmp_path / "out", "transformer")

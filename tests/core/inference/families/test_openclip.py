@@ -180,7 +180,7 @@ def test_a_model_that_is_not_what_its_configuration_says_is_refused(what: str, s
 def test_pictures_that_are_no_squares_are_refused(tmp_path: Path) -> None:
     folder = openclip_folder("convnext", tmp_path / "m")  # a tower that takes any size
     change_json(folder / "open_clip_config.json", ("model_cfg", "vision_cfg", "image_size"), [64, 96])
-    with pytest.raises(ModelError, match=r"images of \[64, 96\] pixels are not squares"):
+    with pytest.raises(ModelError, match=r"images of \[64, 96\] pixels are not square"):
         load_encoder(f"openclip:{folder}", device="cpu")
 
 
