@@ -6,11 +6,8 @@ import ipaddress
 from pathlib import Path
 
 VARIABLE = "CLIPDEX_COLLECTION"  # tells the server its folders: a path, or several as a JSON list
-
-
 FOLDERS_VARIABLE = "CLIPDEX_FOLDERS"  # a JSON list of the folders that may be indexed from the browser
-
-
+TOKEN_VARIABLE = "CLIPDEX_TOKEN"  # noqa: S105 - the name of a variable; its value is never in a command line
 LARGEST_UPLOAD = 50  # megabytes
 
 
@@ -19,9 +16,6 @@ def is_around(folder: Path) -> bool:
     from indexer.collection.collection import FOLDER, INFO
 
     return any((place / FOLDER).is_dir() or (place / INFO).is_file() for place in (folder, *folder.parents))
-
-
-TOKEN_VARIABLE = "CLIPDEX_TOKEN"  # noqa: S105 - the name of a variable; its value is never in a command line
 
 
 def is_loopback(host: str) -> bool:

@@ -14,10 +14,7 @@ from app.library import open_collections, thumbnail_cache
 if TYPE_CHECKING:
     from indexer.search.searcher import Searcher
 
-
 MOST_OPEN = 8  # collections held in memory at once
-
-
 SECONDS_CURRENT = 5.0  # for which the newest version of a collection counts as the newest: a page asks for it often
 
 

@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from indexer.collection.snapshot import Snapshot
 
-
 MOST = 5_000  # of some 10 kB each
-
-
 Mark = tuple[str, str, str]  # key of the collection, id, and what changes with the image
-
-
 _kept: dict[Mark, bytes] = {}  # of all sessions; the routes read it, too
-
-
 _lock = threading.Lock()
 
 

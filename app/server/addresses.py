@@ -14,14 +14,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 T = TypeVar("T")
-
-
 MOST_TILES, LONGEST_LIST = 200, 400_000  # ids in one request, and its bytes
-
-
 LASTING, SHORT = "private, max-age=31536000, immutable", "private, max-age=3600"
-
-
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'",

@@ -10,10 +10,7 @@ from core.inference.device import autocast_dtype, processor
 if TYPE_CHECKING:
     import torch
 
-
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
-
-
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 

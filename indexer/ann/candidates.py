@@ -55,7 +55,7 @@ def candidates(
             return index.best(vector, k, allowed, kind)
         except (OSError, RuntimeError, ValueError) as error:
             _give_up(snapshot, target, error)
-    vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
+    vectors = snapshot.vectors_of(target)
     return exact_search.top_k(vectors, vector, k, allowed)
 
 

@@ -135,7 +135,7 @@ def health(collection: Collection, snapshot: Snapshot | None = None) -> list[Hea
 
 def _health(snapshot: Snapshot, target: Target) -> Health:
     collection = snapshot.collection
-    n = snapshot.texts.num_rows if target == "texts" else snapshot.images.num_rows
+    n = snapshot.rows_of(target).num_rows
     try:
         opened = loader.load(collection, manifest_file(collection.path, target))
     except trust.UntrustedError as error:
@@ -226,7 +226,7 @@ def _build(
     that it has it takes. `beside` is the folder of another kind over the same vectors."""
     started = time.perf_counter()
     collection = snapshot.collection
-    vectors = snapshot.text_vectors if target == "texts" else snapshot.vectors
+    vectors = snapshot.vectors_of(target)
     kind = index_class(choice.kind)
     steps.begin(f"building {choice.kind} over {len(vectors):,} {'captions' if target == 'texts' else 'images'}")
     texts, examples = text_queries(snapshot, encoder)

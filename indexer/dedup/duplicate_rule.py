@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 
     from indexer.collection.snapshot import Snapshot
 
-
 Kind = Literal["bytes", "picture", "scene"]
-
-
 KINDS: tuple[Kind, ...] = ("bytes", "picture", "scene")
-
 
 # Closeness: how far a cosine is on the way from that of any two images of the collection to 1 (see `Closeness`).
 SCENE = 0.73  # mean of closeness and sameness of pixels
@@ -105,6 +101,11 @@ def are_copies(kind: Kind, closeness: np.ndarray, same: np.ndarray) -> np.ndarra
     return found
 
 
+def likeness(one: Image.Image | None, other: Image.Image | None) -> float:
+    """How well two thumbnails of `Thumbnails` lie on each other, from 0 to 1; 0 where one cannot be read."""
+    return 0.0 if one is None or other is None else sameness(one, other)
+
+
 class Copies:
     """Finds which of some better hits an image is a copy of. What was compared once is remembered. Not for threads."""
 
@@ -139,7 +140,7 @@ class Copies:
         pair = (min(row, other), max(row, other))
         if pair not in self._same:
             first, second = self._thumbnails.of(np.array(pair))
-            self._same[pair] = 0.0 if first is None or second is None else sameness(first, second)
+            self._same[pair] = likeness(first, second)
             if len(self._same) > self._most_pairs:
                 del self._same[next(iter(self._same))]
         return self._same[pair]

@@ -30,8 +30,9 @@ from indexer.dedup.duplicate_rule import (
     Kind,
     Thumbnails,
     are_copies,
+    likeness,
 )
-from indexer.dedup.image_similarity import perceptual_hash, sameness
+from indexer.dedup.image_similarity import perceptual_hash
 from indexer.dedup.keep_policy import Best, KeepPolicy
 from indexer.dedup.neighbor_pairs import neighbor_pairs
 
@@ -135,7 +136,7 @@ def _laid(
         tell("comparing images", start, len(every))
         images = thumbnails.of(every[start : start + AT_ONCE].ravel())
         for place, (one, other) in enumerate(zip(images[::2], images[1::2], strict=True), start):
-            same[place] = 0.0 if one is None or other is None else sameness(one, other)
+            same[place] = likeness(one, other)
     return every, same
 
 

@@ -117,7 +117,7 @@ def _indexes(snapshot: Snapshot) -> list[IndexStatus]:
         if each.built is None and each.problem is None:
             continue
         fitted = None if each.built is None else indexed(snapshot, each.target)
-        rows = len(snapshot.text_vectors if each.target == "texts" else snapshot.vectors)
+        rows = len(snapshot.vectors_of(each.target))
         missing = rows if fitted is None else len(fitted.new)
         found.append(IndexStatus(each.target, each.kind, each.n, missing, each.built, each.size_bytes, each.problem))
     return found

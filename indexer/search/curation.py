@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import QueryError
+from indexer.collection import concepts as kept_concepts
 from indexer.collection import tags
 from indexer.collection.snapshot import row_of
 from indexer.search.query import Hit, OneOrMany, as_list
@@ -64,22 +65,16 @@ class Curation:
     ) -> StoredConcept:
         """Learn what examples have in common and keep it under a name, which a search finds as `concept:NAME`; one of
         the same name is replaced."""
-        from indexer.collection import concepts as kept_concepts
-
         return kept_concepts.store_concept(
             self.snapshot(), name, self._known(as_list(positives)), self._known(as_list(negatives))
         )
 
     def concepts(self) -> list[StoredConcept]:
         """The concepts that were kept, by name."""
-        from indexer.collection import concepts as kept_concepts
-
         return kept_concepts.stored_concepts(self.collection)
 
     def forget_concept(self, name: str) -> None:
         """Keep a concept no more. Raises `QueryError` if there is none of this name."""
-        from indexer.collection import concepts as kept_concepts
-
         kept_concepts.remove_concept(self.collection, name)
 
     def _written(self, changed: int) -> int:

@@ -130,7 +130,7 @@ def _hybrid(query: Query, snapshot: Snapshot, vector: np.ndarray, may: np.ndarra
     rows, sums = np.append(rows, rest)[page], np.append(sums, np.zeros(len(rest)))[page]
     by_row = dict(zip(spoken.tolist(), relevance.tolist(), strict=True))
     spoken_scores = np.array([by_row.get(row, 0.0) for row in rows.tolist()])
-    vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
+    vectors = snapshot.vectors_of(query.target)
     scores = (
         tile_search.matched(snapshot, rows, vector)[0] if query.tiles else exact_search.cosines(vectors, rows, vector)
     )

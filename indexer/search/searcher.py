@@ -260,7 +260,7 @@ class Searcher(Curation):
         if len(query.parts) == 1 and query.parts[0].weight > 0:
             by_part[query.labels()[0]] = scores
         elif parts is not None:
-            vectors = snapshot.text_vectors if query.target == "texts" else snapshot.vectors
+            vectors = snapshot.vectors_of(query.target)
             compared = vectors[page.rows] if tile is None else tile_search.vectors(snapshot, page.rows, tile)
             by_part = dict(zip(query.labels(), cosines(compared, parts).T, strict=True))
         by_part |= page.parts
